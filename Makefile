@@ -1,0 +1,48 @@
+# The two commands are `make serve` and `make test`; each does all of its own set-up.
+PYTHON ?= python3.11
+HOST ?= 127.0.0.1
+PORT ?= 3000
+BIN := .venv/bin
+export BENTOML_HOME ?= $(CURDIR)/.bentoml
+export BENTOML_DO_NOT_TRACK := True
+
+.PHONY: serve test check import train lock build clean
+
+serve: import
+	@echo 'When "ready" is logged, paste into another shell:'
+	@echo "curl -s http://$(HOST):$(PORT)/predict -H 'Content-Type: application/json' -d @examples/application.json"
+	$(BIN)/bentoml serve service:CreditRisk --host $(HOST) --port $(PORT)
+
+import: .venv/.serving
+	$(BIN)/python import_model.py
+
+test: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term -m "not slow"
+
+build: import
+	$(BIN)/bentoml build
+
+train: .venv/.dev
+	$(BIN)/python -m training --data $(DATA)
+
+lock: .venv/.dev
+	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+.venv/bin/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/.serving: .venv/bin/uv requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/bin/uv requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@touch $@ .venv/.serving
+
+clean:
+	rm -rf .venv .bentoml

@@ -1,0 +1,1 @@
+"""Feature vector to probability of default. Knows nothing of thresholds or decisions."""

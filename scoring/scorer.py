@@ -1,0 +1,60 @@
+"""From applications to probabilities of default (PD), one row's answer never touching another's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from preprocessing.application import InvalidApplicationError, LoanApplication, parse_application
+from scoring.artifact import GOLDEN, Artifact, IncoherentArtifactError, load_estimator
+from scoring.boosting import log_odds_function
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model says of some applications.
+
+    Attributes:
+        matrix: features, shape (n, k), float32.
+        log_odds: of default, shape (n,).
+        pd: probability of default, shape (n,), equal to `predict_proba(matrix)[:, 1]` bit for bit.
+    """
+
+    matrix: NDArray[np.float32]
+    log_odds: NDArray[np.float64]
+    pd: NDArray[np.float64]
+
+
+class Scorer:
+    """A verified model, ready to score."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.manifest = artifact.manifest
+        self.schema = artifact.schema
+        self.estimator = load_estimator(artifact)
+        try:
+            self._golden = [parse_application(golden.application) for golden in artifact.golden.applications]
+        except InvalidApplicationError as exc:
+            error = exc.errors[0]
+            raise IncoherentArtifactError(f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}") from exc
+        self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
+        self._log_odds = log_odds_function(self.estimator, self.schema.matrix(self._golden))
+
+    @property
+    def golden(self) -> Sequence[LoanApplication]:
+        """The artifact's golden applications, for warming up."""
+        return self._golden
+
+    def score(self, applications: Sequence[LoanApplication]) -> Scores:
+        """Score applications, each by itself, in order."""
+        matrix = self.schema.matrix(applications)
+        log_odds = self._log_odds(matrix)
+        return Scores(matrix, log_odds, expit(log_odds))
+
+    def golden_deviation(self) -> float:
+        """The largest absolute difference between a golden application's stored PD and this process's."""
+        return float(np.abs(self.score(self._golden).pd - self._golden_pd).max())

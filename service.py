@@ -1,0 +1,130 @@
+"""The Bento service: routes and wiring. What they do is in preprocessing/, scoring/, decision/ and serving/."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics leave a lender's machine
+
+from collections.abc import Sequence
+
+import anyio.to_thread
+import bentoml
+
+from decision import InvalidPolicyError
+from preprocessing.application import LoanApplication
+from scoring.artifact import ArtifactError
+from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.batches import Item, Result, answer
+from serving.descriptors import (
+    application_input,
+    applications_input,
+    batch_output,
+    explanation_output,
+    prediction_output,
+)
+from serving.engine import Assessment, Engine
+from serving.framework import CreditRiskService
+from serving.information import Information
+from serving.lifecycle import Draining
+from serving.logs import configure_logging, service_log
+from serving.metrics import DURATION_BUCKETS
+from serving.problems import NotReadyError
+from serving.settings import load_settings
+from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
+
+settings = load_settings()
+configure_logging(settings.log_level)
+information = Information(settings)
+
+SCORING_CHUNK = 50
+"""Rows scored before other requests get their turn on the event loop."""
+
+EXPLAINING_CHUNK = 8
+
+
+@bentoml.service(
+    name=SERVICE_NAME,
+    service_class=CreditRiskService,
+    description="Credit decisions with the probability of default behind them, and the reasons.",
+    labels={"version": SERVICE_VERSION},
+    workers=settings.workers,
+    traffic={"timeout": settings.timeout_seconds, "max_concurrency": settings.max_concurrency},
+    metrics={"duration": {"buckets": list(DURATION_BUCKETS)}},
+    logging={"access": {"enabled": False}},  # the edge logs every request, the refused ones too
+)
+@bentoml.asgi_app(information.app(), path="/")
+class CreditRisk:
+    """Credit decisions: post an application, get a decision, its probability of default, and explanations."""
+
+    model = bentoml.models.BentoModel(f"{MODEL_ENTRY}:latest")  # pinned when a Bento is built
+    policy = bentoml.models.BentoModel(f"{POLICY_ENTRY}:latest")
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.draining = Draining(settings.drain_seconds)
+        self.draining.install()
+        bento: bentoml.Bento | None = CreditRisk.bento  # type: ignore[attr-defined]  # the decorator made it a Service
+        information.bento = str(bento.tag) if bento is not None else None
+        try:
+            served = load_served(settings, bento)
+            self.engine = information.engine = Engine(served.scorer, served.policy)
+            information.digests = served.digests
+            service_log.info("ready", extra={"data": information.version()})
+        except (ArtifactError, InvalidPolicyError) as exc:
+            # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
+            service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
+
+    def __is_ready__(self) -> bool:
+        return self.engine is not None and not self.draining.active
+
+    def warm_up_items(self) -> Sequence[Item]:
+        """Applications to train the batchers on before the first request."""
+        return self.engine.scorer.golden if self.engine is not None else ()
+
+    @bentoml.api(
+        route="/predict",
+        input_spec=application_input(settings),
+        output_spec=prediction_output(),
+        batchable=True,
+        max_batch_size=128,
+        max_latency_ms=settings.batch_latency_ms,
+    )
+    async def predict(self, items: list[Item]) -> list[Result]:
+        """Decide one application."""
+        return await answer(items, self._assess, SCORING_CHUNK)
+
+    @bentoml.api(
+        route="/predict/batch",
+        input_spec=applications_input(settings),
+        output_spec=batch_output(),
+        batchable=True,
+        max_batch_size=settings.max_batch_rows,
+        max_latency_ms=settings.batch_latency_ms,
+    )
+    async def predict_batch(self, items: list[Item]) -> list[Result]:
+        """Decide many applications, each as if it had come alone."""
+        return await answer(items, self._assess, SCORING_CHUNK)
+
+    @bentoml.api(
+        route="/predict/explain",
+        input_spec=application_input(settings),
+        output_spec=explanation_output(),
+        batchable=True,
+        max_batch_size=32,
+        max_latency_ms=settings.batch_latency_ms,
+    )
+    async def predict_explain(self, items: list[Item]) -> list[Result]:
+        """Decide one application and say what moved its probability of default."""
+        return await answer(items, self._explain, EXPLAINING_CHUNK)
+
+    async def _assess(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
+        return self._ready_engine().assess(applications)
+
+    async def _explain(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
+        return await anyio.to_thread.run_sync(self._ready_engine().explain, applications)
+
+    def _ready_engine(self) -> Engine:
+        if self.engine is None:
+            raise NotReadyError
+        return self.engine

@@ -1,0 +1,106 @@
+"""Assessments as the JSON-ready answers of the HTTP contract, and the models that document them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from preprocessing.cleaning import policy_fields
+from serving.engine import Assessment
+
+
+class Prediction(BaseModel):
+    """Answer of /predict, and of each row of /predict/batch."""
+
+    decision: Literal["APPROVE", "CONDITIONAL_APPROVAL", "REJECT"]
+    prediction: Literal[0, 1] = Field(description="1 where the PD reaches the policy's reject threshold.")
+    probability_of_default: float = Field(ge=0, le=1)
+    model_name: str
+    model_version: str
+    policy_version: str
+
+
+class WrongField(BaseModel):
+    """One field of a request that is outside the contract; never its value."""
+
+    loc: list[str | int] = Field(description="[field], or [row, field] in a batch")
+    msg: str
+    type: str
+
+
+class BadRow(BaseModel):
+    """What stands in a bad row's place in a partial batch."""
+
+    errors: list[WrongField]
+
+
+class BatchPrediction(BaseModel):
+    """Answer of /predict/batch."""
+
+    batch_size: int = Field(description="All rows, bad ones included.")
+    results: list[Prediction | BadRow] = Field(description="In the order of the request.")
+
+
+class Impact(BaseModel):
+    """What one field did to the log-odds of default."""
+
+    feature: str
+    value: float | int | str | None = Field(description="The applicant's own; the ratio as computed.")
+    impact: float = Field(description="Signed, in log-odds; positive raises the risk.")
+
+
+class Explanations(BaseModel):
+    """`base_value` plus all impacts is the logit of the probability of default."""
+
+    base_value: float
+    unit: Literal["log-odds"]
+    risk_drivers: list[Impact] = Field(description="Strongest first.")
+    protective_factors: list[Impact] = Field(description="Strongest first.")
+
+
+class Explanation(Prediction):
+    """Answer of /predict/explain."""
+
+    explanations: Explanations
+
+
+class Problem(BaseModel):
+    """Every error: RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[WrongField] | None = None
+
+
+def prediction(assessment: Assessment) -> dict[str, Any]:
+    """A `Prediction`."""
+    identity = assessment.identity
+    return {
+        "decision": assessment.decision.outcome.value,
+        "prediction": assessment.decision.prediction,
+        "probability_of_default": assessment.pd,
+        "model_name": identity.model_name,
+        "model_version": identity.model_version,
+        "policy_version": identity.policy_version,
+    }
+
+
+def explanation(assessment: Assessment) -> dict[str, Any]:
+    """An `Explanation`; fields without effect are in neither list."""
+    assert assessment.attributions is not None
+    values = policy_fields(assessment.application)
+    # sorted() is stable, so equal impacts keep the schema's order.
+    ranked = sorted(assessment.attributions.by_field.items(), key=lambda item: -abs(item[1]))
+    impacts = [{"feature": field, "value": values[field], "impact": impact} for field, impact in ranked]
+    return prediction(assessment) | {
+        "explanations": {
+            "base_value": assessment.attributions.base_value,
+            "unit": "log-odds",
+            "risk_drivers": [entry for entry in impacts if entry["impact"] > 0],
+            "protective_factors": [entry for entry in impacts if entry["impact"] < 0],
+        }
+    }

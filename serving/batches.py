@@ -1,0 +1,53 @@
+"""A merged batch of many requests' rows, answered row by row: no row's fault reaches its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from preprocessing.application import InvalidApplicationError, LoanApplication
+from serving.engine import Assessment
+from serving.logs import service_log
+from serving.problems import InternalError, ProblemError
+
+Item = LoanApplication | InvalidApplicationError | ProblemError
+"""What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request."""
+
+Result = Assessment | InvalidApplicationError | ProblemError
+"""What comes out of a batch, in the same order."""
+
+Work = Callable[[Sequence[LoanApplication]], Awaitable[list[Assessment]]]
+"""Assesses applications in order, or raises a ProblemError that holds for all of them."""
+
+
+async def answer(items: Sequence[Item], work: Work, chunk: int) -> list[Result]:
+    """Put every application through `work`, in chunks between which other requests get their turn.
+
+    Args:
+        items: the rows of all requests merged into this batch.
+        work: assesses the applications of a chunk.
+        chunk: most applications in one call of `work`.
+    """
+    results: list[Result] = []
+    for start in range(0, len(items), chunk):
+        if start:
+            await asyncio.sleep(0)
+        part = items[start : start + chunk]
+        applications = [item for item in part if isinstance(item, LoanApplication)]
+        assessed = iter(await _assess(applications, work))
+        results += [next(assessed) if isinstance(item, LoanApplication) else item for item in part]
+    return results
+
+
+async def _assess(applications: list[LoanApplication], work: Work) -> Sequence[Result]:
+    if not applications:
+        return []
+    try:
+        return await work(applications)
+    except ProblemError as problem:
+        return [problem for _ in applications]
+    except Exception:  # noqa: BLE001  # whatever it is, it must not reach the neighbours
+        service_log.exception("assessing failed")
+        if len(applications) == 1:
+            return [InternalError()]
+        return [result for application in applications for result in await _assess([application], work)]

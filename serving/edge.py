@@ -1,0 +1,156 @@
+"""The outermost layer: request ids, unknown routes, one form for every error, one log line for every request.
+
+BentoML answers some errors from middlewares that no service code sees (timeout, concurrency limit, its own routing).
+Here, outside all of them, each gets the form that the contract promises.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.exchange import Exchange, current_exchange
+from serving.logs import request_log, service_log
+from serving.problems import (
+    MEDIA_TYPE,
+    InternalError,
+    MethodNotAllowedError,
+    NotFoundError,
+    NotReadyError,
+    ProblemError,
+    problem_for_status,
+)
+
+_POST = ("POST",)
+_GET = ("GET", "HEAD")
+
+ROUTES: dict[str, tuple[str, ...]] = {
+    "/predict": _POST,
+    "/predict/batch": _POST,
+    "/predict/explain": _POST,
+    "/": _GET,
+    "/health": _GET,
+    "/version": _GET,
+    "/docs": _GET,
+    "/docs.json": _GET,
+    "/schema.json": _GET,
+    "/metrics": _GET,
+    "/livez": _GET,
+    "/readyz": _GET,
+    "/healthz": _GET,
+    "/static_content/swagger-ui.css": _GET,
+    "/static_content/swagger-ui-bundle.js": _GET,
+    "/static_content/favicon-light-32x32.png": _GET,
+}
+"""Every route there is, and its methods. Anything else ends here, before it can become a label of a metric."""
+
+_QUIET_ROUTES = frozenset({"/health", "/livez", "/readyz", "/healthz", "/metrics"})
+"""Polled by machines every few seconds: logged at DEBUG where all is well."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Edge:
+    """ASGI application around BentoML's."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve HTTP, pass the server's lifespan on, and refuse websockets."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        methods = ROUTES.get(path)
+        exchange = Exchange(_request_id(scope), method, path if methods else "unknown")
+        token = current_exchange.set(exchange)
+        responder = _Responder(exchange, scope, receive, send)
+        try:
+            if methods is None:
+                await responder.problem(NotFoundError())
+            elif method not in methods:
+                await responder.problem(
+                    MethodNotAllowedError(f"{path} takes {' or '.join(methods)}", headers={"Allow": ", ".join(methods)})
+                )
+            else:
+                await self.app(scope, receive, responder.send)
+        except Exception:  # noqa: BLE001  # the client is owed a problem document whatever happened
+            service_log.exception("unhandled exception")
+            if not responder.started:
+                await responder.problem(InternalError())
+        finally:
+            _log(exchange, responder.status)
+            current_exchange.reset(token)
+
+
+class _Responder:
+    """Passes one response on, with the headers and the form of error that the contract promises."""
+
+    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        self.exchange = exchange
+        self.started = False
+        self.finished = False
+        self.status = 500
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    async def problem(self, problem: ProblemError) -> None:
+        """Answer with a problem document."""
+        response = problem.response(self.exchange.request_id)
+        if self._scope["method"] == "HEAD":
+            response.body = b""
+        await response(self._scope, self._receive, self.send)
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on; an error that is no problem document becomes one."""
+        # After a timeout, BentoML's abandoned handler may still try to answer.
+        if self.finished:
+            return
+        if message["type"] == "http.response.start":
+            if self.started:
+                return
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            if message["status"] >= 400 and not headers.get("content-type", "").startswith(MEDIA_TYPE):
+                problem = NotReadyError() if self.exchange.route == "/readyz" else problem_for_status(message["status"])
+                await self.problem(problem)
+                return
+            self.started, self.status = True, message["status"]
+            headers["X-Request-ID"] = self.exchange.request_id
+            headers.setdefault("Cache-Control", "no-store")
+        elif not message.get("more_body", False):
+            self.finished = True
+        await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def _log(exchange: Exchange, status: int) -> None:
+    quiet = exchange.route in _QUIET_ROUTES and status < 400
+    request_log.log(
+        logging.DEBUG if quiet else logging.INFO,
+        "request",
+        extra={
+            "data": {
+                "method": exchange.method,
+                "route": exchange.route,
+                "status": status,
+                "duration_ms": round((perf_counter() - exchange.started) * 1e3, 3),
+                "rows": exchange.rows,
+            }
+        },
+    )

@@ -1,0 +1,37 @@
+"""What is known of the request in progress, from the edge inwards."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import perf_counter
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its response.
+
+    Attributes:
+        request_id: the caller's, or a new one.
+        method: HTTP method.
+        route: template of the route, "unknown" where there is none: never the raw path.
+        started: `perf_counter()` at arrival, seconds.
+        rows: applications in the body, once it is read.
+    """
+
+    request_id: str
+    method: str
+    route: str
+    started: float = field(default_factory=perf_counter)
+    rows: int | None = None
+
+
+current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)
+"""The request that the running task serves. Not to be read in a batchable method: that runs in the first request's
+context for all the requests merged into its batch."""
+
+
+def request_id() -> str:
+    """The current request's id, or an empty string outside a request."""
+    exchange = current_exchange.get()
+    return exchange.request_id if exchange is not None else ""

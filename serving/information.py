@@ -1,0 +1,88 @@
+"""The routes that tell about the service: health, version, and the API page over the real OpenAPI document."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.engine import Engine
+from serving.openapi import openapi_document
+from serving.settings import Settings
+
+# BentoML packages the page's script and style, so nothing is loaded from elsewhere; its own page loads a tag manager.
+_PAGE = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{SERVICE_NAME}</title>
+<link rel="icon" type="image/png" href="./static_content/favicon-light-32x32.png">
+<link rel="stylesheet" href="./static_content/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="./static_content/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({{url: "./docs.json", dom_id: "#page", validatorUrl: null}})</script>
+</body>
+</html>
+"""
+
+
+class Information:
+    """What the information routes tell; the service fills it in when it has loaded."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine: Engine | None = None
+        self.digests: dict[str, str] = {}
+        self.bento: str | None = None
+
+    def version(self) -> dict[str, Any]:
+        """The answer of /version; nulls where no model could be verified."""
+        identity = self.engine.identity if self.engine is not None else None
+        return {
+            "service": SERVICE_NAME,
+            "service_version": SERVICE_VERSION,
+            "model_name": identity.model_name if identity else None,
+            "model_version": identity.model_version if identity else None,
+            "policy_version": identity.policy_version if identity else None,
+            "bento": self.bento,
+            "digests": self.digests,
+        }
+
+    def app(self) -> Starlette:
+        """The routes, to be mounted into the service."""
+
+        @lru_cache(maxsize=2)
+        def document(engine: Engine | None) -> dict[str, Any]:
+            return openapi_document(engine, self.settings)
+
+        async def health(_: Request) -> Response:
+            return JSONResponse({"status": "ok"})
+
+        async def version(_: Request) -> Response:
+            return JSONResponse(self.version())
+
+        async def docs(_: Request) -> Response:
+            return HTMLResponse(_PAGE)
+
+        async def docs_json(_: Request) -> Response:
+            return JSONResponse(document(self.engine))
+
+        async def index(_: Request) -> Response:
+            return RedirectResponse("./docs")
+
+        return Starlette(
+            routes=[
+                Route("/health", health),
+                Route("/version", version),
+                Route("/docs", docs),
+                Route("/docs.json", docs_json),
+                Route("/", index),
+            ]
+        )

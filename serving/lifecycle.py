@@ -1,0 +1,49 @@
+"""Ready and not ready: what the probes say between start and SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from serving.logs import service_log
+
+
+class Draining:
+    """Says "not ready" from SIGTERM on, while the server goes on answering for a while.
+
+    A load balancer needs to see a failing readiness probe before the server stops accepting, or it goes on sending
+    requests to a closed port.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.active = False
+
+    def install(self) -> None:
+        """Put this in front of the server's own handler of SIGTERM. To be called from the event loop's thread."""
+        server_handler = signal.getsignal(signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self.active:
+                return
+            self.active = True
+            loop.call_soon_threadsafe(self._start, loop, server_handler, number, frame)
+
+        signal.signal(signal.SIGTERM, handle)
+
+    def _start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        server_handler: Callable[[int, FrameType | None], Any] | int | None,
+        number: int,
+        frame: FrameType | None,
+    ) -> None:
+        service_log.info("SIGTERM: not ready any more", extra={"data": {"drain_seconds": self.seconds}})
+        if callable(server_handler):
+            loop.call_later(self.seconds, server_handler, number, frame)
+        else:
+            raise SystemExit(0)

@@ -1,0 +1,169 @@
+"""The OpenAPI document: built from the models that validate and the problems that are raised, with answers as they are.
+
+BentoML generates one too, but it lists error bodies that this service never sends. Examples of answers are made by
+scoring the example application when the document is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from preprocessing.application import EXAMPLE, InvalidApplicationError, LoanApplication, parse_application
+from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.answers import (
+    BatchPrediction,
+    Explanation,
+    Prediction,
+    Problem,
+    explanation,
+    prediction,
+)
+from serving.engine import Engine
+from serving.problems import (
+    MEDIA_TYPE,
+    BodyTooLargeError,
+    InternalError,
+    InvalidRequestError,
+    MalformedJSONError,
+    NotReadyError,
+    OverloadedError,
+    ProblemError,
+    RequestTimeoutError,
+    TooManyRequestsError,
+    UnsupportedMediaTypeError,
+)
+from serving.settings import Settings
+
+_REF = "#/components/schemas/{model}"
+_EXAMPLE_ID = "5f0c1d9e2b7a4c83"
+
+
+def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any]:
+    """The whole document; without an engine it has no examples of answers."""
+    _, schemas = models_json_schema(
+        [
+            (LoanApplication, "validation"),
+            *((model, "serialization") for model in (Prediction, BatchPrediction, Explanation, Problem)),
+        ],
+        ref_template=_REF,
+    )
+    answers = _example_answers(engine)
+    applications = TypeAdapter(list[LoanApplication]).json_schema(ref_template=_REF)
+    applications.pop("$defs", None)
+    applications |= {"minItems": 1, "maxItems": settings.max_batch_rows}
+    partial = {
+        "name": "partial",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "boolean", "default": False},
+        "description": "Score the good rows and put a bad row's errors in its place, instead of refusing the request.",
+    }
+    one = {"$ref": _REF.format(model="LoanApplication")}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": SERVICE_NAME,
+            "version": SERVICE_VERSION,
+            "description": "Credit decisions with the probability of default behind them.",
+        },
+        "servers": [{"url": "."}],
+        "paths": {
+            "/predict": {"post": _scoring("predict", "Decide one application", one, EXAMPLE, "Prediction", answers)},
+            "/predict/batch": {
+                "post": _scoring(
+                    "predict_batch", "Decide many applications", applications, [EXAMPLE], "BatchPrediction", answers
+                )
+                | {"parameters": [partial]}
+            },
+            "/predict/explain": {
+                "post": _scoring("predict_explain", "Decide and explain one", one, EXAMPLE, "Explanation", answers)
+            },
+            "/health": {"get": _plain("Whether the process answers at all", "application/json")},
+            "/version": {"get": _plain("Versions and digests of what is served", "application/json")},
+            "/livez": {"get": _plain("Liveness probe", "text/plain")},
+            "/healthz": {"get": _plain("Liveness probe, under its other name", "text/plain")},
+            "/readyz": {"get": _plain("Readiness probe", "text/plain", NotReadyError())},
+            "/metrics": {"get": _plain("Prometheus metrics", "text/plain")},
+        },
+        "components": {"schemas": schemas["$defs"]},
+    }
+
+
+def _example_answers(engine: Engine | None) -> dict[str, Any]:
+    if engine is None:
+        return {}
+    (explained,) = engine.explain([parse_application(EXAMPLE)])
+    row = prediction(explained)
+    return {
+        "Prediction": row,
+        "BatchPrediction": {"batch_size": 1, "results": [row]},
+        "Explanation": explanation(explained),
+    }
+
+
+def _scoring(  # noqa: PLR0913, PLR0917  # one argument for each thing that differs between the three routes
+    name: str, summary: str, body: dict[str, Any], example: Any, answer: str, answers: dict[str, Any]
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": _REF.format(model=answer)}}
+    if answer in answers:
+        content["example"] = answers[answer]
+    return {
+        "operationId": name,
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body, "example": example}}},
+        "responses": {
+            "200": {"description": "The decision", "content": {"application/json": content}, "headers": _HEADERS},
+            **_problem_responses(*_scoring_problems()),
+        },
+    }
+
+
+def _scoring_problems() -> list[ProblemError]:
+    try:
+        parse_application({**EXAMPLE, "person_income": "high"})
+    except InvalidApplicationError as exc:
+        invalid = InvalidRequestError("1 invalid field(s); `errors` names each", errors=exc.errors)
+    return [
+        MalformedJSONError("EOF while parsing an object at line 1 column 1; send one valid UTF-8 JSON document"),
+        BodyTooLargeError("the body may hold 1048576 bytes; send fewer applications a request"),
+        UnsupportedMediaTypeError(),
+        invalid,
+        TooManyRequestsError(),
+        InternalError(),
+        OverloadedError(),
+        RequestTimeoutError(),
+    ]
+
+
+def _plain(summary: str, media_type: str, *problems: ProblemError) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "OK", "content": {media_type: {}}, "headers": _HEADERS},
+            **_problem_responses(*problems),
+        },
+    }
+
+
+_HEADERS = {
+    "X-Request-ID": {"description": "The caller's id, or a new one.", "schema": {"type": "string"}},
+}
+
+
+def _problem_responses(*problems: ProblemError) -> dict[str, Any]:
+    return {
+        str(problem.status): {
+            "description": problem.title,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": _REF.format(model="Problem")},
+                    "example": problem.document(_EXAMPLE_ID),
+                }
+            },
+            "headers": _HEADERS,
+        }
+        for problem in problems
+    }

@@ -1,0 +1,155 @@
+"""Every error that a client can meet, with the status it carries, as an RFC 9457 problem document.
+
+    ProblemError
+    +-- MalformedJSONError         400
+    +-- NotFoundError              404
+    +-- MethodNotAllowedError      405
+    +-- BodyTooLargeError          413
+    +-- UnsupportedMediaTypeError  415
+    +-- InvalidRequestError        422   names every wrong field
+    +-- TooManyRequestsError       429   Retry-After
+    +-- InternalError              500
+    +-- NotReadyError              503   Retry-After
+    +-- OverloadedError            503   Retry-After
+    +-- RequestTimeoutError        504
+
+Details and errors never repeat a value that the client sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from preprocessing.application import FieldError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemError(Exception):
+    """Something the client is told in a problem document.
+
+    Attributes:
+        status: HTTP status.
+        kind: stable last part of the document's `type`.
+        title: the same for every problem of this kind.
+        detail: what is wrong this time, and the remedy.
+        errors: the wrong fields, for an invalid request.
+        headers: response headers that go with it.
+    """
+
+    status: ClassVar[int]
+    kind: ClassVar[str]
+    title: ClassVar[str]
+    default_detail: ClassVar[str] = ""
+    default_headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Iterable[FieldError] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.detail = detail or self.default_detail
+        super().__init__(self.detail)
+        self.errors = tuple(errors)
+        self.headers = self.default_headers | (headers or {})
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        """The problem as a JSON-ready mapping."""
+        document: dict[str, Any] = {
+            "type": f"urn:problem:credit-risk-api:{self.kind}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        if self.errors:
+            document["errors"] = [error_document(error) for error in self.errors]
+        return document
+
+    def response(self, request_id: str) -> Response:
+        """The problem as a response."""
+        return Response(to_json(self.document(request_id)), self.status, self.headers, MEDIA_TYPE)
+
+
+def error_document(error: FieldError) -> dict[str, Any]:
+    """One wrong field as a JSON-ready mapping."""
+    return {"loc": list(error.loc), "msg": error.msg, "type": error.type}
+
+
+class MalformedJSONError(ProblemError):
+    status, kind, title = 400, "malformed-json", "The body is not valid JSON"
+
+
+class NotFoundError(ProblemError):
+    status, kind, title = 404, "not-found", "No such route"
+    default_detail = "nothing is served at this path; GET /docs lists what is"
+
+
+class MethodNotAllowedError(ProblemError):
+    status, kind, title = 405, "method-not-allowed", "This route takes another method"
+
+
+class BodyTooLargeError(ProblemError):
+    status, kind, title = 413, "body-too-large", "The body is over the limit"
+
+
+class UnsupportedMediaTypeError(ProblemError):
+    status, kind, title = 415, "unsupported-media-type", "The body is not declared as JSON"
+    default_detail = "send the body as JSON with the header Content-Type: application/json"
+
+
+class InvalidRequestError(ProblemError):
+    status, kind, title = 422, "invalid-request", "The request is outside the contract"
+
+
+class TooManyRequestsError(ProblemError):
+    status, kind, title = 429, "too-many-requests", "Too many requests are in progress"
+    default_detail = "the concurrency limit is reached; repeat the request after Retry-After seconds"
+    default_headers: ClassVar = {"Retry-After": "1"}
+
+
+class InternalError(ProblemError):
+    status, kind, title = 500, "internal-error", "The service failed"
+    default_detail = "the fault is the service's; report it with this request_id"
+
+
+class NotReadyError(ProblemError):
+    status, kind, title = 503, "not-ready", "The service is not ready"
+    default_detail = "the service is starting, stopping, or has no verified model; repeat the request later"
+    default_headers: ClassVar = {"Retry-After": "5"}
+
+
+class OverloadedError(ProblemError):
+    status, kind, title = 503, "overloaded", "The request was shed"
+    default_detail = "waiting requests exceed the latency objective; repeat the request after Retry-After seconds"
+    default_headers: ClassVar = {"Retry-After": "1"}
+
+
+class RequestTimeoutError(ProblemError):
+    status, kind, title = 504, "timeout", "The request took too long"
+    default_detail = "the request was not answered within the time limit; repeat it, with fewer rows if it was a batch"
+
+
+_BY_STATUS: dict[int, type[ProblemError]] = {
+    400: MalformedJSONError,
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    413: BodyTooLargeError,
+    415: UnsupportedMediaTypeError,
+    422: InvalidRequestError,
+    429: TooManyRequestsError,
+    500: InternalError,
+    503: OverloadedError,
+    504: RequestTimeoutError,
+}
+
+
+def problem_for_status(status: int) -> ProblemError:
+    """The problem to show for an error response that the framework made by itself."""
+    return _BY_STATUS.get(status, InternalError)()

@@ -1,0 +1,68 @@
+"""Settings from the environment: `CREDIT_RISK_<NAME>`, each with a default, checked once at start.
+
+A variable with the prefix that names no setting is an error: a misspelt limit must not be ignored in silence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "CREDIT_RISK_"
+
+
+class SettingsError(SystemExit):
+    """A setting that can't be used. Ends the process with one line, since nothing can be served."""
+
+
+class Settings(BaseModel):
+    """What an operator can set; the README's table is made of these descriptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_body_bytes: Annotated[int, Field(ge=1024, description="Largest request body, in bytes; more is 413.")] = (
+        1_048_576
+    )
+    max_batch_rows: Annotated[
+        int, Field(ge=2, le=10_000, description="Most applications in one /predict/batch; more is 422.")
+    ] = 500
+    max_concurrency: Annotated[
+        int, Field(ge=1, description="Requests in progress at once, over all workers; more is 429.")
+    ] = 512
+    batch_latency_ms: Annotated[
+        int, Field(ge=10, description="Latency objective of the adaptive batcher; requests that can't meet it are 503.")
+    ] = 1000
+    timeout_seconds: Annotated[float, Field(gt=0, description="Longest time for one request; then 504.")] = 10.0
+    workers: Annotated[int, Field(ge=1, description="Worker processes; one per container.")] = 1
+    drain_seconds: Annotated[
+        float, Field(ge=0, description="After SIGTERM: how long to keep serving while /readyz already says 503.")
+    ] = 1.0
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe level that is logged.")
+    ] = "INFO"
+    model_path: Annotated[
+        Path | None, Field(description="Folder of a model artifact to serve instead of the store's.")
+    ] = None
+    policy_path: Annotated[Path | None, Field(description="A policy file to serve instead of the store's.")] = None
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: naming every variable that is unknown or out of range.
+    """
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as exc:
+        problems = [
+            f"{PREFIX}{'.'.join(map(str, error['loc'])).upper()}: "
+            + ("no such setting" if error["type"] == "extra_forbidden" else error["msg"])
+            for error in exc.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("settings refused: " + "; ".join(problems)) from exc
