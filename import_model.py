@@ -8,139 +8,200 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics leave a lender's machine
 
 import bentoml
-from bentoml.exceptions import BentoMLException, NotFound
+import numpy as np
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml.exceptions import BentoMLException
 
-from decision import InvalidPolicyError
-from scoring.artifact import Artifact, ArtifactError, IncoherentArtifactError, read_artifact, sha256
+from decision import InvalidPolicyError, PolicyFiles, read_policy
+from decision.files import CATALOGUE_FILE, POLICY_FILE, beside_or_default
+from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, Manifest, read_artifact
 from scoring.scorer import Scorer
-from serving.store import MODEL_ENTRY, POLICY_ENTRY, POLICY_FILE, read_policy, verify_golden
+from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
 
 ROOT = Path(__file__).resolve().parent
+DEFAULT_MODEL = ROOT / "artifacts" / "model"
+DEFAULT_POLICY = ROOT / "artifacts" / "policy" / POLICY_FILE
+
+ADULT_AGES = range(18, 101)
 
 
 class ImportRefusedError(ValueError):
     """The store holds something that this import would contradict."""
 
 
-def import_model(folder: Path) -> bentoml.Tag:
-    """Verify the model artifact in `folder` and save it, byte for byte, under the manifest's version.
-
-    Returns:
-        The tag in the store; the same one, with nothing written, where the same bytes are already there.
+def verify_model(folder: Path) -> Artifact:
+    """Verify the model artifact in `folder`, everything that serving checks and that no answer depends on age.
 
     Raises:
         ArtifactError: the artifact must not be served.
-        ImportRefusedError: the store holds other bytes under this version.
     """
     artifact = read_artifact(folder)
-    verify_golden(Scorer(artifact))
-    manifest = artifact.manifest
-    if manifest.name != MODEL_ENTRY:
-        raise IncoherentArtifactError(f"the manifest names {manifest.name}; this service serves {MODEL_ENTRY}")
-    return _save(
-        f"{MODEL_ENTRY}:{manifest.version}",
-        artifact.contents,
-        labels={"kind": "model", "framework": "scikit-learn"},
-        metadata=_metadata(artifact),
-    )
+    if artifact.manifest.name != MODEL_ENTRY:
+        raise IncoherentArtifactError(
+            f"{MANIFEST} names {artifact.manifest.name}, but this service serves {MODEL_ENTRY}; train again"
+        )
+    scorer, _ = open_model(artifact)
+    _check_age_is_not_read(scorer)
+    return artifact
 
 
-def import_policy(path: Path) -> bentoml.Tag:
-    """Verify the policy file at `path` and save it under its own version; see `import_model`.
+def _check_age_is_not_read(scorer: Scorer) -> None:
+    """Reg B (12 CFR 1002.6(b)(2)): the age of an applicant of 62 or more must never count against them."""
+    pds = scorer.score(scorer.golden).pd
+    for age in ADULT_AGES:
+        aged = [application.model_copy(update={"person_age": age}) for application in scorer.golden]
+        if not np.array_equal(scorer.score(aged).pd, pds):
+            raise IncoherentArtifactError(
+                f"at age {age} a golden application gets another PD: the model reads age; train without it"
+            )
 
-    Raises:
-        InvalidPolicyError: the policy can't be used.
-        ImportRefusedError: the store holds other bytes under this version.
+
+class Entry(NamedTuple):
+    """What becomes one entry of the model store.
+
+    Attributes:
+        tag: name and version.
+        contents: file name to bytes.
+        labels: for `bentoml models list`.
+        metadata: for `bentoml models get`.
     """
-    content, policy = read_policy(path)
-    return _save(
-        f"{POLICY_ENTRY}:{policy.version}",
-        {POLICY_FILE: content},
-        labels={"kind": "policy"},
-        metadata={
-            "version": policy.version,
-            "effective_date": policy.effective_date.isoformat(),
-            "sha256": sha256(content),
-        },
-    )
+
+    tag: str
+    contents: Mapping[str, bytes]
+    labels: dict[str, str]
+    metadata: dict[str, Any]
 
 
-def _metadata(artifact: Artifact) -> dict[str, Any]:
+def model_entry(artifact: Artifact) -> Entry:
+    """A verified artifact, byte for byte, under the manifest's version."""
     manifest = artifact.manifest
-    return {
+    metadata = {
         "version": manifest.version,
         "created": manifest.created.isoformat(),
         "features": list(manifest.features),
         "libraries": dict(manifest.libraries),
         "sha256": artifact.digests,
     }
+    labels = {"kind": "model", "framework": "scikit-learn"}
+    return Entry(f"{MODEL_ENTRY}:{manifest.version}", artifact.contents, labels, metadata)
 
 
-def _save(tag: str, contents: Mapping[str, bytes], *, labels: dict[str, str], metadata: dict[str, Any]) -> bentoml.Tag:
-    there = _stored(tag, contents)
-    if there == contents:
-        return bentoml.Tag.from_taglike(tag)
-    if there is not None and there.keys() == contents.keys():
-        raise ImportRefusedError(f"the store holds {tag} with other bytes; give the changed artifact its own version")
-    if there is not None:
-        # An import that was killed half-way leaves an incomplete entry, which nothing can have served.
-        print(f"{tag} in the store is incomplete; importing it again", file=sys.stderr)
-        bentoml.models.delete(tag)
-    with bentoml.models.create(tag, labels=labels, metadata=metadata) as model:
-        for name, content in contents.items():
-            Path(model.path_of(name)).write_bytes(content)
-    return model.tag
+def policy_entry(files: PolicyFiles) -> Entry:
+    """A verified policy with its catalogue, under the policy's version."""
+    policy = files.policy
+    metadata = {
+        "version": policy.version,
+        "effective_date": policy.effective_date.isoformat(),
+        "reason_catalogue": policy.reason_catalogue,
+        "sha256": files.digests,
+    }
+    return Entry(f"{POLICY_ENTRY}:{policy.version}", files.contents, {"kind": "policy"}, metadata)
 
 
-def _stored(tag: str, names: Iterable[str]) -> dict[str, bytes] | None:
-    """A store entry's files of these names; empty where the entry is damaged, None where there is none."""
+def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
+    """Save all of `entries` or, where one of them contradicts the store, none.
+
+    Returns:
+        Their tags. Nothing is written for an entry that is there already, byte for byte.
+
+    Raises:
+        ImportRefusedError: the store holds other bytes under the version of one of them.
+    """
+    for entry in [entry for entry in entries if not _is_stored(entry)]:
+        _write(entry)
+    return [bentoml.Tag.from_taglike(entry.tag) for entry in entries]
+
+
+def _latest_manifest() -> Manifest | None:
+    """The manifest of the model that the store would serve, if it has one."""
     try:
-        model = bentoml.models.get(tag)
-    except NotFound:
-        return None
+        stored = bentoml.models.get(f"{MODEL_ENTRY}:latest")
     except BentoMLException:
-        return {}
-    if str(model.tag) != tag:  # the store also finds a tag by its beginning
         return None
-    paths = {name: Path(model.path_of(name)) for name in names}
-    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    return read_artifact(Path(stored.path)).manifest
+
+
+def _is_stored(entry: Entry) -> bool:
+    """Whether the store holds `entry` completely; False where it holds none of it, or what a killed import left."""
+    try:
+        stored = bentoml.models.get(entry.tag)
+    except Exception:  # noqa: BLE001  # whatever half a file makes BentoML raise
+        return False
+    if str(stored.tag) != entry.tag:  # the store also finds a tag by its beginning
+        return False
+    paths = {name: Path(stored.path_of(name)) for name in entry.contents}
+    there = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    if there == entry.contents:
+        return _is_latest_or_older(stored)
+    if all(content.startswith(there.get(name, b"")) for name, content in entry.contents.items()):
+        return False
+    raise ImportRefusedError(f"the store holds {entry.tag} with other bytes; give the changed artifact its own version")
+
+
+def _is_latest_or_older(stored: bentoml.Model) -> bool:
+    """Whether the pointer to the latest version took notice of this one: the last thing that saving does."""
+    try:
+        return bool(bentoml.models.get(stored.tag.name).creation_time >= stored.creation_time)
+    except Exception:  # noqa: BLE001  # the same
+        return False
+
+
+def _write(entry: Entry) -> None:
+    tag = bentoml.Tag.from_taglike(entry.tag)
+    store = Path(BentoMLContainer.model_store_dir.get())
+    if (store / tag.path()).exists():
+        print(f"{tag} in the store is incomplete; importing it again", file=sys.stderr)
+        shutil.rmtree(store / tag.path())
+    try:
+        bentoml.models.get(tag.name)
+    except Exception:  # noqa: BLE001  # a pointer to nothing, which BentoML would only trip over after saving
+        (store / tag.latest_path()).unlink(missing_ok=True)
+    with bentoml.models.create(tag, labels=entry.labels, metadata=entry.metadata) as model:
+        for name, content in entry.contents.items():
+            Path(model.path_of(name)).write_bytes(content)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when all was imported, 1 when it was refused, with one line on standard error."""
     parser = argparse.ArgumentParser(prog="import_model.py", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", type=Path, default=ROOT / "artifacts" / "model", help="folder of the model artifact")
-    parser.add_argument(
-        "--policy", type=Path, help="import this policy file alone (default: the model, and artifacts/policy)"
-    )
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="folder of the model artifact")
+    parser.add_argument("--policy", type=Path, help="import this policy file alone, without a model")
+    parser.add_argument("--catalogue", type=Path, help=f"its reason catalogue (default: {CATALOGUE_FILE} beside it)")
     options = parser.parse_args(arguments)
-    default_policy = ROOT / "artifacts" / "policy" / POLICY_FILE
     try:
-        if options.policy is not None:
-            tags = [import_policy(options.policy)]
-        else:
-            read_policy(default_policy)  # before the model is saved: either both are imported or neither
-            tags = [import_model(options.model), import_policy(default_policy)]
-    except InvalidPolicyError as exc:
-        return _refuse(f"{options.policy or default_policy}: " + "; ".join(str(exc).splitlines()))
-    except (ArtifactError, ImportRefusedError, BentoMLException) as exc:
-        return _refuse(str(exc))
+        tags = _import_policy(options.policy, options.catalogue) if options.policy else _import_both(options.model)
+    except (InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException) as exc:
+        print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
+        return 1
+    except OSError as exc:
+        print(f"import refused: {exc}; make room in the model store, or set BENTOML_HOME to another", file=sys.stderr)
+        return 1
     for tag in tags:
         print(tag)
     return 0
 
 
-def _refuse(message: str) -> int:
-    print(f"import refused: {message}", file=sys.stderr)
-    return 1
+def _import_both(folder: Path) -> list[bentoml.Tag]:
+    # Everything is verified before anything is saved: either both are imported or neither.
+    artifact, policy = verify_model(folder), read_policy(DEFAULT_POLICY)
+    check_fit(artifact.manifest, policy.policy)
+    return save([model_entry(artifact), policy_entry(policy)])
+
+
+def _import_policy(path: Path, catalogue: Path | None) -> list[bentoml.Tag]:
+    policy = read_policy(path, catalogue or beside_or_default(path))
+    if (manifest := _latest_manifest()) is not None:
+        check_fit(manifest, policy.policy)
+    return save([policy_entry(policy)])
 
 
 if __name__ == "__main__":

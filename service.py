@@ -24,7 +24,7 @@ from serving.descriptors import (
     prediction_output,
 )
 from serving.engine import Assessment, Engine
-from serving.framework import CreditRiskService
+from serving.framework import CreditRiskService, StoreEntry
 from serving.information import Information
 from serving.lifecycle import Draining
 from serving.logs import configure_logging, service_log
@@ -57,8 +57,8 @@ EXPLAINING_CHUNK = 8
 class CreditRisk:
     """Credit decisions: post an application, get a decision, its probability of default, and explanations."""
 
-    model = bentoml.models.BentoModel(f"{MODEL_ENTRY}:latest")  # pinned when a Bento is built
-    policy = bentoml.models.BentoModel(f"{POLICY_ENTRY}:latest")
+    model = StoreEntry(f"{MODEL_ENTRY}:latest")  # pinned when a Bento is built
+    policy = StoreEntry(f"{POLICY_ENTRY}:latest")
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
@@ -68,7 +68,7 @@ class CreditRisk:
         information.bento = str(bento.tag) if bento is not None else None
         try:
             served = load_served(settings, bento)
-            self.engine = information.engine = Engine(served.scorer, served.policy)
+            self.engine = information.engine = Engine(served.scorer, served.attributor, served.policy)
             information.digests = served.digests
             service_log.info("ready", extra={"data": information.version()})
         except (ArtifactError, InvalidPolicyError) as exc:

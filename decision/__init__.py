@@ -1,5 +1,25 @@
-"""The decision policy: what a lender does with a probability of default. Knows nothing of models or features."""
+"""The decision policy: what a lender does with a probability of default. Knows nothing of models or features.
 
-from decision.policy import Decision, InvalidPolicyError, Outcome, Policy, decide, parse_policy
+policy.py           thresholds, rules, and `decide`
+score.py            the credit score's scale
+reasons.py          rules and attributions to the reasons an applicant is owed
+counterfactuals.py  the largest lower amount that would have got a better decision
+files.py            reading and checking the files
+"""
 
-__all__ = ["Decision", "InvalidPolicyError", "Outcome", "Policy", "decide", "parse_policy"]
+from decision.files import InvalidPolicyError, PolicyFiles, read_policy
+from decision.policy import Decision, Outcome, Policy, decide
+from decision.reasons import Reason, ReasonCatalogue, explain_decision
+
+__all__ = [
+    "Decision",
+    "InvalidPolicyError",
+    "Outcome",
+    "Policy",
+    "PolicyFiles",
+    "Reason",
+    "ReasonCatalogue",
+    "decide",
+    "explain_decision",
+    "read_policy",
+]

@@ -72,9 +72,7 @@ class FeatureSchema(BaseModel):
             raise ValueError(f"schema_version is {self.schema_version}; this code reads {SCHEMA_VERSION}")
         unknown = [name for name in self.features if name not in FEATURES]
         if unknown:
-            raise ValueError(
-                f"the code does not produce {', '.join(unknown)}; retrain, or serve with the code it came from"
-            )
+            raise ValueError(f"the code does not produce {', '.join(unknown)}")
         if len(set(self.features)) != len(self.features):
             raise ValueError("a feature is listed twice")
         if not self.features:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -24,14 +26,20 @@ from typing import Annotated, Any, Literal, TypeVar
 import joblib
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.exceptions import InconsistentVersionWarning
 
 from preprocessing.features import FeatureSchema
+from scoring.attribution import Tables
 
 MANIFEST = "model_metadata.json"
 MODEL = "gradient_boosting_model.joblib"
 SCHEMA = "feature_schema.json"
 GOLDEN = "golden_applications.json"
+TABLES = "attribution_tables.npz"
 CARD = "model_card.md"
+
+REBUILD = "rebuild the tables with `python -m training rebuild-tables`"
+"""The remedy where only the reference population or its tables are wrong."""
 
 PINNED_LIBRARIES = ("scikit-learn", "numpy", "joblib")
 """Whose versions must equal those in the manifest: a pickle carries no promise across versions of these."""
@@ -66,6 +74,26 @@ class _Strict(BaseModel):
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class ReferencePopulation(_Strict):
+    """Whom attributions compare an applicant with: marginally approved applicants of the training data.
+
+    Attributes:
+        size: applicants.
+        pd_from: their PDs lie from here …
+        pd_below: … to below here.
+        policy_version: the policy that approves them.
+        base_value: their mean log-odds of default.
+    """
+
+    size: Annotated[int, Field(ge=1)]
+    pd_from: Annotated[float, Field(ge=0, lt=1)]
+    pd_below: Annotated[float, Field(gt=0, le=1)]
+    policy_version: str
+    base_value: float
+
 
 class Manifest(_Strict):
     """`model_metadata.json`: what the model is, what it was made of, and the digest of every other file.
@@ -74,6 +102,7 @@ class Manifest(_Strict):
         format: of this file.
         features: the columns in the order in which the model was fitted.
         libraries: distribution name to version, as installed when the model was fitted.
+        reference_population: whom attributions compare with.
         artifacts: file name to SHA-256, hexadecimal.
         training_data: source, digest and row counts of the data.
         evaluation: the split, the seed, and the metrics with their spread over folds.
@@ -89,6 +118,7 @@ class Manifest(_Strict):
     libraries: dict[str, str]
     training_data: dict[str, Any]
     evaluation: dict[str, Any]
+    reference_population: ReferencePopulation
     artifacts: dict[str, Sha256]
 
 
@@ -115,12 +145,14 @@ class Artifact:
         manifest: the parsed manifest.
         schema: features and cleaning constants.
         golden: applications with the PDs that the model must reproduce.
+        tables: attributions by leaf and pattern, against the reference population.
         contents: file name to bytes, the manifest included.
     """
 
     manifest: Manifest
     schema: FeatureSchema
     golden: GoldenApplications
+    tables: Tables
     contents: Mapping[str, bytes]
 
     @property
@@ -142,12 +174,12 @@ def read_artifact(folder: Path) -> Artifact:
     """
     manifest_bytes = _read(folder / MANIFEST)
     manifest = _parse(Manifest, MANIFEST, manifest_bytes)
-    missing = {MODEL, SCHEMA, GOLDEN} - manifest.artifacts.keys()
+    missing = {MODEL, SCHEMA, GOLDEN, TABLES} - manifest.artifacts.keys()
     if missing:
         raise IncoherentArtifactError(f"{MANIFEST} vouches for no {', '.join(sorted(missing))}; train again")
     contents = {MANIFEST: manifest_bytes}
     for name, expected in manifest.artifacts.items():
-        if Path(name).name != name:
+        if not _FILE_NAME.fullmatch(name):
             raise IncoherentArtifactError(f"{MANIFEST} names {name!r}, which is not a plain file name; train again")
         contents[name] = _read(folder / name)
         actual = sha256(contents[name])
@@ -164,21 +196,37 @@ def read_artifact(folder: Path) -> Artifact:
             f"({len(schema.features)} and {len(manifest.features)}); train again"
         )
     golden = _parse(GoldenApplications, GOLDEN, contents[GOLDEN])
-    return Artifact(manifest, schema, golden, contents)
+    return Artifact(manifest, schema, golden, _read_tables(manifest, contents[TABLES]), contents)
 
 
 def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:
     """Open the pickle of a verified artifact.
 
     Raises:
+        IncompatibleVersionError: the model was written by another scikit-learn than the manifest says.
         IncoherentArtifactError: the model is not what the manifest and the schema describe.
     """
-    model = joblib.load(io.BytesIO(artifact.contents[MODEL]))
-    if not isinstance(model, GradientBoostingClassifier):
-        raise IncoherentArtifactError(f"{MODEL} holds a {type(model).__name__}, not a GradientBoostingClassifier")
-    if model.n_features_in_ != len(artifact.schema.features):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            model = joblib.load(io.BytesIO(artifact.contents[MODEL]))
+    except InconsistentVersionWarning as exc:
+        raise IncompatibleVersionError(
+            f"{MODEL} was written by scikit-learn {exc.original_sklearn_version}, but {MANIFEST} says "
+            f"{exc.current_sklearn_version}; train again"
+        ) from exc
+    except Exception as exc:  # whatever the bytes of a broken pickle happen to raise
         raise IncoherentArtifactError(
-            f"{MODEL} was fitted on {model.n_features_in_} features but {SCHEMA} lists "
+            f"{MODEL} is no readable joblib file ({type(exc).__name__}); train again"
+        ) from exc
+    if not isinstance(model, GradientBoostingClassifier):
+        raise IncoherentArtifactError(
+            f"{MODEL} holds a {type(model).__name__}, not a GradientBoostingClassifier; train again"
+        )
+    fitted_on = getattr(model, "n_features_in_", 0)
+    if fitted_on != len(artifact.schema.features):
+        raise IncoherentArtifactError(
+            f"{MODEL} was fitted on {fitted_on} features but {SCHEMA} lists "
             f"{len(artifact.schema.features)}; train again"
         )
     if list(model.classes_) != [0, 1]:
@@ -186,6 +234,18 @@ def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:
             f"{MODEL} was not fitted on the classes 0 (repaid) and 1 (defaulted); train again"
         )
     return model
+
+
+def _read_tables(manifest: Manifest, content: bytes) -> Tables:
+    try:
+        tables = Tables.from_bytes(content)
+    except ValueError as exc:
+        raise IncoherentArtifactError(f"{TABLES}: {exc}; {REBUILD}") from exc
+    if tables.base_value != manifest.reference_population.base_value:
+        raise IncoherentArtifactError(
+            f"{TABLES} and {MANIFEST} state different base values of the reference population; {REBUILD}"
+        )
+    return tables
 
 
 def _read(path: Path) -> bytes:
@@ -202,16 +262,18 @@ def _parse(model: type[Model], name: str, content: bytes) -> Model:
         return model.model_validate_json(content)
     except ValidationError as exc:
         error = exc.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, error["loc"]))
+        place = ".".join(map(str, error["loc"])).encode("unicode_escape").decode("ascii")
         message = error["msg"].removeprefix("Value error, ")
-        raise IncoherentArtifactError(f"{name}{f' at {place}' if place else ''}: {message}") from exc
+        raise IncoherentArtifactError(
+            f"{name}{f' at {place}' if place else ''}: {message}; restore the file, or train again with this code"
+        ) from exc
 
 
 def _check_libraries(manifest: Manifest) -> None:
     for library in PINNED_LIBRARIES:
         trained, here = manifest.libraries.get(library), installed_version(library)
         if trained != here:
+            remedy = f"install {library}=={trained}, or train again" if trained else "train again"
             raise IncompatibleVersionError(
-                f"{MANIFEST}: trained with {library} {trained or 'of unknown version'} but {here} is installed; "
-                f"install {library}=={trained}, or train again"
+                f"{MANIFEST}: trained with {library} {trained or 'of unknown version'} but {here} is installed; {remedy}"
             )

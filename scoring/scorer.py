@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from preprocessing.application import InvalidApplicationError, LoanApplication, parse_application
 from scoring.artifact import GOLDEN, Artifact, IncoherentArtifactError, load_estimator
+from scoring.attribution import LeafIndex
 from scoring.boosting import log_odds_function
 
 
@@ -30,7 +31,14 @@ class Scores:
 
 
 class Scorer:
-    """A verified model, ready to score."""
+    """A verified model, ready to score.
+
+    Attributes:
+        manifest: what the model is.
+        schema: its features.
+        estimator: as scikit-learn made it.
+        leaves: its leaves, for attributions and sweeps.
+    """
 
     def __init__(self, artifact: Artifact) -> None:
         self.manifest = artifact.manifest
@@ -40,7 +48,10 @@ class Scorer:
             self._golden = [parse_application(golden.application) for golden in artifact.golden.applications]
         except InvalidApplicationError as exc:
             error = exc.errors[0]
-            raise IncoherentArtifactError(f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}") from exc
+            raise IncoherentArtifactError(
+                f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}; train again"
+            ) from exc
+        self.leaves = LeafIndex(self.estimator, self.schema)
         self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
         self._log_odds = log_odds_function(self.estimator, self.schema.matrix(self._golden))
 

@@ -6,8 +6,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from preprocessing.cleaning import policy_fields
+from decision.counterfactuals import AMOUNT, INCOME, RATIO
 from serving.engine import Assessment
+
+
+class ReasonGiven(BaseModel):
+    """One principal reason for a decision that is not an approval."""
+
+    code: str = Field(description="From the reason catalogue.")
+    field: str
+    text: str = Field(description="What the applicant is told.")
+    source: Literal["policy", "score"]
 
 
 class Prediction(BaseModel):
@@ -16,6 +25,8 @@ class Prediction(BaseModel):
     decision: Literal["APPROVE", "CONDITIONAL_APPROVAL", "REJECT"]
     prediction: Literal[0, 1] = Field(description="1 where the PD reaches the policy's reject threshold.")
     probability_of_default: float = Field(ge=0, le=1)
+    credit_score: int = Field(description="The PD on the policy's scale; higher is better.")
+    reasons: list[ReasonGiven] = Field(description="At most four, most adverse first; empty for an approval.")
     model_name: str
     model_version: str
     policy_version: str
@@ -59,10 +70,19 @@ class Explanations(BaseModel):
     protective_factors: list[Impact] = Field(description="Strongest first.")
 
 
+class BetterDecision(BaseModel):
+    """The largest lower amount that would have got a better decision, all else held."""
+
+    changes: dict[str, float] = Field(description="What to change in the application.")
+    decision: Literal["APPROVE", "CONDITIONAL_APPROVAL"]
+    probability_of_default: float = Field(ge=0, le=1)
+
+
 class Explanation(Prediction):
     """Answer of /predict/explain."""
 
     explanations: Explanations
+    counterfactuals: list[BetterDecision] = Field(description="Best decision first; empty where no amount helps.")
 
 
 class Problem(BaseModel):
@@ -78,11 +98,16 @@ class Problem(BaseModel):
 
 def prediction(assessment: Assessment) -> dict[str, Any]:
     """A `Prediction`."""
-    identity = assessment.identity
+    identity, decision = assessment.identity, assessment.decision
     return {
-        "decision": assessment.decision.outcome.value,
-        "prediction": assessment.decision.prediction,
+        "decision": decision.outcome.value,
+        "prediction": decision.prediction,
         "probability_of_default": assessment.pd,
+        "credit_score": decision.credit_score,
+        "reasons": [
+            {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source}
+            for reason in assessment.reasons
+        ],
         "model_name": identity.model_name,
         "model_version": identity.model_version,
         "policy_version": identity.policy_version,
@@ -90,17 +115,25 @@ def prediction(assessment: Assessment) -> dict[str, Any]:
 
 
 def explanation(assessment: Assessment) -> dict[str, Any]:
-    """An `Explanation`; fields without effect are in neither list."""
+    """An `Explanation`; fields without effect are neither drivers nor protective factors."""
     assert assessment.attributions is not None
-    values = policy_fields(assessment.application)
     # sorted() is stable, so equal impacts keep the schema's order.
     ranked = sorted(assessment.attributions.by_field.items(), key=lambda item: -abs(item[1]))
-    impacts = [{"feature": field, "value": values[field], "impact": impact} for field, impact in ranked]
+    impacts = [{"feature": field, "value": assessment.fields[field], "impact": impact} for field, impact in ranked]
     return prediction(assessment) | {
         "explanations": {
             "base_value": assessment.attributions.base_value,
             "unit": "log-odds",
             "risk_drivers": [entry for entry in impacts if entry["impact"] > 0],
             "protective_factors": [entry for entry in impacts if entry["impact"] < 0],
-        }
+        },
+        "counterfactuals": [
+            {
+                # The stated ratio goes with the amount, or the changed application would contradict itself.
+                "changes": {AMOUNT: found.amount, RATIO: found.amount / assessment.fields[INCOME]},
+                "decision": found.outcome.value,
+                "probability_of_default": found.pd,
+            }
+            for found in assessment.counterfactuals
+        ],
     }

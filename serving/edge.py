@@ -68,11 +68,21 @@ class Edge:
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await self._refuse_websocket(scope, receive, send)
+
+    async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the handshake like any request for a route that isn't there."""
+
+        async def send_http(message: Message) -> None:
+            await send({**message, "type": f"websocket.{message['type']}"})
+
+        await self._serve({**scope, "type": "http", "method": "GET", "path": ""}, receive, send_http)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         methods = ROUTES.get(path)
+        # Nothing here is worth serving in parts, and the errors about bad ranges would be none of the contract's.
+        scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
         exchange = Exchange(_request_id(scope), method, path if methods else "unknown")
         token = current_exchange.set(exchange)
         responder = _Responder(exchange, scope, receive, send)

@@ -1,15 +1,22 @@
-"""One application to one assessment: score, then decide. The same code behind all three routes."""
+"""One application to one assessment: score, decide, give reasons. The same code behind all three routes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from decision import Decision, Policy, decide
+import numpy as np
+from numpy.typing import NDArray
+
+from decision import Decision, PolicyFiles, Reason, decide, explain_decision
+from decision.counterfactuals import Counterfactual, find_counterfactuals
+from decision.reasons import discloses_score
 from preprocessing.application import LoanApplication
 from preprocessing.cleaning import policy_fields
+from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
-from scoring.scorer import Scorer
+from scoring.scorer import Scorer, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +41,79 @@ class Assessment:
     """What the service says of one application.
 
     Attributes:
-        application: as validated.
+        fields: as the policy saw them: normalised, unimputed, with the exact ratio.
         pd: probability of default, 0 to 1.
         decision: what the policy made of it.
+        reasons: why it is not an approval; empty where it is one.
         identity: of the model and policy that said so.
         attributions: for an explanation only.
+        counterfactuals: the same.
     """
 
-    application: LoanApplication
+    fields: Mapping[str, Any]
     pd: float
     decision: Decision
+    reasons: tuple[Reason, ...]
     identity: Identity
     attributions: Attributions | None = None
+    counterfactuals: tuple[Counterfactual, ...] = ()
 
 
 class Engine:
     """A verified model and policy, ready to answer."""
 
-    def __init__(self, scorer: Scorer, policy: Policy) -> None:
+    def __init__(self, scorer: Scorer, attributor: Attributor, files: PolicyFiles) -> None:
         self.scorer = scorer
-        self.policy = policy
-        self.identity = Identity(scorer.manifest.name, scorer.manifest.version, policy.version)
-        self._attributor = Attributor(scorer)
+        self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
+        self.attributor = attributor
+        self._sweep = AmountSweep(scorer.leaves)
+        self.policy = files.policy
+        self._catalogue = files.catalogue
 
     def assess(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
-        """Score and decide, each application by itself, in order."""
-        pds = self.scorer.score(applications).pd.tolist()
-        return [self._assessment(application, pd, None) for application, pd in zip(applications, pds, strict=True)]
-
-    def explain(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
-        """The same, with attributions."""
+        """Score, decide and give reasons, each application by itself, in order."""
         scores = self.scorer.score(applications)
-        fields, base_value = self._attributor.fields, self._attributor.base_value
-        impacts = self._attributor.attribute(scores.matrix).tolist()
         return [
-            self._assessment(application, pd, Attributions(base_value, dict(zip(fields, row, strict=True))))
-            for application, pd, row in zip(applications, scores.pd.tolist(), impacts, strict=True)
+            self._assess(policy_fields(application), pd, row)
+            for application, pd, row in zip(applications, scores.pd.tolist(), scores.matrix, strict=True)
         ]
 
-    def _assessment(self, application: LoanApplication, pd: float, attributions: Attributions | None) -> Assessment:
-        decision = decide(self.policy, policy_fields(application), pd)
-        return Assessment(application, pd, decision, self.identity, attributions)
+    def explain(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
+        """The same, with attributions, and the lower amounts that would have got a better decision."""
+        scores = self.scorer.score(applications)
+        return [self._explain(application, scores, i) for i, application in enumerate(applications)]
+
+    def _assess(
+        self, fields: dict[str, Any], pd: float, row: NDArray[np.float32], by_field: dict[str, float] | None = None
+    ) -> Assessment:
+        decision = decide(self.policy, fields, pd)
+        if by_field is None:
+            # Most of an answer's cost, so only where something of it is told.
+            by_field = self._attribute(row) if discloses_score(decision) else {}
+        reasons = explain_decision(decision, self._catalogue, fields, by_field)
+        return Assessment(fields, pd, decision, reasons, self.identity)
+
+    def _explain(self, application: LoanApplication, scores: Scores, i: int) -> Assessment:
+        fields, row = policy_fields(application), scores.matrix[i]
+        by_field = self._attribute(row)
+        assessment = self._assess(fields, float(scores.pd[i]), row, by_field)
+        income = application.person_income
+
+        def steps(lowest: float, highest: float) -> Iterable[tuple[float, float]]:
+            ends, pds = self._sweep.steps(row, income, lowest, highest)
+            return zip(ends.tolist(), pds.tolist(), strict=True)
+
+        def pds(amounts: Sequence[int]) -> list[float]:
+            other = [application.model_copy(update={"loan_amnt": float(amount)}) for amount in amounts]
+            confirmed: list[float] = self.scorer.score(other).pd.tolist()
+            return confirmed
+
+        return replace(
+            assessment,
+            attributions=Attributions(self.attributor.base_value, by_field),
+            counterfactuals=find_counterfactuals(self.policy, fields, assessment.decision, steps, pds),
+        )
+
+    def _attribute(self, row: NDArray[np.float32]) -> dict[str, float]:
+        impacts = self.attributor.attribute(row[np.newaxis])[0].tolist()
+        return dict(zip(self.attributor.fields, impacts, strict=True))

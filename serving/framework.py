@@ -1,6 +1,7 @@
 """Everything that leans on BentoML's inside, in one place; `tests/serving/test_framework.py` says when it has changed.
 
 - the descriptor base classes (only one of them is public),
+- the model reference, which by itself ends the server where the store has no such entry,
 - the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
 - the application factory, whose dispatchers must be trained before the service is ready.
 """
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
+from bentoml.models import BentoModel
 from starlette.applications import Starlette
 
 from serving.edge import Edge
@@ -22,7 +24,18 @@ T = TypeVar("T")
 WARM_UP_CALLS = 24
 """The dispatcher trains on its first 17 calls, some of which it delays on purpose."""
 
-__all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel"]
+__all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry"]
+
+
+class StoreEntry(BentoModel):
+    """The latest version of a store entry, pinned when a Bento is built; it may be missing while serving.
+
+    BentoML would then ask its cloud for it and end. Here the service starts, and says why it isn't ready.
+    """
+
+    def resolve(self, *_: Any, **__: Any) -> Any:
+        """The entry in the local store, or None."""
+        return self.stored
 
 
 class AppFactory(ServiceAppFactory):

@@ -45,6 +45,11 @@ def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[s
     return {"type": kind.__qualname__, "frames": frames}
 
 
+def _no_address(record: logging.LogRecord) -> bool:
+    """Refuse uvicorn's line for a websocket handshake: it holds the whole URL, and the edge logs the request anyway."""
+    return not str(record.msg).startswith('%s - "WebSocket')
+
+
 def configure_logging(level: str) -> None:
     """Send every logger of the process through one handler that writes JSON lines to standard output."""
     logging.config.dictConfig(
@@ -57,7 +62,7 @@ def configure_logging(level: str) -> None:
             },
             "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
             "loggers": {
-                name: {"level": level, "handlers": [], "propagate": True}
+                name: {"level": level, "handlers": [], "filters": [_no_address], "propagate": True}
                 for name in ("credit_risk", "bentoml", "uvicorn.error")
             },
         }

@@ -50,7 +50,7 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
         ],
         ref_template=_REF,
     )
-    answers = _example_answers(engine)
+    responses = _scoring_responses(engine, settings)
     applications = TypeAdapter(list[LoanApplication]).json_schema(ref_template=_REF)
     applications.pop("$defs", None)
     applications |= {"minItems": 1, "maxItems": settings.max_batch_rows}
@@ -71,15 +71,19 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
         },
         "servers": [{"url": "."}],
         "paths": {
-            "/predict": {"post": _scoring("predict", "Decide one application", one, EXAMPLE, "Prediction", answers)},
+            "/predict": {"post": _scoring("predict", "Decide one application", one, EXAMPLE, responses["Prediction"])},
             "/predict/batch": {
                 "post": _scoring(
-                    "predict_batch", "Decide many applications", applications, [EXAMPLE], "BatchPrediction", answers
+                    "predict_batch",
+                    "Decide many applications",
+                    applications,
+                    [EXAMPLE],
+                    responses["BatchPrediction"],
                 )
                 | {"parameters": [partial]}
             },
             "/predict/explain": {
-                "post": _scoring("predict_explain", "Decide and explain one", one, EXAMPLE, "Explanation", answers)
+                "post": _scoring("predict_explain", "Decide and explain one", one, EXAMPLE, responses["Explanation"])
             },
             "/health": {"get": _plain("Whether the process answers at all", "application/json")},
             "/version": {"get": _plain("Versions and digests of what is served", "application/json")},
@@ -104,31 +108,38 @@ def _example_answers(engine: Engine | None) -> dict[str, Any]:
     }
 
 
-def _scoring(  # noqa: PLR0913, PLR0917  # one argument for each thing that differs between the three routes
-    name: str, summary: str, body: dict[str, Any], example: Any, answer: str, answers: dict[str, Any]
-) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": _REF.format(model=answer)}}
-    if answer in answers:
-        content["example"] = answers[answer]
+def _scoring(name: str, summary: str, body: dict[str, Any], example: Any, responses: dict[str, Any]) -> dict[str, Any]:
     return {
         "operationId": name,
         "summary": summary,
         "requestBody": {"required": True, "content": {"application/json": {"schema": body, "example": example}}},
-        "responses": {
-            "200": {"description": "The decision", "content": {"application/json": content}, "headers": _HEADERS},
-            **_problem_responses(*_scoring_problems()),
-        },
+        "responses": responses,
     }
 
 
-def _scoring_problems() -> list[ProblemError]:
+def _scoring_responses(engine: Engine | None, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Responses of the scoring routes, by the name of the answer's model."""
+    answers = _example_answers(engine)
+    contents = {
+        model: {"schema": {"$ref": _REF.format(model=model)}} | ({"example": answers[model]} if answers else {})
+        for model in ("Prediction", "BatchPrediction", "Explanation")
+    }
+    return {
+        model: {"200": {"description": "The decision", "content": {"application/json": content}, "headers": _HEADERS}}
+        | _problem_responses(*_scoring_problems(settings, in_list=model == "BatchPrediction"))
+        for model, content in contents.items()
+    }
+
+
+def _scoring_problems(settings: Settings, *, in_list: bool) -> list[ProblemError]:
     try:
         parse_application({**EXAMPLE, "person_income": "high"})
     except InvalidApplicationError as exc:
-        invalid = InvalidRequestError("1 invalid field(s); `errors` names each", errors=exc.errors)
+        errors = [error.at(0) for error in exc.errors] if in_list else exc.errors
+        invalid = InvalidRequestError(f"{len(errors)} invalid field(s); `errors` names each", errors=errors)
     return [
         MalformedJSONError("EOF while parsing an object at line 1 column 1; send one valid UTF-8 JSON document"),
-        BodyTooLargeError("the body may hold 1048576 bytes; send fewer applications a request"),
+        BodyTooLargeError(f"the body may hold {settings.max_body_bytes} bytes; send fewer applications a request"),
         UnsupportedMediaTypeError(),
         invalid,
         TooManyRequestsError(),
@@ -151,6 +162,9 @@ def _plain(summary: str, media_type: str, *problems: ProblemError) -> dict[str, 
 _HEADERS = {
     "X-Request-ID": {"description": "The caller's id, or a new one.", "schema": {"type": "string"}},
 }
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}},
+}
 
 
 def _problem_responses(*problems: ProblemError) -> dict[str, Any]:
@@ -163,7 +177,7 @@ def _problem_responses(*problems: ProblemError) -> dict[str, Any]:
                     "example": problem.document(_EXAMPLE_ID),
                 }
             },
-            "headers": _HEADERS,
+            "headers": _HEADERS | (_RETRY_AFTER if "Retry-After" in problem.headers else {}),
         }
         for problem in problems
     }

@@ -22,7 +22,7 @@ class SettingsError(SystemExit):
 class Settings(BaseModel):
     """What an operator can set; the README's table is made of these descriptions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     max_body_bytes: Annotated[int, Field(ge=1024, description="Largest request body, in bytes; more is 413.")] = (
         1_048_576

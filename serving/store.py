@@ -9,16 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bentoml
-from bentoml.exceptions import BentoMLException
+import numpy as np
 
-from decision import InvalidPolicyError, Policy, parse_policy
-from scoring.artifact import ArtifactError, IncoherentArtifactError, MissingFileError, read_artifact, sha256
+from decision import InvalidPolicyError, Policy, PolicyFiles, read_policy
+from decision.files import POLICY_FILE
+from scoring.artifact import (
+    GOLDEN,
+    REBUILD,
+    Artifact,
+    IncoherentArtifactError,
+    Manifest,
+    MissingFileError,
+    read_artifact,
+)
+from scoring.attribution import Attributor
 from scoring.scorer import Scorer
 from serving.settings import Settings
 
 MODEL_ENTRY = "credit_risk_gradient_boosting"
 POLICY_ENTRY = "credit_risk_policy"
-POLICY_FILE = "decision_policy.json"
 
 GOLDEN_TOLERANCE = 1e-9
 """How far a golden application's PD may lie from the artifact's: processors differ in the last bits."""
@@ -30,12 +39,14 @@ class Served:
 
     Attributes:
         scorer: the model, its golden applications reproduced in this process.
-        policy: the policy, its examples passed.
+        attributor: its attributions, which add up on them.
+        policy: the policy with its reasons, its examples passed.
         digests: SHA-256 by file name.
     """
 
     scorer: Scorer
-    policy: Policy
+    attributor: Attributor
+    policy: PolicyFiles
     digests: dict[str, str]
 
 
@@ -44,49 +55,63 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
 
     Raises:
         ArtifactError: the model must not be served, or isn't there.
-        InvalidPolicyError: the policy can't be used.
+        InvalidPolicyError: the policy can't be used, or not with this model.
     """
     artifact = read_artifact(settings.model_path or _stored(MODEL_ENTRY, bento))
-    scorer = Scorer(artifact)
-    verify_golden(scorer)
-    policy_path = settings.policy_path or _stored(POLICY_ENTRY, bento) / POLICY_FILE
-    content, policy = read_policy(policy_path)
-    return Served(scorer, policy, artifact.digests | {POLICY_FILE: sha256(content)})
+    scorer, attributor = open_model(artifact)
+    policy = read_policy(settings.policy_path or _stored(POLICY_ENTRY, bento) / POLICY_FILE)
+    check_fit(artifact.manifest, policy.policy)
+    return Served(scorer, attributor, policy, artifact.digests | policy.digests)
 
 
-def verify_golden(scorer: Scorer) -> None:
-    """Check that the golden applications get their stored PDs here.
+def open_model(artifact: Artifact) -> tuple[Scorer, Attributor]:
+    """Open a verified artifact's pickle, and check that it does here what it did in training.
 
     Raises:
-        IncoherentArtifactError: one of them is off by more than GOLDEN_TOLERANCE.
+        IncoherentArtifactError: a golden application gets another PD, or its attributions don't add up to it.
     """
+    scorer = Scorer(artifact)
     deviation = scorer.golden_deviation()
     if not deviation <= GOLDEN_TOLERANCE:  # so written that NaN fails too
         raise IncoherentArtifactError(
-            f"a golden application's PD is off by {deviation:.3g} here, more than {GOLDEN_TOLERANCE}; train again"
+            f"{GOLDEN}: an application's PD is off by {deviation:.3g} here, more than {GOLDEN_TOLERANCE}; train again"
         )
+    try:
+        attributor = Attributor(scorer.leaves, artifact.tables)
+    except ValueError as exc:
+        raise IncoherentArtifactError(f"{exc}; {REBUILD}") from exc
+    scores = scorer.score(scorer.golden)
+    gap = np.abs(attributor.base_value + attributor.attribute(scores.matrix).sum(axis=1) - scores.log_odds).max()
+    if not gap <= GOLDEN_TOLERANCE:
+        raise IncoherentArtifactError(f"attributions of a golden application miss its log-odds by {gap:.3g}; {REBUILD}")
+    return scorer, attributor
 
 
-def read_policy(path: Path) -> tuple[bytes, Policy]:
-    """The bytes of a policy file and what they say.
+def check_fit(manifest: Manifest, policy: Policy) -> None:
+    """Check that reasons can be given for whatever this policy doesn't approve.
+
+    Reasons are what raises an applicant's risk over the reference population's. Where the policy turned down applicants
+    with a lower PD than that population's, there might be nothing to tell them.
 
     Raises:
-        InvalidPolicyError: it can't be read or used.
+        InvalidPolicyError: the approval threshold lies under the reference population's upper edge.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as exc:
-        raise InvalidPolicyError(f"can't be read ({exc.strerror}); name the policy's JSON file") from exc
-    return content, parse_policy(content)
+    edge = manifest.reference_population.pd_below
+    if policy.thresholds.approve_below < edge:
+        raise InvalidPolicyError(
+            f"thresholds.approve_below: {policy.thresholds.approve_below} lies under {edge}, the upper edge of the "
+            f"model's reference population, so that some refusals would have no reasons; {REBUILD}, for this policy"
+        )
 
 
 def _stored(entry: str, bento: bentoml.Bento | None) -> Path:
     pinned = [info.tag for info in bento.info.all_models if info.tag.name == entry] if bento is not None else []
-    tag = pinned[0] if pinned else bentoml.Tag(entry, "latest")
+    tag = str(pinned[0]) if pinned else f"{entry}:latest"
+    missing = MissingFileError(f"the model store has no usable {tag}; run `python import_model.py`")
     try:
-        return Path(bentoml.models.get(tag).path)
-    except BentoMLException as exc:
-        raise MissingFileError(f"the model store has no {tag}; run `python import_model.py`") from exc
-
-
-__all__ = ["ArtifactError", "InvalidPolicyError", "Served", "load_served", "read_policy"]
+        stored = bentoml.models.get(tag)
+    except Exception as exc:  # whatever half a file makes BentoML raise
+        raise missing from exc
+    if pinned and str(stored.tag) != tag:  # the store also finds a tag by its beginning
+        raise missing
+    return Path(stored.path)

@@ -1,0 +1,137 @@
+"""From rules and attributions to the reasons that an applicant is owed.
+
+Reg B (12 CFR 1002.9(b)(2)) asks for the specific principal reasons, and its commentary for those of the component that
+failed: a rule that forced the outcome discloses itself; where the score would have brought the same outcome, the
+score's factors are disclosed too. More than four are not likely to help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from decision.policy import Decision, Outcome
+
+MAX_REASONS = 4
+
+
+class CatalogueEntry(BaseModel):
+    """One reason that can be given.
+
+    Attributes:
+        code: stable name of the reason.
+        field: the field it is reported under.
+        scores: the scored fields whose attributions it sums up; empty for a reason that only rules give.
+        text: what the applicant is told.
+        text_if_missing: what is told instead where the applicant's value is missing.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    code: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+    field: str
+    scores: tuple[str, ...]
+    text: Annotated[str, Field(min_length=1)]
+    text_if_missing: Annotated[str, Field(min_length=1)] | None = None
+
+
+class ReasonCatalogue(BaseModel):
+    """`reason_codes.json`: every reason, in the order that settles ties."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    format: Literal[1]
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+    reasons: Annotated[tuple[CatalogueEntry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        codes = [entry.code for entry in self.reasons]
+        if twice := sorted({code for code in codes if codes.count(code) > 1}):
+            raise ValueError(f"reason code used twice: {', '.join(twice)}; give each reason its own")
+        scored = [field for entry in self.reasons for field in entry.scores]
+        if twice := sorted({field for field in scored if scored.count(field) > 1}):
+            raise ValueError(f"field scored under two reasons: {', '.join(twice)}; keep it under one")
+        return self
+
+    @cached_property
+    def codes(self) -> dict[str, CatalogueEntry]:
+        """Entries by code."""
+        return {entry.code: entry for entry in self.reasons}
+
+    @property
+    def scored_fields(self) -> frozenset[str]:
+        """The fields whose attributions some reason takes up."""
+        return frozenset(field for entry in self.reasons for field in entry.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason for an adverse decision.
+
+    Attributes:
+        code: from the catalogue.
+        field: the field it is about.
+        text: what the applicant is told.
+        source: "policy" where a rule gave it, "score" where the probability of default did.
+        attribution: summed log-odds of a score reason, else None; not part of an answer.
+    """
+
+    code: str
+    field: str
+    text: str
+    source: Literal["policy", "score"]
+    attribution: float | None = None
+
+
+def explain_decision(
+    decision: Decision, catalogue: ReasonCatalogue, fields: Mapping[str, Any], attributions: Mapping[str, float]
+) -> tuple[Reason, ...]:
+    """The principal reasons for a decision: none for an approval, else at most four, each field once.
+
+    Rules that brought the outcome come first, in the policy's order; then, where the score alone would have brought it
+    too, what raised the applicant's risk over the reference population's, most adverse first.
+
+    Args:
+        decision: what was decided.
+        catalogue: groups scored fields into reasons; its order settles ties.
+        fields: the applicant's own, to tell a missing value from a bad one.
+        attributions: log-odds by scored field; not read where the score is not to be disclosed.
+    """
+    if decision.outcome is Outcome.APPROVE:
+        return ()
+    reasons = [
+        _reason(catalogue.codes[rule.reason], fields, "policy")
+        for rule in decision.rules
+        if rule.outcome is decision.outcome
+    ]
+    if discloses_score(decision):
+        reasons += _score_reasons(catalogue, fields, attributions)
+    first_by_field: dict[str, Reason] = {}
+    for reason in reasons:
+        first_by_field.setdefault(reason.field, reason)
+    return tuple(first_by_field.values())[:MAX_REASONS]
+
+
+def discloses_score(decision: Decision) -> bool:
+    """Whether the score alone would have brought the outcome, so that its factors are owed."""
+    return decision.outcome is decision.band and decision.outcome is not Outcome.APPROVE
+
+
+def _score_reasons(
+    catalogue: ReasonCatalogue, fields: Mapping[str, Any], attributions: Mapping[str, float]
+) -> list[Reason]:
+    sums = [(sum(attributions[field] for field in entry.scores), entry) for entry in catalogue.reasons if entry.scores]
+    adverse = sorted((pair for pair in sums if pair[0] > 0), key=lambda pair: -pair[0])  # stable: ties keep their order
+    return [_reason(entry, fields, "score", impact) for impact, entry in adverse]
+
+
+def _reason(
+    entry: CatalogueEntry, fields: Mapping[str, Any], source: Literal["policy", "score"], impact: float | None = None
+) -> Reason:
+    text = (entry.text_if_missing if fields[entry.field] is None else None) or entry.text
+    return Reason(entry.code, entry.field, text, source, impact)

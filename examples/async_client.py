@@ -1,0 +1,46 @@
+"""Call the scoring routes at once with BentoML's asynchronous client; see sync_client.py for the details."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import bentoml
+from bentoml.exceptions import BentoMLException
+
+URL = os.environ.get("URL", "http://127.0.0.1:3000")
+APPLICATION = json.loads((Path(__file__).parent / "application.json").read_text(encoding="utf-8"))
+
+
+async def main() -> int:
+    """Print ten decisions that were asked for at once, a batch, an explanation, and what is said of a wrong value."""
+    async with bentoml.AsyncHTTPClient(URL, server_ready_timeout=10) as client:
+        client.client.headers["X-Request-ID"] = f"example-{uuid4().hex}"
+
+        # Requests in flight together are scored together; each gets the answer it would have got alone.
+        amounts = range(3000, 33000, 3000)
+        applications = [{**APPLICATION, "loan_amnt": amount, "loan_percent_income": None} for amount in amounts]
+        decided = await asyncio.gather(*(client.predict(application) for application in applications))
+        for amount, answer in zip(amounts, decided, strict=True):
+            print(amount, answer["decision"], answer["probability_of_default"])
+
+        batch = await client.predict_batch(applications)
+        print(batch["batch_size"], "in one batch")
+
+        explained = await client.predict_explain(dict(APPLICATION))
+        for factor in explained["explanations"]["protective_factors"]:
+            print(f"{factor['feature']} {factor['impact']:+.3f} {explained['explanations']['unit']}")
+
+        try:
+            await client.predict({**APPLICATION, "loan_grade": "Z"})
+        except BentoMLException as exc:
+            print(exc.error_code.value, exc, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,149 @@
+"""Ten and more broken policies, each told by its place and remedy; and the command that tells them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from decision import InvalidPolicyError, read_policy
+from decision.__main__ import main
+
+FOLDER = Path("artifacts/policy")
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def policy_file(tmp_path: Path) -> Path:
+    for name in ("decision_policy.json", "reason_codes.json"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    return tmp_path / "decision_policy.json"
+
+
+def edit(path: Path, change: Change) -> None:
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+BROKEN: dict[str, tuple[Change, str]] = {
+    "unknown key": (lambda d: d.update(treshold=0.1), "treshold: Extra inputs are not permitted; remove it"),
+    "missing key": (lambda d: d.pop("score"), "score: Field required"),
+    "thresholds out of order": (
+        lambda d: d["thresholds"].update(approve_below=0.3),
+        "thresholds: approve_below lies above reject_from; swap or correct them",
+    ),
+    "threshold of one": (lambda d: d["thresholds"].update(reject_from=1.0), "thresholds.reject_from: "),
+    "threshold as text": (lambda d: d["thresholds"].update(reject_from="0.2"), "thresholds.reject_from: "),
+    "unknown field": (
+        lambda d: d["rules"][0]["conditions"][0].update(field="age"),
+        "rules.0.conditions.0: unknown field 'age'; use one of ",
+    ),
+    "unknown operator": (lambda d: d["rules"][0]["conditions"][0].update(op="~"), "rules.0.conditions.0.op: "),
+    "no conditions": (lambda d: d["rules"][0].update(conditions=[]), "rules.0.conditions: "),
+    "text against a number": (
+        lambda d: d["rules"][0]["conditions"][0].update(value="18"),
+        "rules.0.conditions.0: person_age is a number; compare it with numbers",
+    ),
+    "order of a category": (
+        lambda d: d["rules"][2]["conditions"][0].update(op="<"),
+        "rules.2.conditions.0: cb_person_default_on_file is a category; compare it by ==, != or in",
+    ),
+    "unknown category": (
+        lambda d: d["rules"][2]["conditions"][0].update(value="YES"),
+        "rules.2.conditions.0: cb_person_default_on_file takes N, Y",
+    ),
+    "list without in": (lambda d: d["rules"][0]["conditions"][0].update(value=[18]), "'<' takes one value"),
+    "in without list": (lambda d: d["rules"][0]["conditions"][0].update(op="in"), "'in' takes a list"),
+    "in an empty list": (
+        lambda d: d["rules"][0]["conditions"][0].update(op="in", value=[]),
+        "'in' takes at least one value",
+    ),
+    "is_null with a value": (
+        lambda d: d["rules"][0]["conditions"][0].update(op="is_null"),
+        "is_null takes no value; remove it",
+    ),
+    "rule that improves": (lambda d: d["rules"][0].update(outcome="APPROVE"), "rules.0: a rule can only worsen"),
+    "rule id twice": (lambda d: d["rules"][1].update(id="under_age"), "rule id used twice: under_age"),
+    "unknown reason": (
+        lambda d: d["rules"][0].update(reason="TOO_YOUNG"),
+        "rules.0.reason: unknown reason code 'TOO_YOUNG'; use one of INSUFFICIENT_INCOME",
+    ),
+    "other catalogue": (
+        lambda d: d.update(reason_catalogue="2.0.0"),
+        "reason_catalogue: asks for version 2.0.0 but the catalogue is 1.0.0",
+    ),
+    "example that fails": (
+        lambda d: d["examples"][0].update(expected="REJECT"),
+        "example 'just under the approval threshold' expects outcome REJECT but the policy gives APPROVE",
+    ),
+    "example with other rules": (
+        lambda d: d["examples"][4].update(rules=[]),
+        "expects rules [] but the policy gives ['under_age']",
+    ),
+    "example with another score": (lambda d: d["examples"][-1].update(credit_score=1), "expects credit_score 1 but"),
+    "incomplete example": (
+        lambda d: d["examples"][0]["fields"].pop("loan_amnt"),
+        "examples.0: an example states every field once; missing or unknown: loan_amnt",
+    ),
+    "no examples": (lambda d: d.update(examples=[]), "examples: "),
+    "no date": (lambda d: d.update(effective_date="soon"), "effective_date: "),
+    "version": (lambda d: d.update(version="1"), "version: "),
+    "scale upside down": (lambda d: d["score"].update(minimum=900), "score: minimum must lie below maximum"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_policy_is_told_by_place_and_remedy(
+    name: str, policy_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, message = BROKEN[name]
+    edit(policy_file, change)
+    with pytest.raises(InvalidPolicyError) as caught:
+        read_policy(policy_file)
+    assert message in str(caught.value)
+    assert main(["check", str(policy_file)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_every_problem_of_a_file_is_told_at_once(policy_file: Path) -> None:
+    edit(policy_file, lambda d: (d.pop("score"), d.update(version="1"), d["rules"][0].update(outcome="MAYBE")))
+    with pytest.raises(InvalidPolicyError) as caught:
+        read_policy(policy_file)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"a": 1, "a": 2}', b"[" * 100_000])
+def test_what_is_not_json_is_told_as_such(content: bytes, policy_file: Path) -> None:
+    policy_file.write_bytes(content)
+    with pytest.raises(InvalidPolicyError, match=r"decision_policy\.json: not valid JSON"):
+        read_policy(policy_file)
+
+
+@pytest.mark.parametrize("missing", ["decision_policy.json", "reason_codes.json"])
+def test_a_missing_file_is_named(missing: str, policy_file: Path) -> None:
+    policy_file.with_name(missing).unlink()
+    with pytest.raises(InvalidPolicyError, match=missing):
+        read_policy(policy_file)
+
+
+def test_check_prints_the_policy_as_a_table(policy_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(policy_file)]) == 0
+    printed = capsys.readouterr().out
+    for expected in (
+        "Policy 1.0.0",
+        "PD below 10.00%",
+        "PD from 20.00%",
+        "person_age < 18",
+        "cb_person_default_on_file == Y",
+    ):
+        assert expected in printed
+
+
+def test_check_falls_back_to_the_projects_own_catalogue(policy_file: Path) -> None:
+    policy_file.with_name("reason_codes.json").unlink()
+    assert main(["check", str(policy_file)]) == 0

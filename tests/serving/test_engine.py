@@ -1,0 +1,134 @@
+"""Reasons, explanations and counterfactuals of the real model and policy, in process."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from decision import read_policy
+from decision.counterfactuals import LOWEST_FRACTION
+from decision.policy import better_outcomes, decide
+from preprocessing.application import LoanApplication, parse_application
+from preprocessing.cleaning import policy_fields
+from scoring.artifact import read_artifact
+from serving.answers import explanation, prediction
+from serving.engine import Assessment, Engine
+from serving.store import open_model
+from tests.applications import portfolio
+
+FILES = read_policy(Path("artifacts/policy/decision_policy.json"))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(*open_model(read_artifact(Path("artifacts/model"))), FILES)
+
+
+@pytest.fixture(scope="module")
+def applications() -> list[LoanApplication]:
+    return [parse_application(document) for document in portfolio(3500, seed=11)]
+
+
+@pytest.fixture(scope="module")
+def refused(engine: Engine, applications: list[LoanApplication]) -> list[tuple[LoanApplication, Assessment]]:
+    assessments = engine.assess(applications)
+    return [
+        (application, assessment)
+        for application, assessment in zip(applications, assessments, strict=True)
+        if assessment.decision.outcome != "APPROVE"
+    ][:1000]
+
+
+class TestReasons:
+    def test_each_of_1000_refusals_has_one_to_four_reasons_on_different_fields(
+        self, refused: list[tuple[LoanApplication, Assessment]]
+    ) -> None:
+        assert len(refused) == 1000
+        for _, assessment in refused:
+            fields = [reason.field for reason in assessment.reasons]
+            assert 1 <= len(fields) <= 4
+            assert len(set(fields)) == len(fields)
+
+    def test_no_score_reason_lowers_the_risk(self, refused: list[tuple[LoanApplication, Assessment]]) -> None:
+        impacts = [
+            reason.attribution for _, assessment in refused for reason in assessment.reasons if reason.source == "score"
+        ]
+        assert all(impact is not None and impact > 0 for impact in impacts)
+
+    def test_an_approval_has_none(self, engine: Engine, applications: list[LoanApplication]) -> None:
+        approved = [a for a in engine.assess(applications) if a.decision.outcome == "APPROVE"]
+        assert approved
+        assert all(assessment.reasons == () for assessment in approved)
+
+    def test_explaining_gives_the_same_answer_and_more(
+        self, engine: Engine, applications: list[LoanApplication]
+    ) -> None:
+        plain, explained = engine.assess(applications[:100]), engine.explain(applications[:100])
+        assert [prediction(a) for a in plain] == [prediction(a) for a in explained]
+
+    def test_an_answer_is_the_same_bit_for_bit_alone_and_in_any_batch(
+        self, engine: Engine, applications: list[LoanApplication]
+    ) -> None:
+        together = [explanation(a) for a in engine.explain(applications[:60])]
+        assert together == [explanation(engine.explain([a])[0]) for a in applications[:60]]
+        assert together[::-1] == [explanation(a) for a in engine.explain(applications[:60][::-1])]
+
+
+class TestExplanations:
+    def test_base_value_and_attributions_add_up_to_the_logit_of_the_pd(
+        self, engine: Engine, applications: list[LoanApplication]
+    ) -> None:
+        for assessment in engine.explain(applications[:300]):
+            answer = explanation(assessment)
+            shown = answer["explanations"]
+            impacts = [entry["impact"] for entry in shown["risk_drivers"] + shown["protective_factors"]]
+            pd = answer["probability_of_default"]
+            assert math.fsum([shown["base_value"], *impacts]) == pytest.approx(math.log(pd / (1 - pd)), abs=1e-9)
+
+    def test_drivers_and_protective_factors_are_signed_and_strongest_first(
+        self, engine: Engine, applications: list[LoanApplication]
+    ) -> None:
+        for assessment in engine.explain(applications[:100]):
+            shown = explanation(assessment)["explanations"]
+            drivers = [entry["impact"] for entry in shown["risk_drivers"]]
+            protective = [entry["impact"] for entry in shown["protective_factors"]]
+            assert drivers == sorted((d for d in drivers if d > 0), reverse=True)
+            assert protective == sorted(p for p in protective if p < 0)
+
+
+class TestCounterfactuals:
+    def test_the_changed_application_gets_the_promised_answer_200_times_of_200(
+        self, engine: Engine, refused: list[tuple[LoanApplication, Assessment]]
+    ) -> None:
+        promises = [
+            (application, promise)
+            for application, _ in refused
+            for promise in explanation(engine.explain([application])[0])["counterfactuals"]
+        ][:200]
+        assert len(promises) == 200
+        for application, promise in promises:
+            changed = parse_application(application.model_dump() | promise["changes"])
+            (assessment,) = engine.assess([changed])
+            answer = prediction(assessment)
+            assert promise["decision"] == answer["decision"]
+            assert promise["probability_of_default"] == answer["probability_of_default"]
+
+    def test_they_are_what_trying_every_amount_finds(
+        self, engine: Engine, refused: list[tuple[LoanApplication, Assessment]]
+    ) -> None:
+        for application, assessment in refused[:12]:
+            asked, income = application.loan_amnt, application.person_income
+            amounts = list(range(math.ceil(asked) - 1, max(1, math.ceil(asked * LOWEST_FRACTION)) - 1, -1))
+            others = [
+                application.model_copy(update={"loan_amnt": float(amount), "loan_percent_income": None})
+                for amount in amounts
+            ]
+            best: dict[str, int] = {}
+            for amount, other, pd in zip(amounts, others, engine.scorer.score(others).pd.tolist(), strict=True):
+                best.setdefault(decide(FILES.policy, policy_fields(other), pd).outcome, amount)
+            expected = [(o, best[o]) for o in better_outcomes(assessment.decision.outcome) if o in best]
+            (explained,) = engine.explain([application])
+            assert expected == [(found.outcome, found.amount) for found in explained.counterfactuals]
+            assert all(found.amount / income for found in explained.counterfactuals)

@@ -1,0 +1,146 @@
+"""The artifact's files, byte for byte the same for the same data, versions and date on one machine (plots aside)."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import joblib
+from pydantic import BaseModel
+from sklearn.ensemble import GradientBoostingClassifier
+
+from preprocessing.features import FeatureSchema
+from scoring.artifact import (
+    CARD,
+    GOLDEN,
+    MANIFEST,
+    MODEL,
+    SCHEMA,
+    TABLES,
+    Artifact,
+    GoldenApplication,
+    GoldenApplications,
+    Manifest,
+    read_artifact,
+    sha256,
+)
+from scoring.scorer import Scorer
+from training.data import GROUP_FIELDS
+from training.errors import TrainingError
+from training.evaluation import FOLDS, SPLIT_SEED, Spread
+from training.golden import Golden
+from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
+from training.trained import Trained
+
+MODEL_NAME = "credit_risk_gradient_boosting"
+
+OWNED = frozenset({MANIFEST, MODEL, SCHEMA, TABLES, GOLDEN, CARD, CALIBRATION_PLOT, IMPORTANCE_PLOT})
+"""Every file that an artifact folder may hold."""
+
+LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib")
+"""Whose code the PDs depend on."""
+
+_DECIMALS = 6
+
+
+def model_bytes(model: GradientBoostingClassifier) -> bytes:
+    """The model as joblib writes it, compressed by zlib, which, unlike gzip, puts no time into its header."""
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer, compress=("zlib", 3))
+    return buffer.getvalue()
+
+
+def golden_file(
+    model: GradientBoostingClassifier, schema: FeatureSchema, golden: Sequence[Golden]
+) -> GoldenApplications:
+    """The golden applications with the PDs that the model gives them, by scikit-learn's public method."""
+    pds = model.predict_proba(schema.matrix([entry.application for entry in golden]))[:, 1]
+    return GoldenApplications(
+        format=1,
+        applications=[
+            GoldenApplication(name=entry.name, application=entry.document, probability_of_default=float(pd))
+            for entry, pd in zip(golden, pds, strict=True)
+        ],
+    )
+
+
+def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
+    """Everything there is to know of the model but the model, and the digest of every other file.
+
+    Args:
+        trained: what to describe.
+        contents: file name to bytes, of every file vouched for.
+    """
+    model, data = trained.model, trained.data.summary
+    # Booleans and nulls are scikit-learn's switches; "deprecated" is its word for a parameter that is going away.
+    parameters = {
+        name: value
+        for name, value in sorted(model.get_params().items())
+        if type(value) in (int, float, str) and value != "deprecated"
+    }
+    return Manifest(
+        format=1,
+        name=MODEL_NAME,
+        version=trained.version,
+        created=trained.created,
+        estimator=f"sklearn.ensemble.{type(model).__name__}",
+        parameters=parameters,
+        features=trained.schema.features,
+        libraries=library_versions(),
+        training_data={
+            "sha256": data.sha256,
+            "is_known": data.is_known,
+            "rows_read": data.rows_read,
+            "rows_outside_contract": data.rows_outside_contract,
+            "reasons": data.reasons,
+            "duplicates": data.duplicates,
+            "rows_used": data.rows_used,
+            "defaults": data.defaults,
+            "missing": data.missing,
+        },
+        evaluation={
+            "split": f"StratifiedGroupKFold({FOLDS}, shuffle=True, random_state={SPLIT_SEED})",
+            "groups": list(GROUP_FIELDS),
+            "size": {"trees": trained.trees, "leaves": trained.leaves},
+            "model": _rounded(trained.evaluation.model()),
+            "logistic_regression": _rounded(trained.evaluation.baseline()),
+        },
+        reference_population=trained.reference,
+        artifacts={name: sha256(content) for name, content in sorted(contents.items())},
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Distribution name to installed version."""
+    return {name: installed_version(name) for name in LIBRARIES}
+
+
+def json_bytes(document: BaseModel) -> bytes:
+    """A model as indented JSON in its own order of keys, with a line end."""
+    return (json.dumps(document.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def verified(folder: Path) -> Artifact:
+    """Read the artifact back as serving will.
+
+    Raises:
+        ArtifactError: serving would refuse it.
+        TrainingError: the model that was read does not give the golden applications' PDs bit for bit.
+    """
+    artifact = read_artifact(folder)
+    deviation = Scorer(artifact).golden_deviation()
+    if deviation != 0:
+        raise TrainingError(f"{MODEL}: read back, it is {deviation:.3g} off on the golden applications; report this")
+    return artifact
+
+
+def _rounded(spreads: Mapping[str, Spread]) -> dict[str, Any]:
+    # Six decimals: the last bits of a sum may depend on how many threads shared it.
+    return {
+        name: {"mean": round(spread.mean, _DECIMALS), "sd": round(spread.sd, _DECIMALS)}
+        for name, spread in spreads.items()
+    }

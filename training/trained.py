@@ -1,0 +1,52 @@
+"""Everything that one training run made, for those who describe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sklearn.ensemble import GradientBoostingClassifier
+
+from preprocessing.features import FeatureSchema
+from scoring.artifact import ReferencePopulation
+from scoring.attribution import Tables
+from training.data import TrainingData
+from training.evaluation import Evaluation
+from training.fairness import Fairness
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model, what it was made of, and how good others made by the same recipe are.
+
+    Attributes:
+        version: of the model, X.Y.Z.
+        created: the date to state.
+        data: what the model was fitted on.
+        schema: its features and cleaning constants.
+        model: fitted on everything.
+        reference: whom attributions compare an applicant with.
+        tables: the attributions, by leaf and pattern.
+        fairness: what the decisions mean for groups.
+        evaluation: of models made by the same recipe on folds of the same data.
+    """
+
+    version: str
+    created: date
+    data: TrainingData
+    schema: FeatureSchema
+    model: GradientBoostingClassifier
+    reference: ReferencePopulation
+    tables: Tables
+    fairness: Fairness
+    evaluation: Evaluation
+
+    @property
+    def trees(self) -> int:
+        """Trees in the model: what an answer costs."""
+        return len(self.model.estimators_)
+
+    @property
+    def leaves(self) -> int:
+        """Leaves of all trees together: what explaining an answer costs."""
+        return sum(int(tree.tree_.n_leaves) for tree in self.model.estimators_.ravel())
