@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _import_both(folder: Path) -> list[bentoml.Tag]:
     # Everything is verified before anything is saved: either both are imported or neither.
-    artifact, policy = verify_model(folder), read_policy(DEFAULT_POLICY)
+    policy, artifact = read_policy(DEFAULT_POLICY), verify_model(folder)
     check_fit(artifact.manifest, policy.policy)
     return save([model_entry(artifact), policy_entry(policy)])
 

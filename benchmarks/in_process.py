@@ -54,7 +54,9 @@ def attributions(engine: Engine, matrix: np.ndarray) -> None:
     attributor = engine.attributor
     interventional = shap.TreeExplainer(model, data=matrix[-100:], feature_perturbation="interventional")
     path_dependent = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
-    print("| rows | per-leaf tables, ms | shap interventional, 100 rows, ms | ratio | shap path-dependent, ms | ratio |")
+    print(
+        "| rows | per-leaf tables, ms | shap interventional, 100 rows, ms | ratio | shap path-dependent, ms | ratio |"
+    )
     print("|---|---|---|---|---|---|")
     for n in (1, 12, 500):
         rows = matrix[:n]

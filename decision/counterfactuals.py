@@ -7,10 +7,11 @@ of it; and what the scan finds is confirmed by the scorer before it is told to a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-from decision.policy import Decision, Fields, Outcome, Policy, better_outcomes, decide, worst
+from decision.policy import Decision, Fields, Outcome, Policy, Rule, better_outcomes, decide, worst
 
 AMOUNT, RATIO, INCOME = "loan_amnt", "loan_percent_income", "person_income"
 
@@ -20,8 +21,14 @@ LOWEST_FRACTION = 0.1
 MARGIN = 1e-9
 """By how much a step's PD may differ from the scorer's: both add the same leaves, in another order."""
 
-Steps = Callable[[float, float], Iterable[tuple[float, float]]]
-"""(lowest, highest) amount to steps from the highest down: a step's largest amount, and its PD."""
+Step = tuple[float, float, float]
+"""Amounts above the first number and up to the second, and their PD."""
+
+StepsBetween = Callable[[float, float], Iterable[Step]]
+"""(PD from, PD below) to the steps whose PD lies there, from the highest amount down."""
+
+Sweep = Callable[[float, float], StepsBetween]
+"""(lowest, highest) amount to the steps between them, from the model."""
 
 PDs = Callable[[Sequence[int]], Sequence[float]]
 """Amounts to the scorer's own PDs."""
@@ -43,7 +50,7 @@ class Counterfactual:
 
 
 def find_counterfactuals(
-    policy: Policy, fields: Fields, decision: Decision, steps: Steps, pds: PDs
+    policy: Policy, fields: Fields, decision: Decision, sweep: Sweep, pds: PDs
 ) -> tuple[Counterfactual, ...]:
     """For each better decision, the largest lower whole amount that gets it; best decision first.
 
@@ -51,64 +58,77 @@ def find_counterfactuals(
         policy: as it decided.
         fields: the applicant's cleaned, unimputed fields and the exact ratio.
         decision: what was decided.
-        steps: the PD over amounts, from the model.
-        pds: the scorer, to confirm.
+        sweep: the PD over amounts, exact but for rounding.
+        pds: the scorer, to confirm; called once where the sweep is right.
     """
-    asked = fields[AMOUNT]
-    lowest, highest = max(1, math.ceil(asked * LOWEST_FRACTION)), math.ceil(asked) - 1
+    lowest, highest = max(1, math.ceil(fields[AMOUNT] * LOWEST_FRACTION)), math.ceil(fields[AMOUNT]) - 1
     targets = _reachable(policy, fields, decision)
     if not targets or highest < lowest:
         return ()
-    income = fields[INCOME]
-
-    def confirmed(amount: int, pd: float) -> Counterfactual:
-        hypothetical = {**fields, AMOUNT: float(amount), RATIO: amount / income}
-        return Counterfactual(amount, decide(policy, hypothetical, pd).outcome, pd)
-
+    steps = sweep(lowest, highest)
+    searches = {target: _candidates(policy, fields, target, steps) for target in targets}
     found: dict[Outcome, Counterfactual] = {}
-    for end, pd in _split(steps(lowest, highest), _policy_steps(policy, income), lowest):
-        open_targets = [target for target in targets if target not in found]
-        best_band = policy.band(max(0.0, pd - MARGIN))
-        if worst(best_band, open_targets[-1]) is not open_targets[-1]:
-            continue  # no rule makes an outcome better than its band
-        hypothetical = {**fields, AMOUNT: end, RATIO: end / income}
-        likely = {decide(policy, hypothetical, max(0.0, pd + sign * MARGIN)).outcome for sign in (-1, 1)}
-        if likely.isdisjoint(open_targets):
-            continue
-        # The step's end is exact to rounding only: the largest whole amount may be one unit off.
-        near = [a for a in range(math.floor(end) + 1, math.floor(end) - 2, -1) if lowest <= a <= highest]
-        for candidate in map(confirmed, near, pds(near)):
-            if candidate.outcome in open_targets:
-                found.setdefault(candidate.outcome, candidate)
-        if len(found) == len(targets):
-            break
-    return tuple(found[target] for target in targets if target in found)
+    while True:
+        near = {t: amounts for t, s in searches.items() if t not in found and (amounts := next(s, None)) is not None}
+        if not near:
+            return tuple(found[target] for target in targets if target in found)
+        asked = [amount for amounts in near.values() for amount in amounts if lowest <= amount <= highest]
+        pd_of = dict(zip(asked, pds(asked), strict=True))
+        for target, amounts in near.items():
+            confirmed = (
+                a for a in amounts if a in pd_of and decide(policy, _at(fields, a), pd_of[a]).outcome is target
+            )
+            if (amount := next(confirmed, None)) is not None:
+                found[target] = Counterfactual(amount, target, pd_of[amount])
+
+
+def _candidates(policy: Policy, fields: Fields, target: Outcome, steps: StepsBetween) -> Iterator[list[int]]:
+    """Whole amounts about each step that should get `target`, from the highest down."""
+    thresholds = policy.thresholds
+    moving = [rule for rule in policy.rules if _moves(rule)]
+    if target is Outcome.APPROVE:
+        low, high = 0.0, thresholds.approve_below
+    else:
+        # A rule may bring this outcome at any lower PD; where none can, only its own band is worth a look.
+        by_rule = _floor(policy, fields) is target or any(rule.outcome is target for rule in moving)
+        low, high = (0.0 if by_rule else thresholds.approve_below), thresholds.reject_from
+    cuts = sorted({cut + shift for cut in _cuts(moving, fields[INCOME]) for shift in (1, 0, -1)}, reverse=True)
+    for begin, end, pd in steps(max(0.0, low - MARGIN), high + MARGIN):
+        for top in (end, *(cut for cut in cuts if begin < cut < end)):
+            at_top = _at(fields, top)
+            if any(decide(policy, at_top, max(0.0, pd + shift)).outcome is target for shift in (-MARGIN, MARGIN)):
+                # A step's end is exact to rounding only: the largest whole amount may be one unit off.
+                whole = math.floor(top)
+                yield [whole + 1, whole, whole - 1]
+
+
+def _at(fields: Fields, amount: float) -> Fields:
+    return {**fields, AMOUNT: float(amount), RATIO: amount / fields[INCOME]}
+
+
+def _moves(rule: Rule) -> bool:
+    """Whether a rule's match may change with the amount."""
+    return any(condition.field in (AMOUNT, RATIO) for condition in rule.conditions)
+
+
+def _floor(policy: Policy, fields: Fields) -> Outcome:
+    """The best outcome that the rules leave open whatever the amount."""
+    matched = [rule.outcome for rule in policy.rules if not _moves(rule) and rule.matches(fields)]
+    return reduce(worst, matched, Outcome.APPROVE)
 
 
 def _reachable(policy: Policy, fields: Fields, decision: Decision) -> tuple[Outcome, ...]:
     """The better outcomes that no rule rules out at every amount."""
-    floor = Outcome.APPROVE
-    for rule in policy.rules:
-        if not any(c.field in (AMOUNT, RATIO) for c in rule.conditions) and rule.matches(fields):
-            floor = worst(floor, rule.outcome)
+    floor = _floor(policy, fields)
     return tuple(outcome for outcome in better_outcomes(decision.outcome) if worst(outcome, floor) is outcome)
 
 
-def _policy_steps(policy: Policy, income: float) -> list[float]:
-    """Amounts at which a rule starts or stops to match."""
+def _cuts(rules: Iterable[Rule], income: float) -> list[float]:
+    """Amounts at which one of the rules starts or stops to match."""
     scale = {AMOUNT: 1.0, RATIO: income}
     return [
         float(condition.value) * scale[condition.field]
-        for rule in policy.rules
+        for rule in rules
         for condition in rule.conditions
         if condition.field in scale and isinstance(condition.value, int | float)
     ]
-
-
-def _split(steps: Iterable[tuple[float, float]], cuts: Sequence[float], lowest: float) -> Iterable[tuple[float, float]]:
-    """The same steps, cut also where the policy changes, on both sides of the cut."""
-    ends = list(steps)
-    around = sorted({cut + shift for cut in cuts for shift in (1, 0, -1)}, reverse=True)
-    for (end, pd), (next_end, _) in zip(ends, [*ends[1:], (lowest - 1, 0.0)], strict=True):
-        yield end, pd
-        yield from ((cut, pd) for cut in around if next_end < cut < end)

@@ -275,5 +275,5 @@ def _check_libraries(manifest: Manifest) -> None:
         if trained != here:
             remedy = f"install {library}=={trained}, or train again" if trained else "train again"
             raise IncompatibleVersionError(
-                f"{MANIFEST}: trained with {library} {trained or 'of unknown version'} but {here} is installed; {remedy}"
+                f"{MANIFEST}: trained with {library} {trained or 'of unknown version'}, but {here} is here; {remedy}"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decision import Decision, PolicyFiles, Reason, decide, explain_decision
-from decision.counterfactuals import Counterfactual, find_counterfactuals
+from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
 from decision.reasons import discloses_score
 from preprocessing.application import LoanApplication
 from preprocessing.cleaning import policy_fields
@@ -97,11 +97,9 @@ class Engine:
         fields, row = policy_fields(application), scores.matrix[i]
         by_field = self._attribute(row)
         assessment = self._assess(fields, float(scores.pd[i]), row, by_field)
-        income = application.person_income
 
-        def steps(lowest: float, highest: float) -> Iterable[tuple[float, float]]:
-            ends, pds = self._sweep.steps(row, income, lowest, highest)
-            return zip(ends.tolist(), pds.tolist(), strict=True)
+        def sweep(lowest: float, highest: float) -> StepsBetween:
+            return self._sweep.steps(row, application.person_income, lowest, highest).between
 
         def pds(amounts: Sequence[int]) -> list[float]:
             other = [application.model_copy(update={"loan_amnt": float(amount)}) for amount in amounts]
@@ -111,7 +109,7 @@ class Engine:
         return replace(
             assessment,
             attributions=Attributions(self.attributor.base_value, by_field),
-            counterfactuals=find_counterfactuals(self.policy, fields, assessment.decision, steps, pds),
+            counterfactuals=find_counterfactuals(self.policy, fields, assessment.decision, sweep, pds),
         )
 
     def _attribute(self, row: NDArray[np.float32]) -> dict[str, float]:

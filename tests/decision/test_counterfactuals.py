@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decision import Outcome, decide, read_policy
-from decision.counterfactuals import LOWEST_FRACTION, Counterfactual, find_counterfactuals
+from decision.counterfactuals import LOWEST_FRACTION, Counterfactual, StepsBetween, find_counterfactuals
 from decision.policy import better_outcomes
 
 POLICY = read_policy(Path("artifacts/policy/decision_policy.json")).policy
@@ -28,9 +28,10 @@ class Steps:
     def pd(self, amount: float) -> float:
         return self.pds[sum(end < amount for end in self.ends)]
 
-    def down(self, lowest: float, highest: float) -> list[tuple[float, float]]:
-        inside = [end for end in self.ends if lowest <= end < highest]
-        return [(end, self.pd(end)) for end in sorted({highest, *inside}, reverse=True)]
+    def down(self, lowest: float, highest: float) -> StepsBetween:
+        ends = sorted({highest, *(end for end in self.ends if lowest <= end < highest)}, reverse=True)
+        steps = [(below, end, self.pd(end)) for end, below in zip(ends, [*ends[1:], lowest - 1], strict=True)]
+        return lambda pd_from, pd_below: [step for step in steps if pd_from <= step[2] < pd_below]
 
 
 def search(steps: Steps, **changes: Any) -> tuple[Counterfactual, ...]:
