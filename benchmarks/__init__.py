@@ -1,1 +1,1 @@
-"""What is fast, against whom: every figure beside its comparison in the same run, as medians over interleaved rounds."""
+"""What is fast, against whom: each figure beside its comparison in the same run, medians of interleaved rounds."""

@@ -30,12 +30,14 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from preprocessing.features import FeatureSchema
 from scoring.attribution import Tables
+from scoring.distribution import TrainingDistribution
 
 MANIFEST = "model_metadata.json"
 MODEL = "gradient_boosting_model.joblib"
 SCHEMA = "feature_schema.json"
 GOLDEN = "golden_applications.json"
 TABLES = "attribution_tables.npz"
+DISTRIBUTION = "training_distribution.json"
 CARD = "model_card.md"
 
 REBUILD = "rebuild the tables with `python -m training rebuild-tables`"
@@ -146,6 +148,7 @@ class Artifact:
         schema: features and cleaning constants.
         golden: applications with the PDs that the model must reproduce.
         tables: attributions by leaf and pattern, against the reference population.
+        distribution: the training data in bins.
         contents: file name to bytes, the manifest included.
     """
 
@@ -153,6 +156,7 @@ class Artifact:
     schema: FeatureSchema
     golden: GoldenApplications
     tables: Tables
+    distribution: TrainingDistribution
     contents: Mapping[str, bytes]
 
     @property
@@ -174,7 +178,7 @@ def read_artifact(folder: Path) -> Artifact:
     """
     manifest_bytes = _read(folder / MANIFEST)
     manifest = _parse(Manifest, MANIFEST, manifest_bytes)
-    missing = {MODEL, SCHEMA, GOLDEN, TABLES} - manifest.artifacts.keys()
+    missing = {MODEL, SCHEMA, GOLDEN, TABLES, DISTRIBUTION} - manifest.artifacts.keys()
     if missing:
         raise IncoherentArtifactError(f"{MANIFEST} vouches for no {', '.join(sorted(missing))}; train again")
     contents = {MANIFEST: manifest_bytes}
@@ -196,7 +200,8 @@ def read_artifact(folder: Path) -> Artifact:
             f"({len(schema.features)} and {len(manifest.features)}); train again"
         )
     golden = _parse(GoldenApplications, GOLDEN, contents[GOLDEN])
-    return Artifact(manifest, schema, golden, _read_tables(manifest, contents[TABLES]), contents)
+    distribution = _parse(TrainingDistribution, DISTRIBUTION, contents[DISTRIBUTION])
+    return Artifact(manifest, schema, golden, _read_tables(manifest, contents[TABLES]), distribution, contents)
 
 
 def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:

@@ -235,7 +235,8 @@ def _making(trained: Trained) -> str:
 ## How it was made
 
 ```
-python -m training --data {file} --date {trained.created.isoformat()} --version {trained.version}
+python -m training --data {file} --policy artifacts/policy/decision_policy.json \\
+    --date {trained.created.isoformat()} --version {trained.version}
 ```
 
 - Parameters: {_listed(parameters.items(), "=")}.

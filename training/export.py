@@ -16,6 +16,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from preprocessing.features import FeatureSchema
 from scoring.artifact import (
     CARD,
+    DISTRIBUTION,
     GOLDEN,
     MANIFEST,
     MODEL,
@@ -38,7 +39,7 @@ from training.trained import Trained
 
 MODEL_NAME = "credit_risk_gradient_boosting"
 
-OWNED = frozenset({MANIFEST, MODEL, SCHEMA, TABLES, GOLDEN, CARD, CALIBRATION_PLOT, IMPORTANCE_PLOT})
+OWNED = frozenset({MANIFEST, MODEL, SCHEMA, TABLES, DISTRIBUTION, GOLDEN, CARD, CALIBRATION_PLOT, IMPORTANCE_PLOT})
 """Every file that an artifact folder may hold."""
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib")

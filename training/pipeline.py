@@ -6,9 +6,10 @@ from datetime import date
 from pathlib import Path
 
 from decision import Policy
-from scoring.artifact import CARD, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
+from scoring.artifact import CARD, DISTRIBUTION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
 from training.card import model_card
 from training.data import TrainingData
+from training.distribution import training_distribution
 from training.evaluation import evaluate
 from training.export import OWNED, golden_file, json_bytes, manifest, model_bytes, verified
 from training.fairness import fairness
@@ -43,6 +44,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         evaluation = evaluate(data, recipe)
         schema = recipe.schema(data.applications)
         model = recipe.fit(schema.matrix(data.applications), data.labels)
+        fitted = model.predict_proba(schema.matrix(data.applications))[:, 1]
         tables, reference = reference_tables(model, schema, data.applications, policy)
         examined = fairness(model, schema, data.applications, evaluation.pd, policy)
         trained = Trained(version, created, data, schema, model, reference, tables, examined, evaluation)
@@ -50,6 +52,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
             MODEL: model_bytes(model),
             SCHEMA: json_bytes(schema),
             TABLES: tables.to_bytes(),
+            DISTRIBUTION: json_bytes(training_distribution(schema, data.applications, fitted)),
             GOLDEN: json_bytes(golden_file(model, schema, golden)),
             CARD: model_card(trained).encode(),
         }

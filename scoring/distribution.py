@@ -1,0 +1,64 @@
+"""The training distribution in bins, for telling whether served applications still look like it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PD = "probability_of_default"
+"""Takes its place among the fields: the model's own output drifts too."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FieldBins(_Strict):
+    """One field's distribution: of numbers by edges, of categories by name.
+
+    Attributes:
+        field: a scored field, or the probability of default.
+        edges: upper bounds, included, of all bins but the last; empty for categories.
+        categories: one bin each; empty for numbers.
+        shares: of present values by bin; they add up to 1.
+        missing: share of applications without a value.
+    """
+
+    field: str
+    edges: list[float]
+    categories: list[str]
+    shares: Annotated[list[Share], Field(min_length=1)]
+    missing: Share
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if bool(self.edges) == bool(self.categories):
+            raise ValueError(f"{self.field} needs either edges or categories")
+        if len(self.shares) != (len(self.edges) + 1 if self.edges else len(self.categories)):
+            raise ValueError(f"{self.field} needs one share for each bin")
+        if self.edges != sorted(set(self.edges)):
+            raise ValueError(f"the edges of {self.field} must rise")
+        return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the bins: categories, or numbers from 0 in the order of the values."""
+        return tuple(self.categories) or tuple(str(i) for i in range(len(self.shares)))
+
+    def label(self, value: Any) -> str | None:
+        """The bin of a value; None where it is missing."""
+        if value is None:
+            return None
+        return value if self.categories else self.labels[bisect_left(self.edges, value)]
+
+
+class TrainingDistribution(_Strict):
+    """`training_distribution.json`."""
+
+    format: Literal[1]
+    rows: Annotated[int, Field(ge=1)]
+    bins: Annotated[list[FieldBins], Field(min_length=1)]

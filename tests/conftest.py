@@ -1,0 +1,47 @@
+"""The server that most tests share, and what they need to talk to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from applications import portfolio
+from servers import ROOT, Server, copy_store, run_python, serving
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BENTOML_HOME into which the artifacts were imported; copied for each server, never served itself."""
+    home = tmp_path_factory.mktemp("store")
+    run_python("import_model.py", home=home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the default settings."""
+    with serving(copy_store(store, tmp_path_factory.mktemp("server"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: Server) -> Iterator[httpx.Client]:
+    """An HTTP client of the shared server."""
+    with httpx.Client(base_url=server.url, timeout=30) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def example() -> dict[str, Any]:
+    """The application of the README and the examples."""
+    return json.loads((ROOT / "examples" / "application.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def applications() -> list[dict[str, Any]]:
+    """300 varied applications, with values missing in some."""
+    return portfolio(300, seed=300)

@@ -1,0 +1,66 @@
+"""The examples run as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import expect
+import httpx
+import pytest
+from servers import ROOT, Server
+
+
+def run_example(server: Server, *command: str) -> subprocess.CompletedProcess[str]:
+    """A finished example, run from somewhere else against the server."""
+    return subprocess.run(
+        command,
+        cwd=server.home,
+        env=os.environ | {"URL": server.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["sync_client.py", "async_client.py"])
+def test_client(server: Server, client: httpx.Client, example: dict[str, Any], name: str) -> None:
+    """Each client shows decisions, explanations, and what is said of a wrong value, and sends its request id."""
+    decided = expect.answer(client.post("/predict", json=example))
+
+    result = run_example(server, sys.executable, str(ROOT / "examples" / name))
+
+    assert 0 == result.returncode, result.stderr
+    assert f"{decided['decision']} {decided['probability_of_default']}" in result.stdout
+    assert "log-odds" in result.stdout
+    status, document = result.stderr.split(maxsplit=1)
+    problem = json.loads(document)
+    assert "422" == status
+    assert [["loan_grade"]] == [error["loc"] for error in problem["errors"]]
+    assert problem["request_id"].startswith("example-")
+
+
+def test_curl(server: Server, client: httpx.Client, example: dict[str, Any]) -> None:
+    """Every curl line succeeds and shows the answer."""
+    result = run_example(server, "sh", str(ROOT / "examples" / "curl.sh"))
+
+    lines = result.stdout.splitlines()
+    assert (0, "") == (result.returncode, result.stderr)
+    assert expect.answer(client.post("/predict", json=example)) == json.loads(lines[0])
+    assert [1, 2] == [json.loads(line)["batch_size"] for line in lines[1:3]]
+    assert "explanations" in json.loads(lines[3])
+    assert {"status": "ok"} == json.loads(lines[4])
+    assert "credit-risk-api" == json.loads(lines[5])["service"]
+    assert ["livez 200", "healthz 200", "readyz 200", "metrics 200", "docs 200"] == lines[6:]
+
+
+def test_application_is_valid(client: httpx.Client, example: dict[str, Any]) -> None:
+    """The example application is the one in the API page."""
+    document = expect.answer(client.get("/docs.json"))
+
+    operation = document["paths"]["/predict"]["post"]
+    assert operation["requestBody"]["content"]["application/json"]["example"] == example

@@ -1,0 +1,430 @@
+from __future__ import annotations
+
+import io
+import pickle
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+
+from scoring.artifact import (
+    CARD,
+    DISTRIBUTION,
+    GOLDEN,
+    MANIFEST,
+    MODEL,
+    PINNED_LIBRARIES,
+    SCHEMA,
+    TABLES,
+    ArtifactError,
+    DigestMismatchError,
+    IncoherentArtifactError,
+    IncompatibleVersionError,
+    MissingFileError,
+    load_estimator,
+    read_artifact,
+    sha256,
+)
+from scoring.scorer import Scorer
+from tests.applications import examples
+from tests.artifacts import MODEL_FOLDER, copy_model, edit, edit_signed, replace_model, sign
+
+FILES = (MODEL, SCHEMA, GOLDEN, TABLES, DISTRIBUTION, CARD)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return copy_model(tmp_path / "model")
+
+
+def refusal(kind: type[ArtifactError], call: Callable[[], object]) -> str:
+    """The message of the one kind of error that `call` must raise: one line that ends in a remedy."""
+    with pytest.raises(ArtifactError) as info:
+        call()
+    message = str(info.value)
+    assert kind is type(info.value)
+    assert message.isprintable(), "not one line"
+    assert any(verb in message.partition(";")[2] for verb in ("restore", "train again", "install", "rebuild")), (
+        "no remedy"
+    )
+    return message
+
+
+def read_refusal(kind: type[ArtifactError], folder: Path) -> str:
+    return refusal(kind, lambda: read_artifact(folder))
+
+
+def archive(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def open_refusal(kind: type[ArtifactError], folder: Path) -> str:
+    """The refusal of a pickle whose digest is right: reading must pass, opening must not."""
+    artifact = read_artifact(folder)
+    return refusal(kind, lambda: load_estimator(artifact))
+
+
+class TestShipped:
+    def test_is_read(self) -> None:
+        """The artifact in the repository is verified and opened."""
+        artifact = read_artifact(MODEL_FOLDER)
+        assert isinstance(load_estimator(artifact), GradientBoostingClassifier)
+        assert artifact.manifest.features == artifact.schema.features
+
+    def test_is_held_as_bytes(self, folder: Path) -> None:
+        """What was verified is what is used, whatever happens to the files afterwards."""
+        artifact = read_artifact(folder)
+        for name in artifact.contents:
+            (folder / name).write_bytes(b"changed")
+        assert Scorer(artifact).golden_deviation() == 0
+
+    def test_digests(self, folder: Path) -> None:
+        """The digests are those of the files, the manifest's own among them."""
+        expected = {path.name: sha256(path.read_bytes()) for path in folder.iterdir()}
+        assert expected == read_artifact(folder).digests
+        assert MANIFEST in expected
+
+    def test_other_files_are_left_alone(self, folder: Path) -> None:
+        """A file that the manifest does not name, such as a plot, is no part of the artifact."""
+        (folder / "plot.png").write_bytes(b"anything")
+        assert "plot.png" not in read_artifact(folder).contents
+
+
+class TestFiles:
+    @pytest.mark.parametrize("name", [MANIFEST, *FILES])
+    def test_missing(self, folder: Path, name: str) -> None:
+        """A missing file is named, with the folder where it was looked for."""
+        (folder / name).unlink()
+        message = read_refusal(MissingFileError, folder)
+        assert message.startswith(f"{name}: can't be read from {folder} (No such file or directory); restore it")
+
+    @pytest.mark.parametrize("name", [MANIFEST, MODEL])
+    def test_unreadable(self, folder: Path, name: str) -> None:
+        """A file that can't be read is named, with the system's reason."""
+        (folder / name).unlink()
+        (folder / name).mkdir()
+        assert read_refusal(MissingFileError, folder).startswith(
+            f"{name}: can't be read from {folder} (Is a directory)"
+        )
+
+    def test_no_folder(self, tmp_path: Path) -> None:
+        """Where there is no artifact at all, the manifest is what is missing."""
+        assert MANIFEST in read_refusal(MissingFileError, tmp_path / "nowhere")
+
+    @pytest.mark.parametrize("name", FILES)
+    @pytest.mark.parametrize("place", [0.0, 0.5, 1.0], ids=["first", "middle", "last"])
+    def test_one_bit_flipped(self, folder: Path, name: str, place: float) -> None:
+        """One bit in one file is enough, and the file is named with both digests."""
+        content = bytearray((folder / name).read_bytes())
+        expected = sha256(bytes(content))
+        content[int(place * (len(content) - 1))] ^= 1
+        (folder / name).write_bytes(content)
+        message = read_refusal(DigestMismatchError, folder)
+        actual = sha256(bytes(content))
+        assert f"{name}: its sha256 is {actual[:12]}… but {MANIFEST} vouches for {expected[:12]}…; " in message
+
+    @pytest.mark.parametrize("name", FILES)
+    @pytest.mark.parametrize("change", [lambda b: b[:0], lambda b: b[:-1], lambda b: b + b"\n"], ids=["0", "-1", "+1"])
+    def test_other_length(self, folder: Path, name: str, change: Callable[[bytes], bytes]) -> None:
+        """Neither a cut file nor one with something appended passes."""
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+        assert read_refusal(DigestMismatchError, folder).startswith(f"{name}: ")
+
+    def test_the_pickle_is_not_opened_before(self, folder: Path, tmp_path: Path) -> None:
+        """A pickle whose digest is wrong is never executed."""
+        trace = tmp_path / "executed"
+
+        class Bomb:
+            def __reduce__(self) -> tuple[Any, ...]:
+                return Path.touch, (trace,)
+
+        (folder / MODEL).write_bytes(pickle.dumps(Bomb()))
+        read_refusal(DigestMismatchError, folder)
+        assert not trace.exists()
+
+
+class TestManifest:
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"{", b"[1]", b"null", b"\xff\xfe", b'{"format": 1', b"[" * 10_000, b'"x"'],
+        ids=["empty", "cut", "list", "null", "no UTF-8", "cut later", "nested", "string"],
+    )
+    @pytest.mark.parametrize("name", [MANIFEST, SCHEMA, GOLDEN, DISTRIBUTION])
+    def test_malformed(self, folder: Path, name: str, content: bytes) -> None:
+        """A file that is no JSON object is named, though its digest is right."""
+        (folder / name).write_bytes(content)
+        if name != MANIFEST:
+            sign(folder)
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{name}: ")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"format": 2}, "at format: Input should be 1"),
+            ({"surprise": 1}, "at surprise: Extra inputs are not permitted"),
+            ({"line\nbreak": 1}, r"at line\nbreak: Extra inputs are not permitted"),
+            ({"version": "1.0"}, "at version: String should match pattern"),
+            ({"version": 1}, "at version: Input should be a valid string"),
+            ({"name": "../evil"}, "at name: String should match pattern"),
+            ({"created": "yesterday"}, "at created: Input should be a valid date"),
+            ({"features": "all"}, "at features: Input should be a valid array"),
+            ({"libraries": {"numpy": 2}}, "at libraries.numpy: Input should be a valid string"),
+            ({"artifacts": {MODEL: "123"}}, f"at artifacts.{MODEL}: String should match pattern"),
+            ({"artifacts": {MODEL: "A" * 64}}, f"at artifacts.{MODEL}: String should match pattern"),
+        ],
+        ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+    )
+    def test_outside_its_format(self, folder: Path, change: dict[str, Any], message: str) -> None:
+        """Unknown keys, other formats and wrong types are named by their place."""
+        edit(folder / MANIFEST, lambda manifest: manifest.update(change))
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{MANIFEST} {message}")
+
+    @pytest.mark.parametrize("key", ["format", "name", "version", "features", "libraries", "artifacts", "evaluation"])
+    def test_key_missing(self, folder: Path, key: str) -> None:
+        """A missing key is named."""
+        edit(folder / MANIFEST, lambda manifest: manifest.pop(key))
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{MANIFEST} at {key}: Field required")
+
+    @pytest.mark.parametrize("name", [MODEL, SCHEMA, GOLDEN, TABLES, DISTRIBUTION])
+    def test_not_vouched_for(self, folder: Path, name: str) -> None:
+        """A file that is needed but not vouched for is an error: it could be anything."""
+        edit(folder / MANIFEST, lambda manifest: manifest["artifacts"].pop(name))
+        assert f"{MANIFEST} vouches for no {name}; train again" == read_refusal(IncoherentArtifactError, folder)
+
+    @pytest.mark.parametrize(
+        "name", ["../secret", "sub/file", "/etc/passwd", "..", ".", "", "a\x00b", "a\nb", ".hidden"]
+    )
+    def test_names_a_path(self, folder: Path, name: str) -> None:
+        """A manifest can't reach out of its folder, nor name what is no plain file."""
+        edit(folder / MANIFEST, lambda manifest: manifest["artifacts"].update({name: "0" * 64}))
+        message = read_refusal(IncoherentArtifactError, folder)
+        assert f"{MANIFEST} names {name!r}, which is not a plain file name; train again" == message
+
+    @examples(60)
+    @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+    def test_whatever_it_holds(self, tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+        """Anything else in the manifest's place is refused in one line."""
+        folder = tmp_path_factory.mktemp("model")
+        (folder / MANIFEST).write_bytes(content)
+        read_refusal(IncoherentArtifactError, folder)
+
+
+class TestLibraries:
+    @pytest.mark.parametrize("library", PINNED_LIBRARIES)
+    def test_other_version(self, folder: Path, library: str) -> None:
+        """Another version of a pinned library is named with both versions and how to install the right one."""
+        edit(folder / MANIFEST, lambda manifest: manifest["libraries"].update({library: "0.0.1"}))
+        assert (
+            f"{MANIFEST}: trained with {library} 0.0.1, but {version(library)} is here; "
+            f"install {library}==0.0.1, or train again"
+        ) == read_refusal(IncompatibleVersionError, folder)
+
+    @pytest.mark.parametrize("library", PINNED_LIBRARIES)
+    def test_unknown_version(self, folder: Path, library: str) -> None:
+        """A manifest that does not say what it was trained with is refused."""
+        edit(folder / MANIFEST, lambda manifest: manifest["libraries"].pop(library))
+        assert (
+            f"{MANIFEST}: trained with {library} of unknown version, but {version(library)} is here; train again"
+        ) == read_refusal(IncompatibleVersionError, folder)
+
+    def test_other_libraries_may_differ(self, folder: Path) -> None:
+        """A library that the pickle does not depend on may have any version."""
+        edit(folder / MANIFEST, lambda manifest: manifest["libraries"].update({"matplotlib": "0.0.1"}))
+        read_artifact(folder)
+
+    def test_pickle_of_another_version(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A pickle that another scikit-learn wrote is refused, though the manifest says otherwise."""
+        model = load_estimator(read_artifact(folder))
+        with monkeypatch.context() as patch:
+            patch.setattr("sklearn.base.__version__", "0.24.2")
+            replace_model(folder, model)
+        message = open_refusal(IncompatibleVersionError, folder)
+        assert message.startswith(f"{MODEL} was written by scikit-learn 0.24.2, but {MANIFEST} says ")
+
+
+class TestCoherence:
+    def test_another_order(self, folder: Path) -> None:
+        """Features in another order than the model was fitted on are refused."""
+        edit_signed(folder, SCHEMA, lambda schema: schema["features"].reverse())
+        message = read_refusal(IncoherentArtifactError, folder)
+        assert message.startswith(f"{SCHEMA} and {MANIFEST} list different features or another order")
+
+    def test_another_number(self, folder: Path) -> None:
+        """A feature less is refused, and both numbers are told."""
+        n = len(read_artifact(folder).schema.features)
+        edit_signed(folder, SCHEMA, lambda schema: schema["features"].pop())
+        assert f"({n - 1} and {n}); train again" in read_refusal(IncoherentArtifactError, folder)
+
+    def test_feature_without_code(self, folder: Path) -> None:
+        """A feature that the code does not produce is named, though manifest and schema agree on it."""
+
+        def add(document: dict[str, Any]) -> None:
+            document["features"].append("person_shoe_size")
+
+        edit(folder / MANIFEST, add)
+        edit_signed(folder, SCHEMA, add)
+        message = read_refusal(IncoherentArtifactError, folder)
+        assert message.startswith(f"{SCHEMA}: the code does not produce person_shoe_size; ")
+
+    @pytest.mark.parametrize("constants", [{}, {"person_emp_length": 4.0, "loan_int_rate": None}])
+    def test_cleaning_constants(self, folder: Path, constants: dict[str, Any]) -> None:
+        """A cleaning constant that is missing is named."""
+        edit_signed(folder, SCHEMA, lambda schema: schema.update(cleaning=constants))
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{SCHEMA} at cleaning.")
+
+    def test_fitted_on_another_number_of_features(self, folder: Path) -> None:
+        """A model that was fitted on fewer features is refused, though schema and manifest agree."""
+        n = len(read_artifact(folder).schema.features)
+
+        def drop(document: dict[str, Any]) -> None:
+            document["features"].pop()
+
+        edit(folder / MANIFEST, drop)
+        edit_signed(folder, SCHEMA, drop)
+        message = open_refusal(IncoherentArtifactError, folder)
+        assert f"{MODEL} was fitted on {n} features but {SCHEMA} lists {n - 1}; train again" == message
+
+    def test_never_fitted(self, folder: Path) -> None:
+        """A model that was never fitted is refused."""
+        replace_model(folder, GradientBoostingClassifier())
+        assert open_refusal(IncoherentArtifactError, folder).startswith(f"{MODEL} was fitted on 0 features")
+
+    @pytest.mark.parametrize("model", [GradientBoostingRegressor(), DummyClassifier(), {"a": 1}, None, print])
+    def test_wrong_type(self, folder: Path, model: object) -> None:
+        """Whatever is no GradientBoostingClassifier is refused, and told by its type."""
+        replace_model(folder, model)
+        message = open_refusal(IncoherentArtifactError, folder)
+        assert f"{MODEL} holds a {type(model).__name__}, not a GradientBoostingClassifier; train again" == message
+
+    @pytest.mark.parametrize("classes", [(1, 2), ("N", "Y"), (0, 1, 2), (-1, 1)], ids=str)
+    def test_wrong_classes(self, folder: Path, classes: tuple[Any, ...]) -> None:
+        """A model of other classes than repaid and defaulted would have its PDs in the wrong place."""
+        n = len(read_artifact(folder).schema.features)
+        labels = np.array(classes * 4)
+        replace_model(folder, GradientBoostingClassifier(n_estimators=1).fit(np.zeros((len(labels), n)), labels))
+        assert "was not fitted on the classes 0 (repaid) and 1 (defaulted)" in open_refusal(
+            IncoherentArtifactError, folder
+        )
+
+    @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(1)[:-1], b"\x80\x04cno_such_module\nX\n."])
+    def test_no_pickle(self, folder: Path, content: bytes) -> None:
+        """A file that can't be opened, though its digest is right, is refused like any other."""
+        (folder / MODEL).write_bytes(content)
+        sign(folder)
+        assert open_refusal(IncoherentArtifactError, folder).startswith(f"{MODEL} is no readable joblib file (")
+
+    def test_half_a_model(self, folder: Path) -> None:
+        """A model cut in half and vouched for by mistake is refused."""
+        content = (folder / MODEL).read_bytes()
+        (folder / MODEL).write_bytes(content[: len(content) // 2])
+        sign(folder)
+        open_refusal(IncoherentArtifactError, folder)
+
+    def test_warnings_stay_as_they_were(self, folder: Path) -> None:
+        """Opening a model leaves the process's warning filters alone."""
+        before = list(warnings.filters)
+        load_estimator(read_artifact(folder))
+        assert before == list(warnings.filters)
+
+
+class TestGolden:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda golden: golden.update(format=2), "at format: Input should be 1"),
+            (lambda golden: golden.update(applications=[]), "at applications: List should have at least 1 item"),
+            (lambda golden: golden.update(surprise=1), "at surprise: Extra inputs are not permitted"),
+            (lambda golden: golden["applications"][1].pop("name"), "at applications.1.name: Field required"),
+            (
+                lambda golden: golden["applications"][0].update(probability_of_default=1.5),
+                "at applications.0.probability_of_default: Input should be less than or equal to 1",
+            ),
+            (
+                lambda golden: golden["applications"][0].update(probability_of_default="0.5"),
+                "at applications.0.probability_of_default: Input should be a valid number",
+            ),
+        ],
+        ids=["format", "none", "unknown key", "no name", "no probability", "string"],
+    )
+    def test_outside_its_format(self, folder: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
+        """What is wrong with the golden applications is named by its place."""
+        edit_signed(folder, GOLDEN, change)
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{GOLDEN} {message}")
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"not an archive", b"PK\x03\x04", archive(other=[1.0]), archive(values=[1.0]), archive(base_value=1.0)],
+        ids=["empty", "text", "zip cut", "other", "no base value", "no values"],
+    )
+    def test_no_tables(self, folder: Path, content: bytes) -> None:
+        """A file that holds no attribution tables, though its digest is right, is named."""
+        (folder / TABLES).write_bytes(content)
+        sign(folder)
+        assert read_refusal(IncoherentArtifactError, folder).startswith(
+            f"{TABLES}: not an archive of attribution tables"
+        )
+
+    @pytest.mark.parametrize("values", [1.0, [[[1.0]]], [1], [np.nan], [np.inf], ["1"]], ids=str)
+    def test_other_numbers(self, folder: Path, values: Any) -> None:
+        """Tables of another shape or type, or that are not finite, are refused."""
+        (folder / TABLES).write_bytes(archive(values=values, base_value=1.0))
+        sign(folder)
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{TABLES}: attribution tables must be ")
+
+    def test_a_pickle_inside(self, folder: Path) -> None:
+        """A pickle inside the archive is not executed."""
+        (folder / TABLES).write_bytes(archive(values=np.array([Path], dtype=object), base_value=1.0))
+        sign(folder)
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{TABLES}: not an archive")
+
+    def test_other_base_value(self, folder: Path) -> None:
+        """Tables of another reference population than the manifest's are refused."""
+        edit(folder / MANIFEST, lambda manifest: manifest["reference_population"].update(base_value=-1.0))
+        message = read_refusal(IncoherentArtifactError, folder)
+        assert message.startswith(f"{TABLES} and {MANIFEST} state different base values of the reference population; ")
+
+
+class TestDistribution:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda d: d.update(format=2), "at format: Input should be 1"),
+            (lambda d: d.update(rows=0), "at rows: Input should be greater than or equal to 1"),
+            (lambda d: d.update(bins=[]), "at bins: List should have at least 1 item"),
+            (
+                lambda d: d["bins"][0].update(shares=[1.5]),
+                "at bins.0.shares.0: Input should be less than or equal to 1",
+            ),
+            (lambda d: d["bins"][0].update(edges=[], categories=[]), "at bins.0: person_income needs either edges or"),
+            (lambda d: d["bins"][0]["shares"].pop(), "at bins.0: person_income needs one share for each bin"),
+            (lambda d: d["bins"][0]["edges"].reverse(), "at bins.0: the edges of person_income must rise"),
+        ],
+        ids=["format", "rows", "no bins", "share", "neither", "shares", "edges"],
+    )
+    def test_outside_its_format(self, folder: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
+        """What is wrong with the training distribution is named by its place."""
+        edit_signed(folder, DISTRIBUTION, change)
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{DISTRIBUTION} {message}")
+
+
+def test_the_copy_is_good(folder: Path) -> None:
+    """The copies that the tests above spoil are sound to begin with, re-signed or with the model written anew."""
+    model = load_estimator(read_artifact(folder))
+    assert read_artifact(MODEL_FOLDER).contents == read_artifact(folder).contents
+    sign(folder)
+    replace_model(folder, model)
+    assert joblib.load(folder / MODEL).n_features_in_ == load_estimator(read_artifact(folder)).n_features_in_
+    assert Scorer(read_artifact(folder)).golden_deviation() == 0

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from preprocessing.application import FIELDS
+from scoring.artifact import read_artifact
+from scoring.distribution import PD, FieldBins
+from tests.artifacts import MODEL_FOLDER
+
+NUMBERS = FieldBins(field="loan_amnt", edges=[10.0, 20.0], categories=[], shares=[0.2, 0.3, 0.5], missing=0.0)
+CATEGORIES = FieldBins(field="loan_grade", edges=[], categories=["B", "A"], shares=[0.6, 0.4], missing=0.0)
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("value", "label"),
+        [(-1, "0"), (10, "0"), (10.0, "0"), (math.nextafter(10, 11), "1"), (20, "1"), (20.5, "2"), (1e9, "2")],
+    )
+    def test_numbers(self, value: float, label: str) -> None:
+        """A number's bin is the first whose upper bound it does not exceed; the last bin has none."""
+        assert label == NUMBERS.label(value)
+
+    def test_categories(self) -> None:
+        """A category is its own bin."""
+        assert CATEGORIES.label("A") == "A"
+
+    def test_missing(self) -> None:
+        """A missing value is in no bin."""
+        assert (None, None) == (NUMBERS.label(None), CATEGORIES.label(None))
+
+    def test_in_the_order_of_the_shares(self) -> None:
+        """There is one label for each share, in their order."""
+        assert (("0", "1", "2"), ("B", "A")) == (NUMBERS.labels, CATEGORIES.labels)
+
+
+class TestCoherence:
+    @pytest.mark.parametrize("edges", [[20.0, 10.0], [10.0, 10.0], [10.0, math.nan]])
+    def test_edges(self, edges: list[float]) -> None:
+        """Edges that do not rise are refused: a value would have no bin, or two."""
+        with pytest.raises(ValidationError):
+            FieldBins.model_validate(NUMBERS.model_dump() | {"edges": edges})
+
+    @pytest.mark.parametrize("bins", [{"edges": [1.0]}, {"edges": [], "categories": ["A"]}, {"categories": ["A"]}])
+    def test_shares(self, bins: dict[str, list[object]]) -> None:
+        """Bins without a share each, or of both kinds, are refused."""
+        with pytest.raises(ValidationError):
+            FieldBins.model_validate(NUMBERS.model_dump() | bins)
+
+
+class TestShipped:
+    def test_fields(self) -> None:
+        """Every scored field and the PD have their bins once, and no other field has."""
+        artifact = read_artifact(MODEL_FOLDER)
+        names = [bins.field for bins in artifact.distribution.bins]
+        assert {*artifact.schema.fields, PD} == set(names)
+        assert len(names) == len(set(names))
+        assert set(names) - {PD} <= set(FIELDS)
+
+    def test_shares_add_up(self) -> None:
+        """The shares of a field's bins are all of the applications that state it."""
+        for bins in read_artifact(MODEL_FOLDER).distribution.bins:
+            assert sum(bins.shares) == pytest.approx(1, abs=1e-4)

@@ -1,0 +1,184 @@
+"""A Bento that is built from a clean checkout answers as the checkout does, with the policy it was built with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import expect
+import httpx
+import pytest
+from servers import POLICY_ENTRY, ROOT, Server, copy_store, entry, run_python, serving
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is, or would be, committed."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout
+    for name in filter(None, map(os.fsdecode, listed.split(b"\0"))):
+        if (ROOT / name).is_file():  # what is deleted but not yet committed is still listed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(store: Path, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BENTOML_HOME with the built Bento in it; built once, served by one server at a time."""
+    home = copy_store(store, tmp_path_factory.mktemp("bento"))
+    run_python("-m", "bentoml", "build", home=home, cwd=checkout)
+    return home
+
+
+@pytest.fixture(scope="module")
+def tag(home: Path) -> str:
+    """The Bento's tag."""
+    (bento,) = (path for path in (home / "bentos" / "credit-risk-api").iterdir() if path.is_dir())
+    return f"credit-risk-api:{bento.name}"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory without any of the project's code."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def lenient(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The next version of the policy, with higher thresholds: most of those turned down now are approved by it."""
+    folder = tmp_path_factory.mktemp("policy")
+    shutil.copytree(entry(store, POLICY_ENTRY), folder, dirs_exist_ok=True)
+    path = folder / "decision_policy.json"
+    policy = json.loads(path.read_text())
+    (lowest, *_) = sorted(policy["examples"], key=lambda example: example["expected"] != "APPROVE")
+    changed = {"version": "99.0.0", "thresholds": {"approve_below": 0.9, "reject_from": 0.95}, "examples": [lowest]}
+    path.write_text(json.dumps(policy | changed))
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(home: Path, tag: str, elsewhere: Path, lenient: Path) -> Iterator[Server]:
+    """A server of the Bento, started after another policy was imported into its store."""
+    run_python("import_model.py", "--policy", lenient, home=home)
+    with serving(home, tag, elsewhere) as server:
+        yield server
+
+
+class TestBuild:
+    def test_holds_what_serving_needs_and_no_more(self, home: Path, tag: str) -> None:
+        """Code to serve with, and nothing to train, test or import with."""
+        source = home / "bentos" / tag.replace(":", "/") / "src"
+        packages = ("preprocessing", "scoring", "decision", "serving")
+        expected = {str(path.relative_to(ROOT)) for package in packages for path in (ROOT / package).rglob("*.py")} | {
+            "service.py"
+        }
+
+        actual = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+
+        assert expected == actual - {"bentofile.yaml", "requirements.txt"}
+
+    def test_pins_requirements(self, home: Path, tag: str) -> None:
+        """The Bento installs the very versions of requirements.txt, from no index but the installer's own."""
+        lines = (
+            (home / "bentos" / tag.replace(":", "/") / "env" / "python" / "requirements.txt").read_text().splitlines()
+        )
+        pins = (ROOT / "requirements.txt").read_text().splitlines()
+
+        assert {line for line in pins if "==" in line} == {line for line in lines if "==" in line}
+        assert [] == [line for line in lines if "index-url" in line or "find-links" in line]
+
+
+class TestServe:
+    def test_answers_as_the_checkout_does(
+        self, built: Server, client: httpx.Client, applications: list[dict[str, Any]]
+    ) -> None:
+        """The same applications get the same answers, to the last byte."""
+        paths = {"/predict": applications[0], "/predict/explain": applications[1], "/predict/batch": applications}
+
+        for path, body in paths.items():
+            answer = httpx.post(f"{built.url}{path}", json=body)
+
+            assert expect.answer(client.post(path, json=body)) == expect.answer(answer)
+            assert client.post(path, json=body).content == answer.content
+
+    def test_same_document(self, built: Server, client: httpx.Client) -> None:
+        """The API page describes the same service, and its files are in the Bento."""
+        assert expect.answer(client.get("/docs.json")) == expect.answer(httpx.get(f"{built.url}/docs.json"))
+        assert 200 == httpx.get(f"{built.url}/static_content/swagger-ui-bundle.js").status_code
+
+    def test_version(self, built: Server, client: httpx.Client, tag: str) -> None:
+        """/version says which Bento it is; model, policy and digests are those of the checkout."""
+        expected = expect.answer(client.get("/version")) | {"bento": tag}
+
+        assert expected == expect.answer(httpx.get(f"{built.url}/version"))
+
+    def test_metrics_name_the_bento(self, built: Server, tag: str, example: dict[str, Any]) -> None:
+        """BentoML's metrics carry the Bento's version."""
+        expect.answer(httpx.post(f"{built.url}/predict", json=example))
+
+        assert f'service_version="{tag.partition(":")[2]}"' in httpx.get(f"{built.url}/metrics").text
+
+    def test_policy_is_pinned(self, built: Server, lenient: Path, store: Path) -> None:
+        """A policy that was imported after the build, though the store's latest, changes nothing."""
+        imported = json.loads(lenient.read_text())["version"]
+        pinned = json.loads((entry(store, POLICY_ENTRY) / "decision_policy.json").read_text())["version"]
+
+        assert imported == (built.home / "models" / POLICY_ENTRY / "latest").read_text().strip()
+        assert pinned == expect.answer(httpx.get(f"{built.url}/version"))["policy_version"]
+
+    def test_problems(self, built: Server) -> None:
+        """Errors have the same form, so the edge is there as well."""
+        expect.problem(httpx.post(f"{built.url}/predict", json={}), 422, "invalid-request")
+        expect.problem(httpx.get(f"{built.url}/nothing"), 404, "not-found")
+
+
+def test_a_path_overrides_the_pin(
+    home: Path,
+    tag: str,
+    elsewhere: Path,
+    lenient: Path,
+    tmp_path: Path,
+    client: httpx.Client,
+    applications: list[dict[str, Any]],
+) -> None:
+    """A policy file named in the settings is served instead of the pinned one; the PDs stay as they were."""
+    other = copy_store(home, tmp_path)
+    (other / "bentos").symlink_to(home / "bentos")
+
+    with serving(other, tag, elsewhere, CREDIT_RISK_POLICY_PATH=str(lenient)) as server:
+        answers = expect.answer(httpx.post(f"{server.url}/predict/batch", json=applications))["results"]
+        version = expect.answer(httpx.get(f"{server.url}/version"))
+
+    pinned = expect.answer(client.post("/predict/batch", json=applications))["results"]
+    assert [answer["probability_of_default"] for answer in pinned] == [
+        answer["probability_of_default"] for answer in answers
+    ]
+    assert ("99.0.0", tag) == (version["policy_version"], version["bento"])
+    assert {"99.0.0"} == {answer["policy_version"] for answer in answers}
+    between = [
+        answer["decision"]
+        for answer, application in zip(answers, applications, strict=True)
+        if 0.2 <= answer["probability_of_default"] < 0.9 and application["cb_person_default_on_file"] == "N"
+    ]
+    assert {"APPROVE"} == set(between)
+
+
+def test_a_policy_path_that_is_wrong_is_not_ready(store: Path, tmp_path: Path) -> None:
+    """A policy file that isn't there leaves the service alive and unready, and the log says why."""
+    home = copy_store(store, tmp_path)
+
+    with serving(home, until="/livez", CREDIT_RISK_POLICY_PATH=str(tmp_path / "absent.json")) as server:
+        expect.problem(httpx.get(f"{server.url}/readyz"), 503, "not-ready")
+        (line,) = server.find(level="CRITICAL")
+
+    assert "can't be read" in line["reason"]

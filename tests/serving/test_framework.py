@@ -1,0 +1,115 @@
+"""BentoML's inside is as serving/framework.py expects it; these tests fail first when it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from typing import Any
+
+import bentoml
+import pytest
+from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_sdk.io_models import IODescriptor, IORootModel
+from _bentoml_sdk.service.factory import Service
+from bentoml._internal.marshal.dispatcher import CorkDispatcher
+from starlette.applications import Starlette
+
+from serving import framework
+from serving.edge import Edge
+
+CHANGED = "BentoML has changed inside: see serving/framework.py"
+
+
+class TestInternals:
+    def test_version(self) -> None:
+        """The installed BentoML is the one that all this was read in."""
+        assert "1.4.39" == bentoml.__version__, CHANGED
+
+    def test_application_factory(self) -> None:
+        """The factory makes the instance in an overridable coroutine, and is made from the service."""
+        assert inspect.iscoroutinefunction(ServiceAppFactory.create_instance), CHANGED
+        assert ["self", "app"] == list(inspect.signature(ServiceAppFactory.create_instance).parameters), CHANGED
+        assert {"service", "is_main"} <= inspect.signature(ServiceAppFactory.__init__).parameters.keys(), CHANGED
+
+    def test_service(self) -> None:
+        """The service class makes the server's application from `is_main`, after its configuration is injected."""
+        assert ["self", "is_main"] == list(inspect.signature(Service.to_asgi).parameters), CHANGED
+        assert callable(Service.inject_config), CHANGED
+        assert "service_class" in inspect.signature(bentoml.service).parameters, CHANGED
+
+    def test_descriptors(self) -> None:
+        """The descriptor classes read requests and write responses in the coroutines that are overridden."""
+        assert issubclass(IORootModel, IODescriptor), CHANGED
+        assert ["request", "serde"] == list(inspect.signature(IODescriptor.from_http_request).parameters), CHANGED
+        assert ["obj", "serde"] == list(inspect.signature(IODescriptor.to_http_response).parameters), CHANGED
+        assert {"input_spec", "output_spec", "batchable"} <= inspect.signature(bentoml.api).parameters.keys(), CHANGED
+
+    def test_model_reference(self) -> None:
+        """A model reference finds its entry by `stored`, and `resolve` is what ends the server where there is none."""
+        assert isinstance(inspect.getattr_static(bentoml.models.BentoModel, "stored"), property), CHANGED
+        assert callable(bentoml.models.BentoModel.resolve), CHANGED
+
+    def test_dispatcher(self) -> None:
+        """A dispatcher turns a function of batches into a coroutine of one batch, and counts what it has learnt."""
+        assert ["self", "callback"] == list(inspect.signature(CorkDispatcher.__call__).parameters), CHANGED
+
+
+class Input(framework.IORootModel[list[int]]):
+    """A list of numbers."""
+
+
+class TestWarmUp:
+    @pytest.fixture
+    def calls(self) -> list[list[int]]:
+        """The batches that the service below was called with."""
+        return []
+
+    @pytest.fixture
+    def service(self, calls: list[list[int]]) -> framework.CreditRiskService[Any]:
+        """A service with one batchable method."""
+
+        class Echo:
+            def warm_up_items(self) -> list[int]:
+                return [1, 2, 3]
+
+            @bentoml.api(batchable=True, input_spec=Input, max_latency_ms=1000)
+            async def echo(self, items: list[int]) -> list[int]:
+                calls.append(list(items))
+                return items
+
+        return bentoml.service(name="warm-up", service_class=framework.CreditRiskService)(Echo)
+
+    def test_dispatchers_are_trained_before_the_first_request(
+        self, service: framework.CreditRiskService[Any], calls: list[list[int]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """When the application has started, no dispatcher delays a request in order to learn from it."""
+        service.inject_config()
+        factory = framework.AppFactory(service, is_main=True)
+
+        with caplog.at_level(logging.DEBUG, "bentoml._internal.marshal.dispatcher"):
+            asyncio.run(self._start(factory()))
+
+        assert ["echo"] == list(factory.dispatchers), CHANGED
+        assert "Dispatcher optimizer training complete." in caplog.messages, CHANGED
+        assert framework.WARM_UP_CALLS == sum(map(len, calls))
+        assert {1, 2, 3} == {item for call in calls for item in call}
+
+    async def _start(self, app: Starlette) -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    def test_edge_is_outermost(self, service: framework.CreditRiskService[Any]) -> None:
+        """What the server runs is this project's edge around BentoML's application."""
+        app = service.to_asgi()
+
+        assert isinstance(app, Edge)
+        assert isinstance(app.app, Starlette), CHANGED
+
+
+class TestStoreEntry:
+    def test_may_be_missing(self) -> None:
+        """An entry that the store doesn't have is None, and no network is asked for it."""
+        reference = framework.StoreEntry("no_such_entry:latest")
+
+        assert reference.resolve() is None

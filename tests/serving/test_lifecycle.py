@@ -1,0 +1,208 @@
+"""From start to SIGTERM: what the probes say, and what happens to requests at the limits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import expect
+import httpx
+import pytest
+from crowd import post_all, run
+from servers import (
+    MODEL_ENTRY,
+    POLICY_ENTRY,
+    ROOT,
+    Server,
+    SlowRequest,
+    copy_store,
+    entry,
+    environment,
+    serving,
+    wait_for,
+)
+
+AT_ONCE = {"CREDIT_RISK_DRAIN_SECONDS": "0"}
+TIMEOUT_SECONDS = 2
+MAX_CONCURRENCY = 4
+
+
+@pytest.fixture(scope="module")
+def unready(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    """Servers that have nothing they may serve: a changed model, a changed policy, and an empty store."""
+    model, policy = (copy_store(store, tmp_path_factory.mktemp(name)) for name in ("model", "policy"))
+    change_a_byte(entry(model, MODEL_ENTRY) / "gradient_boosting_model.joblib")
+    change_a_byte(entry(policy, POLICY_ENTRY) / "decision_policy.json")
+    homes = {"model": model, "policy": policy, "store": tmp_path_factory.mktemp("empty")}
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(serving(home, until=None, **AT_ONCE)) for name, home in homes.items()}
+        for server in servers.values():
+            server.wait_until("/livez")
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def limited(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose limits are soon reached."""
+    limits = AT_ONCE | {
+        "CREDIT_RISK_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+        "CREDIT_RISK_MAX_CONCURRENCY": str(MAX_CONCURRENCY),
+        "CREDIT_RISK_BATCH_LATENCY_MS": "30",
+    }
+    with serving(copy_store(store, tmp_path_factory.mktemp("limited")), **limits) as server:
+        yield server
+
+
+def change_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+class TestUnready:
+    """A service without a verified model and policy lives, but takes no traffic."""
+
+    @pytest.mark.parametrize("fault", ["model", "policy", "store"])
+    def test_probes(self, unready: dict[str, Server], fault: str) -> None:
+        """Liveness is 200, so that nobody restarts it in a loop; readiness is 503."""
+        url = unready[fault].url
+
+        assert [200, 200, 200] == [httpx.get(f"{url}{path}").status_code for path in ("/livez", "/healthz", "/health")]
+        expect.problem(httpx.get(f"{url}/readyz"), 503, "not-ready")
+
+    @pytest.mark.parametrize("fault", ["model", "policy", "store"])
+    def test_scoring(self, unready: dict[str, Server], example: dict[str, Any], fault: str) -> None:
+        """Every scoring route is 503 as long as nothing can be scored."""
+        url = unready[fault].url
+
+        for path, body in {
+            "/predict": example,
+            "/predict/explain": example,
+            "/predict/batch": [example, example],
+            "/predict/batch?partial=true": [example, {}],
+        }.items():
+            expect.problem(httpx.post(f"{url}{path}", json=body), 503, "not-ready")
+
+    @pytest.mark.parametrize("fault", ["model", "policy", "store"])
+    def test_information(self, unready: dict[str, Server], fault: str) -> None:
+        """/version names no model, and the API page still works, without examples of answers."""
+        url = unready[fault].url
+
+        version = expect.answer(httpx.get(f"{url}/version"))
+        document = expect.answer(httpx.get(f"{url}/docs.json"))
+
+        assert [None, None, None, {}] == [
+            version[name] for name in ("model_name", "model_version", "policy_version", "digests")
+        ]
+        content = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
+        assert {"schema"} == content.keys()
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
+            ("model", ["gradient_boosting_model.joblib", "sha256"]),
+            ("store", ["credit_risk_gradient_boosting", "import_model.py"]),
+        ],
+    )
+    def test_log_gives_the_reason(self, unready: dict[str, Server], fault: str, words: list[str]) -> None:
+        """One line at CRITICAL says what is wrong and what to do."""
+        (line,) = unready[fault].find(level="CRITICAL")
+
+        assert "credit_risk.service" == line["logger"]
+        assert all(word in line["reason"] for word in words)
+
+
+class TestLimits:
+    def test_timeout(self, limited: Server, example: dict[str, Any]) -> None:
+        """A request that isn't answered in time, its body being slow, is 504."""
+        expect.problem(SlowRequest(limited, "/predict", example).response(), 504, "timeout")
+
+    def test_concurrency(self, limited: Server, example: dict[str, Any]) -> None:
+        """A request above the concurrency limit is 429; probes and metrics are let through; the others go on."""
+        slow = [SlowRequest(limited, "/predict", example) for _ in range(MAX_CONCURRENCY)]
+
+        def one_more() -> httpx.Response | None:
+            response = httpx.post(f"{limited.url}/predict", json=example, headers={"X-Request-ID": "one-more"})
+            return response if response.status_code != 200 else None
+
+        refused = wait_for(one_more, TIMEOUT_SECONDS / 2)
+        let_through = [httpx.get(f"{limited.url}{path}") for path in ("/livez", "/readyz", "/health", "/metrics")]
+        finished = [request.finish() for request in slow]
+
+        expect.problem(refused, 429, "too-many-requests")
+        assert [200] * 4 == [response.status_code for response in let_through]
+        assert [200] * MAX_CONCURRENCY == [response.status_code for response in finished]
+
+    def test_latency_objective(self, limited: Server, applications: Sequence[dict[str, Any]]) -> None:
+        """Requests that would wait longer than the batcher's objective are shed with 503, the others are answered."""
+        batch = (list(applications) * 2)[:500]
+
+        responses = run(post_all(limited, "/predict/batch", [batch] * 12, clients=MAX_CONCURRENCY - 1))
+
+        shed = [response for response in responses if response.status_code != 200]
+        assert 0 < len(shed) < len(responses)
+        for response in shed:
+            expect.problem(response, 503, "overloaded")
+
+    def test_documented(self, limited: Server, example: dict[str, Any]) -> None:
+        """A timeout is, word by word, what the API page says it is."""
+        responses = httpx.get(f"{limited.url}/docs.json").json()["paths"]["/predict"]["post"]["responses"]
+        documented = responses["504"]["content"]["application/problem+json"]["example"]
+
+        actual = SlowRequest(limited, "/predict", example).response().json()
+
+        assert documented | {"request_id": actual["request_id"]} == actual
+
+
+class TestShutdown:
+    def test_drains(self, store: Path, tmp_path: Path, example: dict[str, Any]) -> None:
+        """From SIGTERM on it isn't ready, yet it answers; what is in flight is finished; then it exits with 0."""
+        settings = {"CREDIT_RISK_DRAIN_SECONDS": "2", "CREDIT_RISK_LOG_LEVEL": "DEBUG"}
+        with serving(copy_store(store, tmp_path), **settings) as server:
+            slow = SlowRequest(server, "/predict", example)
+            batch = SlowRequest(server, "/predict/batch", [example] * 500)
+
+            server.terminate()
+            wait_for(lambda: httpx.get(f"{server.url}/readyz").status_code == 503, 2)
+            late = httpx.post(f"{server.url}/predict", json=example)
+            wait_for(lambda: server.find(message="Shutting down"), 10)
+            finished = [slow.finish(), batch.finish()]
+
+            assert expect.answer(late) == expect.answer(finished[0])
+            assert 500 == expect.answer(finished[1])["batch_size"]
+            assert 0 == server.wait()
+            assert 1 == len(server.find(message="SIGTERM: not ready any more"))
+            check_debug_log(server)
+
+    def test_wrong_setting(self, tmp_path: Path) -> None:
+        """A setting that is misspelt or out of range ends the start with one line that names it."""
+        settings = {"CREDIT_RISK_TIMEOUT": "5", "CREDIT_RISK_MAX_BATCH_ROWS": "1"}
+
+        result = subprocess.run(
+            [sys.executable, "-c", "import service"],
+            cwd=ROOT,
+            env=environment(tmp_path, **settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert 1 == result.returncode
+        assert (
+            "settings refused: CREDIT_RISK_MAX_BATCH_ROWS: Input should be greater than or equal to 2; "
+            "CREDIT_RISK_TIMEOUT: no such setting"
+        ) == result.stderr.strip()
+
+
+def check_debug_log(server: Server) -> None:
+    """At DEBUG the log also shows polled routes, and that each batcher had learnt before the start was over."""
+    assert server.find(level="DEBUG", message="request", route="/readyz")
+    messages = [line["message"] for line in server.lines()]
+    started = messages.index("Application startup complete.")
+    assert 3 == messages[:started].count("Dispatcher optimizer training complete.")
+    assert 3 == messages.count("Dispatcher optimizer training complete.")

@@ -1,0 +1,159 @@
+"""The OpenAPI document says what the service really does, and its page needs nothing but the service."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+
+import expect
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+SCORING = ("/predict", "/predict/batch", "/predict/explain")
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def document(client: httpx.Client) -> dict[str, Any]:
+    return expect.answer(client.get("/docs.json"))
+
+
+def schema_of(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    """A validator of a schema in the document."""
+    return Draft202012Validator({**schema, "components": document["components"]})
+
+
+class TestDocument:
+    def test_is_valid(self, document: dict[str, Any]) -> None:
+        """The document is valid OpenAPI."""
+        validate(document)
+
+    def test_names_every_route_of_the_contract(self, document: dict[str, Any]) -> None:
+        """All routes of the contract are there, with the methods they take."""
+        assert {
+            "/predict": ["post"],
+            "/predict/batch": ["post"],
+            "/predict/explain": ["post"],
+            "/health": ["get"],
+            "/version": ["get"],
+            "/metrics": ["get"],
+            "/livez": ["get"],
+            "/readyz": ["get"],
+            "/healthz": ["get"],
+        } == {path: list(operations) for path, operations in document["paths"].items()}
+
+    @pytest.mark.parametrize("path", ["/health", "/version", "/metrics", "/livez", "/readyz", "/healthz"])
+    def test_other_routes(self, client: httpx.Client, document: dict[str, Any], path: str) -> None:
+        """The other routes answer in the documented media type."""
+        (media_type,) = document["paths"][path]["get"]["responses"]["200"]["content"]
+
+        assert client.get(path).headers["Content-Type"].startswith(media_type)
+
+
+@pytest.mark.parametrize("path", SCORING)
+class TestScoringRoutes:
+    def test_example_is_the_answer(self, client: httpx.Client, document: dict[str, Any], path: str) -> None:
+        """The example request, sent as it stands, gets the example answer to the last digit."""
+        operation = document["paths"][path]["post"]
+        request = operation["requestBody"]["content"]["application/json"]["example"]
+        documented = operation["responses"]["200"]["content"]["application/json"]["example"]
+
+        assert documented == expect.answer(client.post(path, json=request))
+
+    def test_schemas_hold(
+        self, client: httpx.Client, document: dict[str, Any], applications: list[dict[str, Any]], path: str
+    ) -> None:
+        """Varied applications and their answers fit the documented schemas."""
+        operation = document["paths"][path]["post"]
+        asked = schema_of(document, operation["requestBody"]["content"]["application/json"]["schema"])
+        answered = schema_of(document, operation["responses"]["200"]["content"]["application/json"]["schema"])
+        bodies = [applications[:40]] if path == "/predict/batch" else applications[:40]
+
+        for body in bodies:
+            asked.validate(body)
+            answered.validate(expect.answer(client.post(path, json=body)))
+
+    def test_wrong_applications_fail_the_schema(
+        self, document: dict[str, Any], example: dict[str, Any], path: str
+    ) -> None:
+        """What the service refuses for its form, the documented schema refuses too."""
+        operation = document["paths"][path]["post"]
+        asked = schema_of(document, operation["requestBody"]["content"]["application/json"]["schema"])
+
+        for wrong in ({"loan_grade": "Z"}, {"person_age": "34"}, {"person_income": 0}, {"extra": 1}):
+            body = example | wrong
+            assert not asked.is_valid([body] if path == "/predict/batch" else body)
+
+    def test_problems_are_as_documented(
+        self, client: httpx.Client, document: dict[str, Any], example: dict[str, Any], path: str
+    ) -> None:
+        """The problems that a client can provoke are, word by word, the documented examples."""
+        wrong: Any = example | {"person_income": "high"}
+        provoked = {
+            "400": client.post(path, content="{", headers=JSON),
+            "413": client.post(path, content=b" " * 1_048_577, headers=JSON),
+            "415": client.post(path, content="{}"),
+            "422": client.post(path, json=[wrong] if path == "/predict/batch" else wrong),
+        }
+        responses = document["paths"][path]["post"]["responses"]
+
+        for status, response in provoked.items():
+            content = responses[status]["content"]["application/problem+json"]
+            actual = response.json()
+            assert int(status) == response.status_code
+            assert content["example"] | {"request_id": actual["request_id"]} == actual
+            schema_of(document, content["schema"]).validate(actual)
+
+    def test_every_problem_is_documented(self, document: dict[str, Any], path: str) -> None:
+        """Each status of the contract has its entry, with an example, the id header, and Retry-After where it comes."""
+        responses = document["paths"][path]["post"]["responses"]
+
+        assert {"200", "400", "413", "415", "422", "429", "500", "503", "504"} == responses.keys()
+        for status, response in responses.items():
+            assert ("Retry-After" in response["headers"]) == (status in ("429", "503"))
+            assert "X-Request-ID" in response["headers"]
+            if status != "200":
+                assert int(status) == response["content"]["application/problem+json"]["example"]["status"]
+
+
+class TestPartialBatch:
+    def test_bad_rows_fit_the_schema(
+        self, client: httpx.Client, document: dict[str, Any], example: dict[str, Any]
+    ) -> None:
+        """A partial answer with a bad row in it fits the documented schema as well."""
+        operation = document["paths"]["/predict/batch"]["post"]
+        answered = schema_of(document, operation["responses"]["200"]["content"]["application/json"]["schema"])
+        (parameter,) = operation["parameters"]
+
+        answered.validate(expect.answer(client.post("/predict/batch?partial=true", json=[example, {}])))
+
+        assert ("partial", "query", False) == (parameter["name"], parameter["in"], parameter["required"])
+
+
+class TestPage:
+    def test_loads_nothing_from_elsewhere(self, client: httpx.Client) -> None:
+        """Everything the page refers to lies on this service, and is there."""
+        response = client.get("/docs")
+        references = References()
+        references.feed(response.text)
+
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert 3 == len(references.found)
+        assert "http:" not in response.text
+        assert "https:" not in response.text
+        for reference in (*references.found, "./docs.json"):
+            assert reference.startswith("./")
+            assert 200 == client.get(f"/{reference.removeprefix('./')}").status_code
+
+
+class References(HTMLParser):
+    """Collects what a page loads or links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        self.found += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from serving.settings import PREFIX, Settings, SettingsError, load_settings
+from tests.applications import examples
+from tests.artifacts import ROOT
+
+
+def refusal(environment: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as info:
+        load_settings(environment)
+    message = str(info.value)
+    assert message.isprintable(), "not one line"
+    return message
+
+
+class TestDefaults:
+    def test_nothing_set(self) -> None:
+        """Without a variable every setting has its default."""
+        assert Settings() == load_settings({})
+
+    def test_values(self) -> None:
+        """The defaults that the contract and the README state."""
+        defaults = load_settings({})
+        assert (
+            defaults.max_body_bytes,
+            defaults.max_batch_rows,
+            defaults.max_concurrency,
+            defaults.batch_latency_ms,
+            defaults.timeout_seconds,
+        ) == (1_048_576, 500, 512, 1000, 10.0)
+        assert (
+            defaults.workers,
+            defaults.log_level,
+            defaults.model_path,
+            defaults.policy_path,
+        ) == (1, "INFO", None, None)
+
+    def test_are_within_their_own_bounds(self) -> None:
+        """Every default could also have been set."""
+        stated = {PREFIX + name.upper(): str(value) for name, value in Settings() if value is not None}
+        assert Settings() == load_settings(stated)
+
+    def test_every_setting_is_described(self) -> None:
+        """Each setting has the one line that the README's table is made of."""
+        assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+    def test_frozen(self) -> None:
+        """What was read at start can't be changed later."""
+        with pytest.raises(ValidationError):
+            load_settings({}).workers = 2  # type: ignore[misc]
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize(
+        ("name", "value", "expected"),
+        [
+            ("MAX_BODY_BYTES", "2048", 2048),
+            ("MAX_BATCH_ROWS", "2", 2),
+            ("MAX_CONCURRENCY", "1", 1),
+            ("BATCH_LATENCY_MS", "10", 10),
+            ("TIMEOUT_SECONDS", "0.5", 0.5),
+            ("WORKERS", "4", 4),
+            ("DRAIN_SECONDS", "0", 0.0),
+            ("LOG_LEVEL", "ERROR", "ERROR"),
+            ("MODEL_PATH", "some/model", Path("some/model")),
+            ("POLICY_PATH", "some/policy.json", Path("some/policy.json")),
+        ],
+    )
+    def test_read(self, name: str, value: str, expected: object) -> None:
+        """A variable with the prefix sets the setting of that name, and no other."""
+        settings = load_settings({PREFIX + name: value})
+        assert expected == getattr(settings, name.lower())
+        assert {name.lower(): expected} == settings.model_dump(exclude_defaults=True)
+
+    def test_other_variables(self) -> None:
+        """Variables without the prefix are none of this project's business."""
+        assert Settings() == load_settings({"WORKERS": "7", "PATH": "/bin", "credit_risk_workers": "7"})
+
+    @pytest.mark.parametrize("name", ["WORKER", "MAXBATCHROWS", "", "MODEL__PATH"])
+    def test_misspelt(self, name: str) -> None:
+        """A variable with the prefix that names no setting is refused, not ignored."""
+        assert f"settings refused: {PREFIX}{name}: no such setting" == refusal({PREFIX + name: "1"})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("MAX_BODY_BYTES", "1023"),
+            ("MAX_BATCH_ROWS", "1"),
+            ("MAX_BATCH_ROWS", "10001"),
+            ("MAX_CONCURRENCY", "0"),
+            ("BATCH_LATENCY_MS", "9"),
+            ("TIMEOUT_SECONDS", "0"),
+            ("WORKERS", "0"),
+            ("DRAIN_SECONDS", "-0.001"),
+        ],
+    )
+    def test_out_of_range(self, name: str, value: str) -> None:
+        """A number out of range is refused, with the variable and the bound."""
+        message = refusal({PREFIX + name: value})
+        assert message.startswith(f"settings refused: {PREFIX}{name}: Input should be ")
+        assert "than" in message
+
+    @pytest.mark.parametrize("field", [name for name, value in Settings() if isinstance(value, float)])
+    @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+    def test_not_finite(self, field: str, value: str) -> None:
+        """A time that is no number, or endless, is refused."""
+        assert refusal({PREFIX + field.upper(): value}).startswith(f"settings refused: {PREFIX}{field.upper()}: ")
+
+    @pytest.mark.parametrize("name", ["MAX_BATCH_ROWS", "TIMEOUT_SECONDS", "WORKERS", "LOG_LEVEL"])
+    @pytest.mark.parametrize("value", ["", "many", "1.5e", "0x10", "info ", "[]", "true"])
+    def test_unusable(self, name: str, value: str) -> None:
+        """A value of another type is refused, with what it should be."""
+        message = refusal({PREFIX + name: value})
+        assert message.startswith(f"settings refused: {PREFIX}{name}: Input should be ")
+
+    def test_all_at_once(self) -> None:
+        """Every wrong variable is named in the one line."""
+        message = refusal({PREFIX + "WORKERS": "0", PREFIX + "LOG_LEVEL": "LOUD", PREFIX + "TYPO": "1"})
+        assert all(f"{PREFIX}{name}: " in message for name in ("WORKERS", "LOG_LEVEL", "TYPO"))
+
+    @examples(50)
+    @given(st.sampled_from(list(Settings.model_fields)), st.text(min_size=1, max_size=20))
+    def test_whatever_is_set(self, field: str, value: str) -> None:
+        """A setting is read or refused in one line, whatever the variable holds."""
+        try:
+            settings = load_settings({PREFIX + field.upper(): value})
+        except SettingsError as exc:
+            assert str(exc).startswith(f"settings refused: {PREFIX}{field.upper()}: ")  # noqa: PT017
+        else:
+            assert settings.model_dump(exclude_defaults=True).keys() <= {field}
+
+
+def test_ends_the_process() -> None:
+    """Uncaught, a refusal is one line on standard error and a non-zero exit status."""
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from serving.settings import load_settings; load_settings()",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"CREDIT_RISK_WORKERS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+    assert run.stderr.startswith("settings refused: CREDIT_RISK_WORKERS: ")

@@ -1,0 +1,442 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bentoml
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+
+import import_model
+from decision.files import CATALOGUE_FILE, POLICY_FILE
+from import_model import Entry, model_entry, policy_entry, save
+from preprocessing.application import EXAMPLE, parse_application
+from scoring.artifact import (
+    DISTRIBUTION,
+    GOLDEN,
+    MANIFEST,
+    MODEL,
+    SCHEMA,
+    TABLES,
+    IncoherentArtifactError,
+    read_artifact,
+    sha256,
+)
+from serving.settings import Settings
+from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
+from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, ROOT, copy_model, edit, edit_signed, replace_model
+from tests.stores import model_store
+
+Document = dict[str, Any]
+
+
+def policy_version() -> str:
+    return str(import_model.read_policy(POLICY_FOLDER / POLICY_FILE).policy.version)
+
+
+MODEL_TAG = f"{MODEL_ENTRY}:{read_artifact(MODEL_FOLDER).manifest.version}"
+POLICY_TAG = f"{POLICY_ENTRY}:{policy_version()}"
+
+
+@pytest.fixture(scope="session")
+def entries() -> list[Entry]:
+    """What the command saves, verified once."""
+    policy = import_model.read_policy(POLICY_FOLDER / POLICY_FILE)
+    return [model_entry(import_model.verify_model(MODEL_FOLDER)), policy_entry(policy)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Path]:
+    """The folder of models of an empty store, which this process uses meanwhile."""
+    with model_store(tmp_path / "home") as models:
+        yield models
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return copy_model(tmp_path / "model")
+
+
+@pytest.fixture
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the default policy, which takes its place meanwhile."""
+    shutil.copytree(POLICY_FOLDER, tmp_path / "policy")
+    monkeypatch.setattr(import_model, "DEFAULT_POLICY", tmp_path / "policy" / POLICY_FILE)
+    return tmp_path / "policy" / POLICY_FILE
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str], list[str]]]:
+    """Call the command within this process: its exit status, and the lines of its standard output and error."""
+
+    def call(*arguments: object) -> tuple[int, list[str], list[str]]:
+        status = import_model.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return status, out.splitlines(), err.splitlines()
+
+    return call
+
+
+Run = Callable[..., tuple[int, list[str], list[str]]]
+
+
+def contents(models: Path) -> dict[str, bytes]:
+    """Every file in a store, by its path within."""
+    return {str(path.relative_to(models)): path.read_bytes() for path in sorted(models.rglob("*")) if path.is_file()}
+
+
+def versions(models: Path) -> dict[str, list[str]]:
+    return {
+        entry.name: sorted(path.name for path in entry.iterdir() if path.is_dir()) for entry in sorted(models.iterdir())
+    }
+
+
+ONE_OF_EACH = {tag.partition(":")[0]: [tag.partition(":")[2]] for tag in (MODEL_TAG, POLICY_TAG)}
+
+
+@pytest.mark.usefixtures("store")
+class TestImport:
+    def test_both(self, store: Path, model: Path, run: Run) -> None:
+        """Model and policy are saved byte for byte under their own versions, and their tags are printed."""
+        assert run("--model", model) == (0, [MODEL_TAG, POLICY_TAG], [])
+        assert ONE_OF_EACH == versions(store)
+        stored = bentoml.models.get(MODEL_TAG)
+        assert read_artifact(model).contents == read_artifact(Path(stored.path)).contents
+        for file in POLICY_FOLDER.iterdir():
+            assert file.read_bytes() == (store / POLICY_TAG.replace(":", "/") / file.name).read_bytes()
+
+    def test_labels_and_metadata(self, model: Path, run: Run) -> None:
+        """`bentoml models get` says what an entry is, down to every file's digest."""
+        run("--model", model)
+        stored, rules = bentoml.models.get(MODEL_TAG).info, bentoml.models.get(POLICY_TAG).info
+        manifest = read_artifact(model).manifest
+        assert ({"kind": "model", "framework": "scikit-learn"}, {"kind": "policy"}) == (stored.labels, rules.labels)
+        assert {path.name: sha256(path.read_bytes()) for path in model.iterdir()} == stored.metadata["sha256"]
+        assert {path.name: sha256(path.read_bytes()) for path in POLICY_FOLDER.iterdir()} == rules.metadata["sha256"]
+        assert (manifest.features, manifest.libraries) == (stored.metadata["features"], stored.metadata["libraries"])
+
+    def test_is_served(self, model: Path, run: Run) -> None:
+        """What was imported is what the service finds."""
+        run("--model", model)
+        served = load_served(Settings(), None)
+        assert served.scorer.golden_deviation() == 0
+        assert POLICY_TAG == f"{POLICY_ENTRY}:{served.policy.policy.version}"
+
+    def test_twice(self, store: Path, model: Path, run: Run) -> None:
+        """The same artifacts again give the same tags, and nothing is written."""
+        run("--model", model)
+        before = contents(store)
+        assert run("--model", model) == (0, [MODEL_TAG, POLICY_TAG], [])
+        assert before == contents(store)
+
+    def test_new_version(self, store: Path, model: Path, run: Run) -> None:
+        """Another version stands beside the first, and is the latest."""
+        run("--model", model)
+        edit(model / MANIFEST, lambda manifest: manifest.update(version="99.0.0"))
+        assert run("--model", model) == (0, [f"{MODEL_ENTRY}:99.0.0", POLICY_TAG], [])
+        assert str(bentoml.models.get(MODEL_ENTRY).tag) == f"{MODEL_ENTRY}:99.0.0"
+        assert len(versions(store)[MODEL_ENTRY]) == 2
+
+    @pytest.mark.parametrize("others", [["9.0.10"], ["9.0.10", "9.0.11"]], ids=len)
+    def test_version_that_begins_another(self, store: Path, policy: Path, run: Run, others: list[str]) -> None:
+        """Version 9.0.1 can be imported where 9.0.10 is, though BentoML finds versions by their beginning."""
+        for version in [*others, "9.0.1"]:
+            edit(policy, lambda document, version=version: document.update(version=version))
+            assert run("--policy", policy) == (0, [f"{POLICY_ENTRY}:{version}"], [])
+        assert sorted([*others, "9.0.1"]) == versions(store)[POLICY_ENTRY]
+
+
+class TestPolicyAlone:
+    def test_without_a_model(self, store: Path, policy: Path, run: Run) -> None:
+        """A policy is imported alone, into an empty store too."""
+        edit(policy, lambda document: document.update(version="9.9.9"))
+        assert run("--policy", policy) == (0, [f"{POLICY_ENTRY}:9.9.9"], [])
+        assert versions(store) == {POLICY_ENTRY: ["9.9.9"]}
+
+    def test_beside_a_model(self, store: Path, model: Path, policy: Path, run: Run) -> None:
+        """The model stays as it is, and the new policy is the latest."""
+        run("--model", model)
+        before = contents(store / MODEL_ENTRY)
+        edit(policy, lambda document: document.update(version="9.9.9"))
+        assert run("--policy", policy) == (0, [f"{POLICY_ENTRY}:9.9.9"], [])
+        assert before == contents(store / MODEL_ENTRY)
+        assert str(bentoml.models.get(POLICY_ENTRY).tag) == f"{POLICY_ENTRY}:9.9.9"
+
+    def test_other_catalogue(self, store: Path, policy: Path, tmp_path: Path, run: Run) -> None:
+        """The catalogue may lie elsewhere, and is imported with the policy."""
+        catalogue = (policy.with_name(CATALOGUE_FILE)).rename(tmp_path / "reasons.json")
+        assert run("--policy", policy, "--catalogue", catalogue) == (0, [POLICY_TAG], [])
+        assert catalogue.read_bytes() == (store / POLICY_TAG.replace(":", "/") / CATALOGUE_FILE).read_bytes()
+
+    def test_that_does_not_fit_the_model(self, store: Path, model: Path, policy: Path, run: Run) -> None:
+        """A policy that would leave applicants without reasons is refused, given the model in the store."""
+        run("--model", model)
+        before = contents(store)
+        edit(policy, lower_threshold)
+        status, out, err = run("--policy", policy)
+        assert (1, [], 1) == (status, out, len(err))
+        assert "thresholds.approve_below: 0.01 lies under" in err[0]
+        assert before == contents(store)
+
+
+def lower_threshold(policy: Document) -> None:
+    """A policy that is sound by itself but approves less than the reference population."""
+    policy["version"] = "9.9.9"
+    policy["thresholds"]["approve_below"] = 0.01
+    policy["examples"] = [e for e in policy["examples"] if e["expected"] == "REJECT" or "approval" in e["name"]]
+    policy["examples"] = [e for e in policy["examples"] if e["expected"] != "APPROVE"]
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def signed(name: str, change: Callable[[Document], Any]) -> Callable[[Path], None]:
+    return lambda folder: edit_signed(folder, name, change)
+
+
+def flip(folder: Path) -> None:
+    content = (folder / MODEL).read_bytes()
+    (folder / MODEL).write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+
+
+def golden_off(document: Document) -> None:
+    document["applications"][0]["probability_of_default"] = 0.5
+
+
+# What is wrong with a model, how to make it so, and what the refusal says.
+REFUSED_MODELS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no manifest": (remove(MANIFEST), f"{MANIFEST}: can't be read"),
+    "no model": (remove(MODEL), f"{MODEL}: can't be read"),
+    "no schema": (remove(SCHEMA), f"{SCHEMA}: can't be read"),
+    "no golden applications": (remove(GOLDEN), f"{GOLDEN}: can't be read"),
+    "no tables": (remove(TABLES), f"{TABLES}: can't be read"),
+    "no distribution": (remove(DISTRIBUTION), f"{DISTRIBUTION}: can't be read"),
+    "one bit of the model": (flip, f"{MODEL}: its sha256 is"),
+    "library": (signed(MANIFEST, lambda m: m["libraries"].update(numpy="1.0")), "install numpy==1.0, or train again"),
+    "order of features": (signed(SCHEMA, lambda s: s["features"].reverse()), f"{SCHEMA} and {MANIFEST} list different"),
+    "number of features": (signed(SCHEMA, lambda s: s["features"].pop()), f"{SCHEMA} and {MANIFEST} list different"),
+    "no classifier": (lambda folder: replace_model(folder, DummyClassifier()), f"{MODEL} holds a DummyClassifier"),
+    "golden application off": (signed(GOLDEN, golden_off), f"{GOLDEN}: an application's PD is off by"),
+    "golden application invalid": (
+        signed(GOLDEN, lambda g: g["applications"][0]["application"].update(loan_grade="Z")),
+        f"{GOLDEN}: loan_grade: ",
+    ),
+    "no JSON": (lambda folder: (folder / MANIFEST).write_bytes(b"{"), f"{MANIFEST}: Invalid JSON"),
+    "line break": (signed(MANIFEST, lambda m: m.update({"a\nb": 1})), rf"{MANIFEST} at a\nb: Extra inputs"),
+    "other service": (signed(MANIFEST, lambda m: m.update(name="other_model")), f"{MANIFEST} names other_model, but"),
+    "other population": (
+        signed(MANIFEST, lambda m: m["reference_population"].update(pd_below=0.9)),
+        "thresholds.approve_below",
+    ),
+}
+
+
+class TestRefusal:
+    """Exit status 1, one line on standard error, and a store that is as it was."""
+
+    @pytest.mark.parametrize("wrong", REFUSED_MODELS)
+    def test_model(self, store: Path, model: Path, run: Run, wrong: str) -> None:
+        """Whatever is wrong with the model, neither it nor the policy is imported."""
+        spoil, message = REFUSED_MODELS[wrong]
+        spoil(model)
+        status, out, err = run("--model", model)
+        assert (1, [], 1) == (status, out, len(err))
+        assert err[0].startswith("import refused: ")
+        assert message in err[0]
+        assert "; " in err[0], "no remedy"
+        assert contents(store) == {}
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda policy: policy["thresholds"].update(approve_below=0.3), "thresholds"),
+            (lambda policy: policy["examples"][0].update(expected="REJECT"), "expects"),
+            (lambda policy: policy["rules"][0]["conditions"][0].update(field="shoe_size"), "shoe_size"),
+            (lambda policy: policy.update(surprise=1), "surprise"),
+            (lambda policy: policy.pop("version"), "version"),
+            (lambda policy: (policy.pop("version"), policy.update(surprise=1)), "surprise"),
+        ],
+        ids=["thresholds", "example", "field", "unknown key", "missing key", "two faults"],
+    )
+    def test_policy(self, store: Path, policy: Path, run: Run, change: Callable[[Document], Any], message: str) -> None:
+        """Whatever is wrong with the policy, neither it nor the model is imported."""
+        edit(policy, change)
+        for arguments in (("--policy", policy), ("--model", MODEL_FOLDER)):
+            status, out, err = run(*arguments)
+            assert (1, [], 1) == (status, out, len(err))
+            assert message in err[0]
+            assert POLICY_FILE in err[0]
+            assert contents(store) == {}
+
+    @pytest.mark.parametrize(
+        "content", [None, b"", b"{", b"\xff", b"[" * 100_000], ids=["missing", "0", "cut", "ff", "deep"]
+    )
+    def test_policy_unreadable(self, store: Path, policy: Path, run: Run, content: bytes | None) -> None:
+        """A policy file that is missing or no JSON is named."""
+        policy.unlink() if content is None else policy.write_bytes(content)
+        status, out, err = run("--policy", policy)
+        assert (1, [], 1) == (status, out, len(err))
+        assert POLICY_FILE in err[0]
+        assert contents(store) == {}
+
+    def test_model_of_the_same_version(self, store: Path, model: Path, run: Run) -> None:
+        """Other bytes under a version that the store has are refused, and the remedy is a version of their own."""
+        run("--model", model)
+        before = contents(store)
+        edit(model / MANIFEST, lambda manifest: manifest.update(created="2020-01-01"))
+        refused = "import refused:"
+        assert run("--model", model) == (
+            1,
+            [],
+            [f"{refused} the store holds {MODEL_TAG} with other bytes; give the changed artifact its own version"],
+        )
+        assert before == contents(store)
+
+    @pytest.mark.parametrize("alone", [True, False], ids=["alone", "with model"])
+    def test_policy_of_the_same_version(self, store: Path, policy: Path, run: Run, alone: bool) -> None:
+        """So are a policy's; then the model, which has nothing wrong with it, isn't imported either."""
+        run("--policy", policy)
+        before = contents(store)
+        edit(policy, lambda document: document.update(effective_date="2020-01-01"))
+        status, out, err = run("--policy", policy) if alone else run("--model", MODEL_FOLDER)
+        assert (1, [], 1) == (status, out, len(err))
+        assert f"the store holds {POLICY_TAG} with other bytes" in err[0]
+        assert before == contents(store)
+
+    def test_the_broken_pointer_is_no_excuse(self, store: Path, policy: Path, run: Run) -> None:
+        """Other bytes are refused even where the store is damaged besides."""
+        run("--policy", policy)
+        (store / POLICY_ENTRY / "latest").write_text("")
+        edit(policy, lambda document: document.update(effective_date="2020-01-01"))
+        assert run("--policy", policy)[0] == 1
+
+    def test_store_not_writable(self, store: Path, policy: Path, run: Run) -> None:
+        """A store that can't be written is one line, too."""
+        (store / POLICY_ENTRY).write_text("a file in the way")
+        status, out, err = run("--policy", policy)
+        assert (1, [], 1) == (status, out, len(err))
+        assert "set BENTOML_HOME" in err[0]
+
+    def test_model_that_reads_age(self) -> None:
+        """A model whose answers depend on age is refused, whatever its schema says."""
+        golden = [parse_application(EXAMPLE)]
+        blind = SimpleNamespace(golden=golden, score=lambda rows: SimpleNamespace(pd=np.array([0.1 for _ in rows])))
+        import_model._check_age_is_not_read(blind)  # type: ignore[arg-type]
+        for age in (18, 62, 100):
+            pds = lambda rows, age=age: np.array([0.1 + (row.person_age == age) for row in rows])  # noqa: E731
+            ageist = SimpleNamespace(
+                golden=golden,
+                score=lambda rows, pds=pds: SimpleNamespace(pd=pds(rows)),
+            )
+            with pytest.raises(IncoherentArtifactError, match=f"at age {age} .*; train without it"):
+                import_model._check_age_is_not_read(ageist)  # type: ignore[arg-type]
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+# What a killed import may leave, of an entry in a folder.
+REMAINS: dict[str, Callable[[Path], object]] = {
+    "nothing but the folder": lambda folder: [path.unlink() for path in folder.iterdir()],
+    "no description": lambda folder: (folder / "model.yaml").unlink(),
+    "empty description": lambda folder: (folder / "model.yaml").write_bytes(b""),
+    "half a description": lambda folder: truncate(folder / "model.yaml"),
+    "a file missing": lambda folder: max(folder.glob("*.j*"), key=lambda path: path.stat().st_size).unlink(),
+    "an empty file": lambda folder: os.truncate(max(folder.glob("*.json")), 0),
+    "half a file": lambda folder: truncate(max(folder.glob("*.j*"), key=lambda path: path.stat().st_size)),
+    "no pointer": lambda folder: (folder.parent / "latest").unlink(),
+    "an empty pointer": lambda folder: (folder.parent / "latest").write_text(""),
+    "a pointer to nothing": lambda folder: (folder.parent / "latest").write_text("8.8.8"),
+}
+
+
+class TestRecovery:
+    @pytest.mark.parametrize("remains", REMAINS)
+    @pytest.mark.parametrize("tag", [MODEL_TAG, POLICY_TAG], ids=["model", "policy"])
+    def test_incomplete_entry(self, store: Path, entries: list[Entry], tag: str, remains: str) -> None:
+        """What a killed import left is completed by the next one, and is the latest; a third has nothing to do."""
+        tags = save(entries)
+        name, _, version = tag.partition(":")
+        complete = {path: content for path, content in contents(store).items() if "model.yaml" not in path}
+        REMAINS[remains](store / name / version)
+        assert tags == save(entries)
+        assert str(bentoml.models.get(name).tag) == tag
+        assert complete == {path: content for path, content in contents(store).items() if "model.yaml" not in path}
+        before = contents(store)
+        assert tags == save(entries)
+        assert before == contents(store)
+
+    def test_is_told(self, store: Path, policy: Path, run: Run) -> None:
+        """That an entry was incomplete is said, on standard error."""
+        run("--policy", policy)
+        (store / POLICY_TAG.replace(":", "/") / POLICY_FILE).unlink()
+        message = f"{POLICY_TAG} in the store is incomplete; importing it again"
+        assert run("--policy", policy) == (0, [POLICY_TAG], [message])
+
+    @pytest.mark.parametrize("pointer", ["", "8.8.8", "0.0.1"])
+    def test_new_version_beside_a_damaged_one(self, store: Path, policy: Path, run: Run, pointer: str) -> None:
+        """What a killed import of one version left does not keep the next version from being the latest."""
+        (store / POLICY_ENTRY / "0.0.1").mkdir(parents=True)
+        (store / POLICY_ENTRY / "latest").write_text(pointer)
+        assert run("--policy", policy) == (0, [POLICY_TAG], [])
+        assert str(bentoml.models.get(POLICY_ENTRY).tag) == POLICY_TAG
+
+    def test_killed_at_every_step(self, tmp_path: Path) -> None:
+        """Killed before any change that it makes in the store, an import is completed by the next one."""
+        run = python("tests/killed_import.py", MODEL_FOLDER, tmp_path, home=tmp_path)
+        steps = [tuple(map(int, line.split())) for line in run.stdout.splitlines()]
+        killed = (-signal.SIGKILL, 0)
+        assert [step for step in steps if step not in {killed, (0, 0)}] == [], run.stderr
+        assert steps.count(killed) > 50
+        assert steps.count((0, 0)) == 2  # either time round ended with an import that had no more steps to be killed at
+
+
+def environment(home: Path) -> dict[str, str]:
+    return os.environ | {"BENTOML_HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+
+def python(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=environment(home), capture_output=True, text=True, check=False)
+
+
+class TestCommand:
+    def test_killed_and_twice(self, tmp_path: Path) -> None:
+        """Killed as soon as something is in the store, the command completes it, and then leaves it alone."""
+        models = tmp_path / "models"
+        with subprocess.Popen(
+            [sys.executable, "import_model.py", "--model", str(MODEL_FOLDER)],
+            cwd=ROOT,
+            env=environment(tmp_path),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            while process.poll() is None and not (models / MODEL_ENTRY).exists():
+                time.sleep(0.0005)
+            process.kill()
+        first = python("import_model.py", "--model", MODEL_FOLDER, home=tmp_path)
+        assert (0, [MODEL_TAG, POLICY_TAG]) == (first.returncode, first.stdout.splitlines())
+        assert ONE_OF_EACH == versions(models)
+        before = contents(models)
+        again = python("import_model.py", "--model", MODEL_FOLDER, home=tmp_path)
+        assert (0, first.stdout, "") == (again.returncode, again.stdout, again.stderr)
+        assert before == contents(models)
+
+    def test_refusal(self, tmp_path: Path, model: Path) -> None:
+        """A refusal is one line on standard error and exit status 1."""
+        flip(model)
+        refused = python("import_model.py", "--model", model, home=tmp_path / "home")
+        assert (1, "", 1) == (refused.returncode, refused.stdout, refused.stderr.count("\n"))
+        assert refused.stderr.startswith(f"import refused: {MODEL}: its sha256 is ")
+        assert contents(tmp_path / "home" / "models") == {}

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.training.loans import Row, WriteCsv
+from training.data import TrainingData, read_training_data
+from training.evaluation import FOLDS, Evaluation, by_group, evaluate, permutation_importance, split
+from training.groups import AGE_GROUPS, age_group, home_ownership
+from training.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def evaluation(data: TrainingData, small: Recipe) -> Evaluation:
+    return evaluate(data, small)
+
+
+class TestSplit:
+    def test_no_group_on_both_sides(self, rows: list[Row], write_csv: WriteCsv) -> None:
+        """Near-duplicates stay together, every row is tested once, and each fold trains on all others."""
+        twins = [row | {"loan_grade": "G"} for row in rows[:200] if row["loan_grade"] != "G"]
+        data = read_training_data(write_csv([*rows, *twins]))
+        everything = list(range(len(rows) + len(twins)))
+
+        folds = split(data)
+
+        assert len(set(data.groups)) == len(rows)
+        for train, test in folds:
+            assert not set(data.groups[train]) & set(data.groups[test])
+            assert everything == sorted([*train, *test])
+        assert everything == sorted(row for _, test in folds for row in test)
+
+    @pytest.mark.slow
+    def test_real_data(self, real: TrainingData) -> None:
+        """The same holds for the real data, with defaults spread evenly."""
+        rates = []
+        for train, test in split(real):
+            assert not set(real.groups[train]) & set(real.groups[test])
+            rates.append(real.labels[test].mean())
+        assert max(rates) - min(rates) < 0.002
+
+
+class TestEvaluate:
+    def test_out_of_fold(self, data: TrainingData, small: Recipe, evaluation: Evaluation) -> None:
+        """A row's PD comes from a model, and from cleaning constants, that never saw the row's fold."""
+        train, test = split(data)[2]
+        seen = [data.applications[row] for row in train]
+        schema = small.schema(seen)
+        model = small.fit(schema.matrix(seen), data.labels[train])
+
+        expected = model.predict_proba(schema.matrix([data.applications[row] for row in test]))[:, 1]
+
+        assert expected.tolist() == evaluation.pd[test].tolist()
+
+    def test_spread(self, evaluation: Evaluation) -> None:
+        """Mean and sample standard deviation are over the folds."""
+        aucs = [fold.metrics.roc_auc for fold in evaluation.folds]
+
+        spread = evaluation.model()["roc_auc"]
+
+        assert len(aucs) == FOLDS
+        assert pytest.approx(np.mean(aucs)) == spread.mean
+        assert pytest.approx(np.std(aucs, ddof=1)) == spread.sd
+        assert evaluation.baseline()["roc_auc"] != spread
+
+    @pytest.mark.slow
+    def test_number_of_processes(
+        self, data: TrainingData, small: Recipe, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two processes find what one found."""
+        monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+
+        assert evaluation.pd.tolist() == evaluate(data, small).pd.tolist()
+
+    def test_progress_bar(self, data: TrainingData, small: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+        """The folds are counted on stderr."""
+        evaluate(data, small)
+
+        captured = capsys.readouterr()
+        assert "5/5" in captured.err
+        assert not captured.out
+
+    def test_importance(self, evaluation: Evaluation) -> None:
+        """Fields come most important first, each scored field once, and age is not among them."""
+        importance = evaluation.importance()
+        means = [spread.mean for spread in importance.values()]
+
+        assert sorted(means, reverse=True) == means
+        assert len(importance) == 9
+        assert not {"person_age", "cb_person_cred_hist_length"} & importance.keys()
+        assert next(iter(importance)) in {"loan_grade", "loan_percent_income", "loan_int_rate"}
+
+
+class TestPermutationImportance:
+    def test_unused_field(self, data: TrainingData) -> None:
+        """A field that the model does not use has none; one that it lives by has all of the AUC above a half."""
+        recipe = Recipe(features=("loan_grade_rank", "loan_amnt"), parameters={"n_estimators": 1, "max_depth": 1})
+        schema = recipe.schema(data.applications)
+        matrix = schema.matrix(data.applications)
+        labels = (matrix[:, 0] > 3).astype(np.int64)
+
+        importance = permutation_importance(recipe.fit(matrix, labels), schema, matrix, labels, seed=1)
+
+        assert importance["loan_amnt"] == 0
+        assert pytest.approx(0.5, abs=0.1) == importance["loan_grade"]
+
+    def test_one_hot_moves_together(self, data: TrainingData, small: Recipe) -> None:
+        """Shuffling a category never makes a row of none or of two of its values."""
+        schema = small.schema(data.applications)
+        matrix = schema.matrix(data.applications)
+        seen = []
+
+        class Spy:
+            def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+                seen.append(rows.copy())
+                return np.column_stack([1 - rows[:, 3] / 10, rows[:, 3] / 10])
+
+        permutation_importance(Spy(), schema, matrix, data.labels, seed=1)
+
+        homes = schema.columns("person_home_ownership")
+        assert len(seen) == 10
+        assert all((rows[:, homes].sum(axis=1) == 1).all() for rows in seen)
+
+
+class TestByGroup:
+    def test_hand_values(self, data: TrainingData) -> None:
+        """Each group's rows, default rate, mean PD and Brier score are its own; empty groups are left out."""
+        pair = replace(
+            data,
+            applications=[
+                data.applications[0].model_copy(update={"person_age": age}) for age in (24, 25, 39, 40, 59, 60)
+            ],
+            labels=np.array([0, 1, 0, 1, 1, 0]),
+        )
+        pd = np.array([0.5, 0.8, 0.4, 0.9, 0.7, 0.25])
+
+        young, adult, middle, old = by_group(pair, pd, age_group, list(AGE_GROUPS))
+
+        assert (
+            young.rows,
+            young.default_rate,
+            young.mean_pd,
+            young.roc_auc,
+            young.brier,
+        ) == (1, 0, 0.5, None, 0.25)
+        assert (adult.rows, adult.default_rate, adult.roc_auc) == (2, 0.5, 1)
+        assert pytest.approx((0.6, 0.1)) == (adult.mean_pd, adult.brier)
+        assert (middle.rows, middle.default_rate, middle.roc_auc) == (2, 1.0, None)
+        assert old.name == "60 and over"
+        homes = by_group(pair, pd, home_ownership, ["RENT", "OWN", "MORTGAGE", "OTHER"])
+        assert [pair.applications[0].person_home_ownership] == [group.name for group in homes]
+
+
+class TestAge:
+    def test_never_read(self, data: TrainingData, small: Recipe) -> None:
+        """Another age, or another length of credit history, changes no feature of any application."""
+        schema = small.schema(data.applications)
+        changed = [
+            a.model_copy(update={"person_age": 120 - a.person_age, "cb_person_cred_hist_length": 77})
+            for a in data.applications
+        ]
+
+        assert schema.matrix(data.applications).tobytes() == schema.matrix(changed).tobytes()
+        assert small.schema(changed) == schema
+        assert not {"person_age", "cb_person_cred_hist_length"} & set(schema.fields)

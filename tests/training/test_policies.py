@@ -1,0 +1,203 @@
+"""What training does with policies: the reference population, rebuilding its tables, comparing policies, fairness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from decision import InvalidPolicyError, Outcome, Policy, decide
+from preprocessing.application import LoanApplication
+from preprocessing.cleaning import policy_fields
+from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, Artifact, read_artifact
+from scoring.scorer import Scorer
+from serving.store import check_fit, open_model
+from tests.training.conftest import SHIPPED_POLICY
+from tests.training.loans import csv_text, past_loans
+from training import fairness, portfolio
+from training.__main__ import main
+from training.data import TrainingData
+from training.errors import TrainingError
+from training.pipeline import train
+from training.recipe import Recipe
+from training.reference import reference_tables
+
+
+def with_thresholds(policy: Policy, approve_below: float, version: str = "2.0.0") -> Policy:
+    """The same policy with another approval threshold and examples that hold for it."""
+    document = policy.model_dump(mode="json")
+    document["version"] = version
+    document["thresholds"]["approve_below"] = approve_below
+    document["examples"] = [e for e in document["examples"] if e["expected"] == "REJECT"]
+    return Policy.model_validate_json(json.dumps(document))
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Path:
+    path = tmp_path / "loans.csv"
+    path.write_text(csv_text(past_loans()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def out(tmp_path: Path, data: TrainingData, small: Recipe, policy: Policy) -> Path:
+    train(data, tmp_path / "model", policy=policy, created=date(2026, 1, 31), version="1.0.0", recipe=small)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def policy_file(tmp_path: Path, policy: Policy) -> Path:
+    path = tmp_path / "stricter.json"
+    path.write_text(with_thresholds(policy, 0.05).model_dump_json(), encoding="utf-8")
+    return path
+
+
+class TestReferencePopulation:
+    def test_it_is_those_whom_the_policy_marginally_approves(
+        self, data: TrainingData, small: Recipe, policy: Policy
+    ) -> None:
+        schema = small.schema(data.applications)
+        model = small.fit(schema.matrix(data.applications), data.labels)
+        tables, population = reference_tables(model, schema, data.applications, policy)
+        matrix = schema.matrix(data.applications)
+        pds = model.predict_proba(matrix)[:, 1]
+        members = [
+            i
+            for i, application in enumerate(data.applications)
+            if 0.8 * 0.1 <= pds[i] < 0.1
+            and decide(policy, policy_fields(application), pds[i]).outcome is Outcome.APPROVE
+        ]
+        assert len(members) == population.size
+        assert model.decision_function(matrix[members]).mean() == pytest.approx(population.base_value, abs=1e-9)
+        assert tables.base_value == population.base_value
+
+    def test_a_threshold_that_nobody_is_near_is_refused(
+        self, data: TrainingData, small: Recipe, policy: Policy
+    ) -> None:
+        schema = small.schema(data.applications)
+        model = small.fit(schema.matrix(data.applications), data.labels)
+        with pytest.raises(TrainingError, match="no application has a PD just under"):
+            reference_tables(model, schema, data.applications, with_thresholds(policy, 1e-9))
+
+
+class TestRebuild:
+    def run(self, out: Path, csv_file: Path, policy_file: Path, version: str = "1.0.1") -> int:
+        files = ["--data", str(csv_file), "--policy", str(policy_file), "--model", str(out)]
+        return main(["rebuild-tables", *files, "--version", version])
+
+    def test_only_the_tables_and_the_manifest_change(self, out: Path, csv_file: Path, policy_file: Path) -> None:
+        before = read_artifact(out)
+        assert self.run(out, csv_file, policy_file) == 0
+        after = read_artifact(out)
+        changed = {name for name in before.digests if before.digests[name] != after.digests[name]}
+        assert {MANIFEST, TABLES} == changed
+        assert before.contents[MODEL] == after.contents[MODEL]
+        assert before.contents[CARD] == after.contents[CARD]
+        assert ("1.0.1", 0.05, "2.0.0") == (
+            after.manifest.version,
+            after.manifest.reference_population.pd_below,
+            after.manifest.reference_population.policy_version,
+        )
+
+    def test_a_stricter_policy_fits_only_afterwards(
+        self, out: Path, csv_file: Path, policy_file: Path, policy: Policy
+    ) -> None:
+        stricter = with_thresholds(policy, 0.05)
+        with pytest.raises(InvalidPolicyError, match="rebuild-tables"):
+            check_fit(read_artifact(out).manifest, stricter)
+        assert self.run(out, csv_file, policy_file) == 0
+        check_fit(read_artifact(out).manifest, stricter)
+        open_model(read_artifact(out))
+
+    def test_other_data_are_refused(
+        self, out: Path, csv_file: Path, policy_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        csv_file.write_text(csv_text(past_loans(seed=8)), encoding="utf-8")
+        assert self.run(out, csv_file, policy_file) == 1
+        assert "give --data that file" in capsys.readouterr().err
+
+    def test_the_old_version_is_refused(
+        self, out: Path, csv_file: Path, policy_file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.run(out, csv_file, policy_file, version="1.0.0") == 1
+        assert "give the rebuilt one its own" in capsys.readouterr().err
+
+
+class TestComparePolicies:
+    def test_every_move_is_counted_once(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
+        stricter = with_thresholds(policy, 0.05)
+        comparison = portfolio.compare(data.applications, artifact_pds, policy, stricter)
+        assert len(data.applications) == sum(comparison.moves.values()) == comparison.applications
+        moved = [i for i, pd in enumerate(artifact_pds) if 0.05 <= pd < 0.1 and clean(data.applications[i])]
+        assert len(moved) == comparison.moves[Outcome.APPROVE, Outcome.CONDITIONAL_APPROVAL]
+        assert comparison.moves[Outcome.REJECT, Outcome.APPROVE] == 0
+
+    def test_rates_are_of_the_approved(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
+        comparison = portfolio.compare(data.applications, artifact_pds, policy, policy)
+        approved = [pd for a, pd in zip(data.applications, artifact_pds, strict=True) if pd < 0.1 and clean(a)]
+        _, _, size, old, new = comparison.groups[0]
+        assert (len(data.applications), old) == (size, new)
+        assert len(approved) / size == old.rate
+        assert np.mean(approved) == pytest.approx(old.bad_rate)
+
+    def test_the_command_prints_moves_and_groups(
+        self, csv_file: Path, policy_file: Path, out: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        arguments = ["compare-policies", str(SHIPPED_POLICY), str(policy_file), "--data", str(csv_file)]
+        assert main([*arguments, "--model", str(out)]) == 0
+        printed = capsys.readouterr().out
+        for expected in ("policy 1.0.0 (old) and 2.0.0 (new)", "age: under 25", "home ownership: RENT", "CONDITIONAL"):
+            assert expected in printed
+
+    def test_a_portfolio_needs_no_labels(self, tmp_path: Path, policy_file: Path, out: Path) -> None:
+        loans = past_loans(50)
+        path = tmp_path / "portfolio.csv"
+        path.write_text(csv_text(loans, [column for column in loans[0] if column != "loan_status"]), encoding="utf-8")
+        arguments = ["compare-policies", str(SHIPPED_POLICY), str(policy_file), "--data", str(path)]
+        assert main([*arguments, "--model", str(out)]) == 0
+
+    @pytest.mark.parametrize("missing", ["policy", "data"])
+    def test_what_is_missing_is_told_in_one_line(
+        self, missing: str, csv_file: Path, policy_file: Path, out: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (policy_file if missing == "policy" else csv_file).unlink()
+        arguments = ["compare-policies", str(SHIPPED_POLICY), str(policy_file), "--data", str(csv_file)]
+        assert main([*arguments, "--model", str(out)]) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+class TestFairness:
+    def test_approval_rates_and_ratios(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
+        approved = fairness.approvals(data.applications, np.array(artifact_pds), policy)
+        assert [pd < 0.1 and clean(a) for a, pd in zip(data.applications, artifact_pds, strict=True)] == approved
+
+    def test_no_pd_moves_with_age(self, data: TrainingData, small: Recipe) -> None:
+        schema = small.schema(data.applications)
+        model = small.fit(schema.matrix(data.applications), data.labels)
+        sweep = fairness.sweep_ages(model, schema, data.applications)
+        assert (len(data.applications), 83, 0.0) == (sweep.applications, sweep.ages, sweep.largest_change)
+
+
+@pytest.fixture(scope="module")
+def artifact_pds(
+    tmp_path_factory: pytest.TempPathFactory, data: TrainingData, small: Recipe, policy: Policy
+) -> list[float]:
+    folder = tmp_path_factory.mktemp("artifact") / "model"
+    artifact: Artifact = train(data, folder, policy=policy, created=date(2026, 1, 31), version="1.0.0", recipe=small)
+    pds: list[Any] = Scorer(artifact).score(data.applications).pd.tolist()
+    return pds
+
+
+def clean(application: LoanApplication) -> bool:
+    """Whether no rule of the shipped policy matches."""
+    fields: Sequence[bool] = (
+        application.person_age >= 18,
+        application.loan_amnt <= application.person_income,
+        application.cb_person_default_on_file == "N",
+    )
+    return all(fields)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.errors import OutputError
+from training.staging import replacing
+
+OWNED = {"model", "card"}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+class TestReplacing:
+    def test_new(self, tmp_path: Path) -> None:
+        """A folder that was not there is made, with its parents, and nothing else is left beside it."""
+        target = tmp_path / "deep" / "artifact"
+
+        with replacing(target, OWNED) as folder:
+            (folder / "model").write_text("new")
+            assert not target.exists()
+
+        assert contents(tmp_path) == {"deep/artifact/model": "new"}
+        assert [target] == list(target.parent.iterdir())
+
+    def test_old_one_goes_as_a_whole(self, tmp_path: Path) -> None:
+        """Files of the old folder that the new one lacks are gone."""
+        target = tmp_path / "artifact"
+        target.mkdir()
+        (target / "model").write_text("old")
+        (target / "card").write_text("old")
+
+        with replacing(target, OWNED) as folder:
+            (folder / "model").write_text("new")
+            assert contents(target) == {"model": "old", "card": "old"}
+
+        assert contents(tmp_path) == {"artifact/model": "new"}
+
+    def test_failure_changes_nothing(self, tmp_path: Path) -> None:
+        """After an exception the old folder is as it was, and nothing is left beside it."""
+        target = tmp_path / "artifact"
+        target.mkdir()
+        (target / "model").write_text("old")
+
+        def fail() -> None:
+            with replacing(target, OWNED) as folder:
+                (folder / "model").write_text("half")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
+
+        assert contents(tmp_path) == {"artifact/model": "old"}
+        assert [target] == list(tmp_path.iterdir())
+
+    def test_failed_swap(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """When the new folder can't be moved in, the old one is moved back."""
+        target = tmp_path / "artifact"
+        target.mkdir()
+        (target / "model").write_text("old")
+        rename = Path.rename
+
+        def fail_for_the_new(self: Path, to: Path) -> Path:
+            if self.name == "new":
+                raise OSError(28, "No space left on device")
+            return rename(self, to)
+
+        monkeypatch.setattr(Path, "rename", fail_for_the_new)
+        refused = pytest.raises(OutputError, match=r"can't be replaced \(No space left")
+        with refused, replacing(target, OWNED) as folder:
+            (folder / "model").write_text("new")
+
+        assert contents(tmp_path) == {"artifact/model": "old"}
+
+    def test_somebody_elses_files(self, tmp_path: Path) -> None:
+        """A folder with other files in it is refused: they would be lost."""
+        (tmp_path / "thesis.tex").write_text("years of work")
+
+        refused = pytest.raises(OutputError, match=r"holds thesis\.tex, which training did not write")
+        with refused, replacing(tmp_path, OWNED):
+            pytest.fail("must not be entered")
+
+        assert contents(tmp_path) == {"thesis.tex": "years of work"}
+
+    def test_a_file(self, tmp_path: Path) -> None:
+        """A file is no folder."""
+        target = tmp_path / "artifact"
+        target.write_text("a file")
+
+        refused = pytest.raises(OutputError, match=r"can't be written \(Not a directory\); give --out another folder")
+        with refused, replacing(target, OWNED):
+            pytest.fail("must not be entered")
