@@ -48,7 +48,7 @@ class EagerOptimizer(Optimizer):
     that arrive while a batch is being scored are merged in either case.
     """
 
-    @property
+    @property  # type: ignore[override]  # theirs is inferred from its first value, the integer 0
     def wait(self) -> float:
         """Seconds that a request is held back for."""
         return 0.0

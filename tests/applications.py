@@ -51,9 +51,9 @@ _INTENTS = {
     "DEBTCONSOLIDATION": 16,
     "HOMEIMPROVEMENT": 11,
 }
-_GRADES = {"A": 330, "B": 320, "C": 200, "D": 110, "E": 30, "F": 7, "G": 3}
+_GRADES = {"A": 380, "B": 340, "C": 190, "D": 65, "E": 18, "F": 5, "G": 2}
 _MEAN_RATE = {"A": 7.3, "B": 11.0, "C": 13.5, "D": 15.4, "E": 17.0, "F": 18.6, "G": 20.3}
-_PRIOR_DEFAULT = {"A": 0.01, "B": 0.03, "C": 0.45, "D": 0.5, "E": 0.5, "F": 0.55, "G": 0.6}
+_PRIOR_DEFAULT = {"A": 0.01, "B": 0.02, "C": 0.2, "D": 0.35, "E": 0.4, "F": 0.5, "G": 0.6}
 
 
 def portfolio(n: int, seed: int) -> list[Document]:
@@ -64,7 +64,7 @@ def portfolio(n: int, seed: int) -> list[Document]:
 
 def _application(rng: random.Random) -> Document:
     age = min(70, 20 + int(rng.gammavariate(1.6, 5)))
-    income = round(min(2_000_000, max(6_000, rng.lognormvariate(math.log(55_000), 0.5))), rng.choice((-3, -2, 0)))
+    income = round(min(2_000_000, max(6_000, rng.lognormvariate(math.log(62_000), 0.45))), rng.choice((-3, -2, 0)))
     amount = 25 * round(min(35_000, 0.8 * income, max(500, rng.lognormvariate(math.log(8_000), 0.65))) / 25)
     grade = _pick(rng, _GRADES)
     application: Document = {

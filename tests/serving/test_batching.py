@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,6 +108,20 @@ class TestAdaptiveBatches:
             expect.answer(client.post("/predict", json=example))
 
         assert (before[0] + 10, before[1] + 10) == _batches(client)
+
+    def test_a_burst_is_soon_forgotten(self, server: Server, client: httpx.Client, applications: Documents) -> None:
+        """After a burst of 128 clients a lone request takes about as long as before it."""
+
+        def median() -> float:
+            responses = [client.post("/predict", json=application) for application in applications[:60]]
+            return statistics.median(response.elapsed.total_seconds() for response in responses)
+
+        before = median()
+        run(post_all(server, "/predict", [*applications] * 2, clients=128))
+        after = min(median(), median())
+
+        print(f"median of lone requests: {before * 1e3:.1f} ms before a burst, {after * 1e3:.1f} ms after it")
+        assert after < 4 * before
 
 
 class TestTurns:

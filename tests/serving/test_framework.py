@@ -12,7 +12,7 @@ import pytest
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
-from bentoml._internal.marshal.dispatcher import CorkDispatcher
+from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from starlette.applications import Starlette
 
 from serving import framework
@@ -53,6 +53,10 @@ class TestInternals:
     def test_dispatcher(self) -> None:
         """A dispatcher turns a function of batches into a coroutine of one batch, and counts what it has learnt."""
         assert ["self", "callback"] == list(inspect.signature(CorkDispatcher.__call__).parameters), CHANGED
+        dispatcher = CorkDispatcher(1000, 8, fallback=lambda: None)
+        assert isinstance(dispatcher.optimizer, Optimizer), CHANGED
+        assert 1 == dispatcher.max_latency, CHANGED
+        assert {"o_stat", "wait", "outbound_counter"} <= vars(dispatcher.optimizer).keys(), CHANGED
 
 
 class Input(framework.IORootModel[list[int]]):
@@ -94,6 +98,18 @@ class TestWarmUp:
         assert "Dispatcher optimizer training complete." in caplog.messages, CHANGED
         assert framework.WARM_UP_CALLS == sum(map(len, calls))
         assert {1, 2, 3} == {item for call in calls for item in call}
+
+    def test_no_request_waits_for_company(self, service: framework.CreditRiskService[Any]) -> None:
+        """However long requests had to wait in a burst, the next one alone is not held back."""
+        service.inject_config()
+        (dispatcher,) = framework.AppFactory(service).dispatchers.values()
+
+        for _ in range(dispatcher.optimizer.N_SKIPPED_SAMPLE + 50):
+            dispatcher.optimizer.log_outbound(n=32, wait=0.5, duration=0.01)
+        dispatcher.optimizer.trigger_refresh()
+
+        assert 0 == dispatcher.optimizer.wait, CHANGED
+        assert 0 < dispatcher.optimizer.o_a + dispatcher.optimizer.o_b, CHANGED
 
     async def _start(self, app: Starlette) -> None:
         async with app.router.lifespan_context(app):

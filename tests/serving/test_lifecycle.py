@@ -168,6 +168,7 @@ class TestShutdown:
 
             server.terminate()
             wait_for(lambda: httpx.get(f"{server.url}/readyz").status_code == 503, 2)
+            server.worker.terminate()  # a second SIGTERM changes nothing
             late = httpx.post(f"{server.url}/predict", json=example)
             wait_for(lambda: server.find(message="Shutting down"), 10)
             finished = [slow.finish(), batch.finish()]
