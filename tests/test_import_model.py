@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -33,25 +34,22 @@ from scoring.artifact import (
 )
 from serving.settings import Settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
-from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, ROOT, copy_model, edit, edit_signed, replace_model
+from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, ROOT, edit, edit_signed, replace_model, small_model
 from tests.stores import model_store
 
 Document = dict[str, Any]
 
 
-def policy_version() -> str:
-    return str(import_model.read_policy(POLICY_FOLDER / POLICY_FILE).policy.version)
-
-
-MODEL_TAG = f"{MODEL_ENTRY}:{read_artifact(MODEL_FOLDER).manifest.version}"
-POLICY_TAG = f"{POLICY_ENTRY}:{policy_version()}"
+MODEL_TAG = f"{MODEL_ENTRY}:{json.loads((MODEL_FOLDER / MANIFEST).read_bytes())['version']}"
+POLICY_TAG = f"{POLICY_ENTRY}:{json.loads((POLICY_FOLDER / POLICY_FILE).read_bytes())['version']}"
 
 
 @pytest.fixture(scope="session")
-def entries() -> list[Entry]:
+def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     """What the command saves, verified once."""
+    folder = small_model(tmp_path_factory.mktemp("entries") / "model")
     policy = import_model.read_policy(POLICY_FOLDER / POLICY_FILE)
-    return [model_entry(import_model.verify_model(MODEL_FOLDER)), policy_entry(policy)]
+    return [model_entry(import_model.verify_model(folder)), policy_entry(policy)]
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ def store(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return copy_model(tmp_path / "model")
+    return small_model(tmp_path / "model")
 
 
 @pytest.fixture
@@ -303,12 +301,12 @@ class TestRefusal:
         assert before == contents(store)
 
     @pytest.mark.parametrize("alone", [True, False], ids=["alone", "with model"])
-    def test_policy_of_the_same_version(self, store: Path, policy: Path, run: Run, alone: bool) -> None:
+    def test_policy_of_the_same_version(self, store: Path, model: Path, policy: Path, run: Run, alone: bool) -> None:
         """So are a policy's; then the model, which has nothing wrong with it, isn't imported either."""
         run("--policy", policy)
         before = contents(store)
         edit(policy, lambda document: document.update(effective_date="2020-01-01"))
-        status, out, err = run("--policy", policy) if alone else run("--model", MODEL_FOLDER)
+        status, out, err = run("--policy", policy) if alone else run("--model", model)
         assert (1, [], 1) == (status, out, len(err))
         assert f"the store holds {POLICY_TAG} with other bytes" in err[0]
         assert before == contents(store)

@@ -36,14 +36,14 @@ from scoring.artifact import (
 )
 from scoring.scorer import Scorer
 from tests.applications import examples
-from tests.artifacts import MODEL_FOLDER, copy_model, edit, edit_signed, replace_model, sign
+from tests.artifacts import MODEL_FOLDER, edit, edit_signed, replace_model, sign, small_model
 
 FILES = (MODEL, SCHEMA, GOLDEN, TABLES, DISTRIBUTION, CARD)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return copy_model(tmp_path / "model")
+    return small_model(tmp_path / "model")
 
 
 def refusal(kind: type[ArtifactError], call: Callable[[], object]) -> str:
@@ -423,7 +423,8 @@ class TestDistribution:
 def test_the_copy_is_good(folder: Path) -> None:
     """The copies that the tests above spoil are sound to begin with, re-signed or with the model written anew."""
     model = load_estimator(read_artifact(folder))
-    assert read_artifact(MODEL_FOLDER).contents == read_artifact(folder).contents
+    assert read_artifact(MODEL_FOLDER).contents.keys() == read_artifact(folder).contents.keys()
+    assert Scorer(read_artifact(folder)).golden_deviation() == 0
     sign(folder)
     replace_model(folder, model)
     assert joblib.load(folder / MODEL).n_features_in_ == load_estimator(read_artifact(folder)).n_features_in_

@@ -19,7 +19,7 @@ from scoring.artifact import GOLDEN, IncoherentArtifactError, read_artifact
 from scoring.boosting import log_odds_function
 from scoring.scorer import Scorer
 from tests.applications import NUMBERS, Document, examples, portfolio, valid_applications
-from tests.artifacts import MODEL_FOLDER, copy_model, edit_signed
+from tests.artifacts import MODEL_FOLDER, edit_signed, small_model
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ class TestGolden:
 
     def test_a_deviation_is_told(self, tmp_path: Path) -> None:
         """A stored PD that is off is told by how much, wherever it stands in the file."""
-        folder = copy_model(tmp_path / "model")
+        folder = small_model(tmp_path / "model")
 
         def lower(document: dict[str, Any]) -> None:
             document["applications"][-1]["probability_of_default"] /= 2
@@ -188,7 +188,7 @@ class TestGolden:
     )
     def test_outside_the_contract(self, tmp_path: Path, change: Document, message: str) -> None:
         """A golden application that the contract refuses is an error that names the file, the field and the remedy."""
-        folder = copy_model(tmp_path / "model")
+        folder = small_model(tmp_path / "model")
         edit_signed(folder, GOLDEN, lambda document: document["applications"][1]["application"].update(change))
         with pytest.raises(IncoherentArtifactError) as info:
             Scorer(read_artifact(folder))

@@ -27,7 +27,7 @@ from scoring.artifact import (
 from scoring.scorer import Scorer
 from serving.settings import Settings
 from serving.store import GOLDEN_TOLERANCE, MODEL_ENTRY, POLICY_ENTRY, Served, check_fit, load_served, open_model
-from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, copy_model, edit, edit_signed
+from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, edit, edit_signed, small_model
 from tests.stores import model_store
 
 Change = dict[str, Any]
@@ -39,15 +39,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("artifacts")
     for version in ("9.0.1", "9.0.10", "9.0.11"):
         change = {"version": version}
-        edit(copy_model(root / "model" / version) / MANIFEST, lambda manifest, change=change: manifest.update(change))
+        edit(small_model(root / "model" / version) / MANIFEST, lambda manifest, change=change: manifest.update(change))
         shutil.copytree(POLICY_FOLDER, root / "policy" / version)
         edit(root / "policy" / version / POLICY_FILE, lambda policy, change=change: policy.update(change))
     return root
 
 
 @pytest.fixture(scope="module")
-def artifact() -> Artifact:
-    return read_artifact(MODEL_FOLDER)
+def artifact(folders: Path) -> Artifact:
+    return read_artifact(folders / "model" / "9.0.1")
 
 
 @pytest.fixture
@@ -182,8 +182,9 @@ class TestVerification:
 
 
 class TestOpenModel:
-    def test_shipped(self, artifact: Artifact) -> None:
+    def test_shipped(self) -> None:
         """The artifact in the repository does here what it did in training."""
+        artifact = read_artifact(MODEL_FOLDER)
         scorer, attributor = open_model(artifact)
         assert isinstance(scorer, Scorer)
         assert attributor.base_value == artifact.manifest.reference_population.base_value
@@ -191,7 +192,7 @@ class TestOpenModel:
     @pytest.mark.parametrize("off", [2e-9, 0.1])
     def test_golden_pd_off(self, tmp_path: Path, off: float) -> None:
         """A golden PD that is off by more than processors differ is refused, and the file is named."""
-        folder = copy_model(tmp_path / "model")
+        folder = small_model(tmp_path / "model")
 
         def shift(document: Change) -> None:
             golden = document["applications"][2]
@@ -203,7 +204,7 @@ class TestOpenModel:
 
     def test_golden_pd_off_by_less(self, tmp_path: Path) -> None:
         """A golden PD that is off by less is the processor's doing."""
-        folder = copy_model(tmp_path / "model")
+        folder = small_model(tmp_path / "model")
 
         def shift(document: Change) -> None:
             golden = document["applications"][2]
