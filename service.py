@@ -14,8 +14,8 @@ import bentoml
 from decision import InvalidPolicyError
 from preprocessing.application import LoanApplication
 from scoring.artifact import ArtifactError
-from serving import SERVICE_NAME, SERVICE_VERSION
-from serving.batches import Item, Result, answer
+from serving import SERVICE_NAME, SERVICE_VERSION, metrics
+from serving.batches import Item, Result, Row, answer, answer_batch
 from serving.descriptors import (
     application_input,
     applications_input,
@@ -23,17 +23,20 @@ from serving.descriptors import (
     explanation_output,
     prediction_output,
 )
+from serving.drift import DriftCounter
 from serving.engine import Assessment, Engine
-from serving.framework import CreditRiskService, StoreEntry
+from serving.framework import CreditRiskService, StoreEntry, tracer
 from serving.information import Information
 from serving.lifecycle import Draining
 from serving.logs import configure_logging, service_log
-from serving.metrics import DURATION_BUCKETS
 from serving.problems import NotReadyError
 from serving.settings import load_settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
+from serving.tracing import bentoml_tracing, tracing, tracing_settings
+from serving.upkeep import Upkeep
 
 settings = load_settings()
+tracing_options = tracing_settings(os.environ)
 configure_logging(settings.log_level)
 information = Information(settings)
 
@@ -50,8 +53,9 @@ EXPLAINING_CHUNK = 8
     labels={"version": SERVICE_VERSION},
     workers=settings.workers,
     traffic={"timeout": settings.timeout_seconds, "max_concurrency": settings.max_concurrency},
-    metrics={"duration": {"buckets": list(DURATION_BUCKETS)}},
+    metrics={"duration": {"buckets": list(metrics.DURATION_BUCKETS)}},
     logging={"access": {"enabled": False}},  # the edge logs every request, the refused ones too
+    tracing=bentoml_tracing(tracing_options),
 )
 @bentoml.asgi_app(information.app(), path="/")
 class CreditRisk:
@@ -62,18 +66,30 @@ class CreditRisk:
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
+        drift: DriftCounter | None = None
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
+        if tracing_options.enabled:
+            tracing.start(tracer())
         bento: bentoml.Bento | None = CreditRisk.bento  # type: ignore[attr-defined]  # the decorator made it a Service
         information.bento = str(bento.tag) if bento is not None else None
         try:
             served = load_served(settings, bento)
             self.engine = information.engine = Engine(served.scorer, served.attributor, served.policy)
             information.digests = served.digests
+            metrics.describe(served.scorer.manifest, served.policy.policy.version)
+            drift = DriftCounter(served.distribution)
+            metrics.watchers.append(drift.observe)
             service_log.info("ready", extra={"data": information.version()})
         except (ArtifactError, InvalidPolicyError) as exc:
             # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
             service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
+        self.upkeep = Upkeep(self.__is_ready__, drift)
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        """Carry the last counts over to the metrics."""
+        self.upkeep.stop()
 
     def __is_ready__(self) -> bool:
         return self.engine is not None and not self.draining.active
@@ -81,6 +97,10 @@ class CreditRisk:
     def warm_up_items(self) -> Sequence[Item]:
         """Applications to train the batchers on before the first request."""
         return self.engine.scorer.golden if self.engine is not None else ()
+
+    async def warm_up(self, items: list[Item]) -> list[Result]:
+        """Answer, outside of all metrics."""
+        return await answer(items, self._assess, SCORING_CHUNK)
 
     @bentoml.api(
         route="/predict",
@@ -90,9 +110,9 @@ class CreditRisk:
         max_batch_size=128,
         max_latency_ms=settings.batch_latency_ms,
     )
-    async def predict(self, items: list[Item]) -> list[Result]:
+    async def predict(self, rows: list[Row]) -> list[Result]:
         """Decide one application."""
-        return await answer(items, self._assess, SCORING_CHUNK)
+        return await answer_batch("/predict", rows, self._assess, SCORING_CHUNK)
 
     @bentoml.api(
         route="/predict/batch",
@@ -102,9 +122,9 @@ class CreditRisk:
         max_batch_size=settings.max_batch_rows,
         max_latency_ms=settings.batch_latency_ms,
     )
-    async def predict_batch(self, items: list[Item]) -> list[Result]:
+    async def predict_batch(self, rows: list[Row]) -> list[Result]:
         """Decide many applications, each as if it had come alone."""
-        return await answer(items, self._assess, SCORING_CHUNK)
+        return await answer_batch("/predict/batch", rows, self._assess, SCORING_CHUNK)
 
     @bentoml.api(
         route="/predict/explain",
@@ -114,9 +134,9 @@ class CreditRisk:
         max_batch_size=32,
         max_latency_ms=settings.batch_latency_ms,
     )
-    async def predict_explain(self, items: list[Item]) -> list[Result]:
+    async def predict_explain(self, rows: list[Row]) -> list[Result]:
         """Decide one application and say what moved its probability of default."""
-        return await answer(items, self._explain, EXPLAINING_CHUNK)
+        return await answer_batch("/predict/explain", rows, self._explain, EXPLAINING_CHUNK)
 
     async def _assess(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
         return self._ready_engine().assess(applications)

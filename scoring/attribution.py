@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.features import FEATURES, FeatureSchema
+from scoring.boosting import prior_log_odds
 
 MAX_FIELDS_ON_A_PATH = 8
 """A pattern is one byte. A tree of depth 8 or less can't have more."""
@@ -149,7 +150,7 @@ class LeafIndex:
         self.fields = schema.fields
         self._schema = schema
         field_of = [self.fields.index(FEATURES[name].field) for name in schema.features]
-        self.prior = float(model._raw_predict_init(np.zeros((1, len(field_of)), np.float32))[0, 0])  # noqa: SLF001  # no public way
+        self.prior = prior_log_odds(model)
         leaves = [
             _Leaf(value, bounds, tuple(sorted({field_of[feature] for feature in bounds})))
             for value, bounds in _leaves(model)

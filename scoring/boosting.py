@@ -29,7 +29,7 @@ def log_odds_function(model: GradientBoostingClassifier, probe: NDArray[np.float
         probe: features to compare the two ways on, shape (n, k), n ≥ 1.
     """
     try:
-        fast = _tree_loop(model, probe)
+        fast = _tree_loop(model)
         same = np.array_equal(fast(probe), model.decision_function(probe))
     except (ImportError, AttributeError, TypeError, ValueError):
         same = False
@@ -39,10 +39,20 @@ def log_odds_function(model: GradientBoostingClassifier, probe: NDArray[np.float
     return lambda matrix: np.asarray(model.decision_function(matrix), dtype=np.float64)
 
 
-def _tree_loop(model: GradientBoostingClassifier, probe: NDArray[np.float32]) -> LogOdds:
+def prior_log_odds(model: GradientBoostingClassifier) -> float:
+    """The log-odds that a model starts from, before any tree."""
+    anyone = np.zeros((1, model.n_features_in_), dtype=np.float32)
+    try:
+        return float(model._raw_predict_init(anyone)[0, 0])  # noqa: SLF001  # see the module
+    except (AttributeError, TypeError):
+        trees = sum(float(tree.predict(anyone)[0]) for tree in model.estimators_[:, 0])
+        return float(model.decision_function(anyone)[0]) - float(model.learning_rate) * trees
+
+
+def _tree_loop(model: GradientBoostingClassifier) -> LogOdds:
     from sklearn.ensemble._gradient_boosting import predict_stages  # noqa: PLC0415  # private: may be gone one day
 
-    prior = float(model._raw_predict_init(probe[:1])[0, 0])  # noqa: SLF001  # see the module
+    prior = prior_log_odds(model)
     trees, learning_rate = model.estimators_, model.learning_rate
 
     def log_odds(matrix: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from preprocessing.application import InvalidApplicationError, LoanApplication, parse_application
-from scoring.artifact import GOLDEN, Artifact, IncoherentArtifactError, load_estimator
+from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
 from scoring.boosting import log_odds_function
 
@@ -51,7 +51,10 @@ class Scorer:
             raise IncoherentArtifactError(
                 f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}; train again"
             ) from exc
-        self.leaves = LeafIndex(self.estimator, self.schema)
+        try:
+            self.leaves = LeafIndex(self.estimator, self.schema)
+        except ValueError as exc:
+            raise IncoherentArtifactError(f"{MODEL}: {exc}; train again") from exc
         self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
         self._log_odds = log_odds_function(self.estimator, self.schema.matrix(self._golden))
 
@@ -62,7 +65,10 @@ class Scorer:
 
     def score(self, applications: Sequence[LoanApplication]) -> Scores:
         """Score applications, each by itself, in order."""
-        matrix = self.schema.matrix(applications)
+        return self.score_matrix(self.schema.matrix(applications))
+
+    def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
+        """Score feature vectors, shape (n, k)."""
         log_odds = self._log_odds(matrix)
         return Scores(matrix, log_odds, expit(log_odds))
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+from typing import NamedTuple
+
+from opentelemetry.trace import SpanContext
 
 from preprocessing.application import InvalidApplicationError, LoanApplication
+from serving import metrics
 from serving.engine import Assessment
+from serving.exchange import current_exchange
 from serving.logs import service_log
 from serving.problems import InternalError, ProblemError
+from serving.tracing import tracing
 
 Item = LoanApplication | InvalidApplicationError | ProblemError
 """What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request."""
@@ -16,8 +23,42 @@ Item = LoanApplication | InvalidApplicationError | ProblemError
 Result = Assessment | InvalidApplicationError | ProblemError
 """What comes out of a batch, in the same order."""
 
+
+class Row(NamedTuple):
+    """An item on its way into a batch.
+
+    Attributes:
+        item: what to answer.
+        read: `perf_counter()` when its request had been read, seconds.
+        span: its request's span, where tracing is on.
+    """
+
+    item: Item
+    read: float
+    span: SpanContext | None = None
+
+
 Work = Callable[[Sequence[LoanApplication]], Awaitable[list[Assessment]]]
 """Assesses applications in order, or raises a ProblemError that holds for all of them."""
+
+
+async def answer_batch(route: str, rows: Sequence[Row], work: Work, chunk: int) -> list[Result]:
+    """Answer a merged batch, and measure it; see `answer`.
+
+    Args:
+        route: template of the route, a metric's label.
+        rows: of all requests merged into this batch.
+        work: assesses the applications of a chunk.
+        chunk: most applications in one call of `work`.
+    """
+    # A batch runs in the context of the first of its requests; what it logs belongs to none of them alone.
+    current_exchange.set(None)
+    now = perf_counter()
+    metrics.batch_rows.labels(route).observe(len(rows))
+    for read in dict.fromkeys(row.read for row in rows):
+        metrics.batch_wait.labels(route).observe(now - read)
+    with tracing.batch_span((row.span for row in rows), len(rows)):
+        return await answer([row.item for row in rows], work, chunk)
 
 
 async def answer(items: Sequence[Item], work: Work, chunk: int) -> list[Result]:

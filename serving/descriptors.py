@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, ClassVar
 
 from pydantic_core import from_json, to_json
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from preprocessing.application import FieldError, InvalidApplicationError, LoanApplication, parse_application
 from serving import metrics
 from serving.answers import BatchPrediction, Explanation, Prediction, explanation, prediction
-from serving.batches import Item, Result
+from serving.batches import Item, Result, Row
 from serving.engine import Assessment
 from serving.exchange import current_exchange, request_id
 from serving.framework import IODescriptor, IORootModel
@@ -31,6 +32,7 @@ from serving.problems import (
     error_document,
 )
 from serving.settings import Settings
+from serving.tracing import tracing
 
 ROWS_BETWEEN_YIELDS = 25
 """Rows parsed or recorded before other requests get their turn on the event loop: some 2 ms of work at most."""
@@ -40,12 +42,16 @@ class Input(IODescriptor):
     """Reads a request within the limits; whatever is wrong becomes the one item of its batch."""
 
     @classmethod
-    async def from_http_request(cls, request: Request, serde: Any) -> list[Item]:  # noqa: ARG003  # BentoML's signature
+    async def from_http_request(cls, request: Request, serde: Any) -> list[Row]:  # noqa: ARG003  # BentoML's signature
         """The rows of a request, or what is wrong with it as the only row."""
+        span = tracing.current()
         try:
-            return await cls.read(request)
+            with tracing.span("validate"):
+                items = await cls.read(request)
         except ProblemError as problem:
-            return [problem]
+            items = [problem]
+        now = perf_counter()
+        return [Row(item, now, span) for item in items]
 
     @classmethod
     async def read(cls, request: Request) -> list[Item]:  # noqa: ARG003  # every input defines its own
@@ -70,6 +76,7 @@ def application_input(limits: Settings) -> type[IODescriptor]:
             try:
                 return [parse_application(document)]
             except InvalidApplicationError as exc:
+                _count_invalid(exc)
                 raise _invalid(exc.errors) from None
 
     return Application
@@ -165,12 +172,18 @@ def _partial(request: Request) -> bool:
     return value == "true"
 
 
+def _count_invalid(exc: InvalidApplicationError) -> None:
+    for error in exc.errors:
+        metrics.count_invalid(error)
+
+
 async def _parse_rows(document: list[Any]) -> list[Item]:
     items: list[Item] = []
     for row, entry in enumerate(document):
         try:
             items.append(parse_application(entry))
         except InvalidApplicationError as exc:
+            _count_invalid(exc)
             items.append(InvalidApplicationError(tuple(error.at(row) for error in exc.errors)))
         if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
             await asyncio.sleep(0)

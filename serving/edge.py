@@ -14,6 +14,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving import metrics
 from serving.exchange import Exchange, current_exchange
 from serving.logs import request_log, service_log
 from serving.problems import (
@@ -25,6 +26,7 @@ from serving.problems import (
     ProblemError,
     problem_for_status,
 )
+from serving.tracing import tracing
 
 _POST = ("POST",)
 _GET = ("GET", "HEAD")
@@ -100,7 +102,9 @@ class Edge:
             if not responder.started:
                 await responder.problem(InternalError())
         finally:
-            _log(exchange, responder.status)
+            seconds = perf_counter() - exchange.started
+            metrics.requests.labels(exchange.route, responder.status).observe(seconds)
+            _log(exchange, responder.status, seconds)
             current_exchange.reset(token)
 
 
@@ -138,6 +142,9 @@ class _Responder:
                 return
             self.started, self.status = True, message["status"]
             headers["X-Request-ID"] = self.exchange.request_id
+            if (span := tracing.current()) is not None:
+                self.exchange.span = span
+                headers["X-Trace-ID"] = f"{span.trace_id:032x}"
             headers.setdefault("Cache-Control", "no-store")
         elif not message.get("more_body", False):
             self.finished = True
@@ -149,7 +156,7 @@ def _request_id(scope: Scope) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
-def _log(exchange: Exchange, status: int) -> None:
+def _log(exchange: Exchange, status: int, seconds: float) -> None:
     quiet = exchange.route in _QUIET_ROUTES and status < 400
     request_log.log(
         logging.DEBUG if quiet else logging.INFO,
@@ -159,7 +166,7 @@ def _log(exchange: Exchange, status: int) -> None:
                 "method": exchange.method,
                 "route": exchange.route,
                 "status": status,
-                "duration_ms": round((perf_counter() - exchange.started) * 1e3, 3),
+                "duration_ms": round(seconds * 1e3, 3),
                 "rows": exchange.rows,
             }
         },

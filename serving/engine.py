@@ -17,6 +17,7 @@ from preprocessing.cleaning import policy_fields
 from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
 from scoring.scorer import Scorer, Scores
+from serving.tracing import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,24 @@ class Engine:
 
     def assess(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
         """Score, decide and give reasons, each application by itself, in order."""
-        scores = self.scorer.score(applications)
-        return [
-            self._assess(policy_fields(application), pd, row)
-            for application, pd, row in zip(applications, scores.pd.tolist(), scores.matrix, strict=True)
-        ]
+        scores = self._score(applications)
+        with tracing.span("decide"):
+            return [
+                self._assess(policy_fields(application), pd, row)
+                for application, pd, row in zip(applications, scores.pd.tolist(), scores.matrix, strict=True)
+            ]
 
     def explain(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
         """The same, with attributions, and the lower amounts that would have got a better decision."""
-        scores = self.scorer.score(applications)
-        return [self._explain(application, scores, i) for i, application in enumerate(applications)]
+        scores = self._score(applications)
+        with tracing.span("explain"):
+            return [self._explain(application, scores, i) for i, application in enumerate(applications)]
+
+    def _score(self, applications: Sequence[LoanApplication]) -> Scores:
+        with tracing.span("features"):
+            matrix = self.scorer.schema.matrix(applications)
+        with tracing.span("score"):
+            return self.scorer.score_matrix(matrix)
 
     def _assess(
         self, fields: dict[str, Any], pd: float, row: NDArray[np.float32], by_field: dict[str, float] | None = None

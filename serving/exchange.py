@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from opentelemetry.trace import SpanContext
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -17,6 +19,7 @@ class Exchange:
         route: template of the route, "unknown" where there is none: never the raw path.
         started: `perf_counter()` at arrival, seconds.
         rows: applications in the body, once it is read.
+        span: the request's span, where tracing is on.
     """
 
     request_id: str
@@ -24,6 +27,7 @@ class Exchange:
     route: str
     started: float = field(default_factory=perf_counter)
     rows: int | None = None
+    span: SpanContext | None = None
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)

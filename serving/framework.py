@@ -3,6 +3,7 @@
 - the descriptor base classes (only one of them is public),
 - the model reference, which by itself ends the server where the store has no such entry,
 - the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
+- the tracer provider, which is nowhere else to be had,
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst.
 """
@@ -10,13 +11,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.marshal.dispatcher import Optimizer
 from bentoml.models import BentoModel
+from opentelemetry.trace import Tracer
 from starlette.applications import Starlette
 
 from serving.edge import Edge
@@ -38,6 +41,11 @@ class StoreEntry(BentoModel):
     def resolve(self, *_: Any, **__: Any) -> Any:
         """The entry in the local store, or None."""
         return self.stored
+
+
+def tracer() -> Tracer:
+    """A tracer of BentoML's own provider, which it never makes the global one."""
+    return cast("Tracer", BentoMLContainer.tracer_provider.get().get_tracer("credit_risk"))
 
 
 class EagerOptimizer(Optimizer):
@@ -71,13 +79,12 @@ class AppFactory(ServiceAppFactory):
         await super().create_instance(app)
         instance = self._service_instance
         items = instance.warm_up_items()
-        for name, dispatcher in self.dispatchers.items():
-            method = getattr(instance, name).local
 
-            async def call(batches: Sequence[list[Any]], method: Any = method) -> list[list[Any]]:
-                return [await method(batch) for batch in batches]
+        async def call(batches: Sequence[list[Any]]) -> list[list[Any]]:
+            return [await instance.warm_up(batch) for batch in batches]
 
-            # Called past batch_infer(), so that the batch-size histogram holds requests only.
+        for dispatcher in self.dispatchers.values():
+            # Called past batch_infer() and the API methods, so that metrics hold requests only.
             for i in range(WARM_UP_CALLS if items else 0):
                 await dispatcher(call)([items[i % len(items)]])
 

@@ -43,7 +43,11 @@ class Draining:
         frame: FrameType | None,
     ) -> None:
         service_log.info("SIGTERM: not ready any more", extra={"data": {"drain_seconds": self.seconds}})
-        if callable(server_handler):
+        server = getattr(server_handler, "__self__", None)
+        if hasattr(server, "should_exit"):
+            # uvicorn's handler would also have it die of the signal in the end, with the last log lines unwritten.
+            loop.call_later(self.seconds, setattr, server, "should_exit", True)
+        elif callable(server_handler):
             loop.call_later(self.seconds, server_handler, number, frame)
         else:
             raise SystemExit(0)

@@ -1,24 +1,37 @@
 """Logs: one JSON object a line, and never a value of an application.
 
 Exceptions are logged as their type and the places they went through. Their message is left out: that is where values
-leak.
+leak. Lines are written by a thread of their own, from a bounded queue: a slow reader of standard output costs lines,
+which are counted, and never a request its time.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import logging.config
+import queue
+import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from serving.exchange import request_id
+from serving import metrics
+from serving.exchange import current_exchange
+from serving.tracing import tracing
 
 request_log = logging.getLogger("credit_risk.request")
 decision_log = logging.getLogger("credit_risk.decision")
 service_log = logging.getLogger("credit_risk.service")
+
+QUEUE_LINES = 20_000
+"""Lines that may wait to be written: some 8 MB, and seconds of work at full load."""
+
+WRITE_LINES = 500
+"""Most lines in one write."""
 
 
 class JSONFormatter(logging.Formatter):
@@ -32,12 +45,58 @@ class JSONFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if request := request_id():
-            line["request_id"] = request
+        exchange = current_exchange.get()
+        if exchange is not None:
+            line["request_id"] = exchange.request_id
+        span = tracing.current() or (exchange.span if exchange is not None else None)
+        if span is not None:
+            line["trace_id"] = f"{span.trace_id:032x}"
+            line["span_id"] = f"{span.span_id:016x}"
         line |= getattr(record, "data", {})
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = _exception(record.exc_info[0], record.exc_info[2])
         return json.dumps(line, default=str)
+
+
+class QueuedHandler(logging.Handler):
+    """Renders a record where it is made, and leaves writing to a thread behind a bounded queue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: queue.Queue[str | None] = queue.Queue(QUEUE_LINES)
+        self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
+        self._writer.start()
+        # At exit, and so after SIGTERM, what waits is written.
+        atexit.register(self.close)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put the line into the queue, or drop it and count it where the queue is full."""
+        try:
+            self._lines.put_nowait(self.format(record))
+        except queue.Full:
+            metrics.dropped_log_lines.inc()
+        except Exception:  # noqa: BLE001  # as every logging handler: a bad record must not fail its caller
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Write what waits, and stop."""
+        if self._writer.is_alive():
+            self._lines.put(None)
+            self._writer.join(timeout=5)
+        super().close()
+
+    def _write(self) -> None:
+        running = True
+        while running:
+            lines = [self._lines.get()]
+            while len(lines) < WRITE_LINES and not self._lines.empty():
+                lines.append(self._lines.get_nowait())
+            running = None not in lines
+            try:
+                sys.stdout.write("".join(f"{line}\n" for line in lines if line is not None))
+                sys.stdout.flush()
+            except (OSError, ValueError):  # nobody reads any more
+                running = False
 
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:
@@ -57,9 +116,7 @@ def configure_logging(level: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JSONFormatter}},
-            "handlers": {
-                "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
-            },
+            "handlers": {"stdout": {"()": QueuedHandler, "formatter": "json"}},
             "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
             "loggers": {
                 name: {"level": level, "handlers": [], "filters": [_no_address], "propagate": True}
@@ -67,3 +124,12 @@ def configure_logging(level: str) -> None:
             },
         }
     )
+    # Warnings and uncaught exceptions would be plain text, and may quote what they stumbled over.
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _log_uncaught(kind: type[BaseException], exc: BaseException | None, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        service_log.critical("uncaught exception", exc_info=(kind, exc or kind(), trace))

@@ -1,16 +1,33 @@
-"""This service's own metrics, beside BentoML's on /metrics. Incremented in each request's own task, once per answer."""
+"""This service's own metrics, beside BentoML's on /metrics; the README's table describes them.
+
+Names and units follow Prometheus's conventions. No label takes a value from a request: routes are templates, and a
+field that the contract does not know is "unknown".
+"""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+import time
+from collections.abc import Callable
 
+from prometheus_client import Counter, Gauge, Histogram
+
+from preprocessing.application import FIELDS, FieldError
+from scoring.artifact import Manifest
+from serving import SERVICE_VERSION
 from serving.engine import Assessment
 
+PD_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9)
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds: from a lone prediction to a request near its timeout."""
+WAIT_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-PD_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9)
-
+requests = Histogram(
+    "credit_risk_http_request_duration_seconds",
+    "Time from a request's arrival to the end of its response, by route template and status.",
+    ["route", "status"],
+    buckets=DURATION_BUCKETS,
+)
 decisions = Counter("credit_risk_decisions", "Decisions by outcome.", ["outcome"])
 applications = Counter(
     "credit_risk_applications", "Applications answered, by route kind: single, batch or explain.", ["kind"]
@@ -18,6 +35,36 @@ applications = Counter(
 probability_of_default = Histogram(
     "credit_risk_probability_of_default", "Probability of default of answered applications.", buckets=PD_BUCKETS
 )
+batch_rows = Histogram("credit_risk_batch_rows", "Rows in a merged batch, by route.", ["route"], buckets=ROW_BUCKETS)
+batch_wait = Histogram(
+    "credit_risk_batch_wait_seconds",
+    "Time from a request's being read to the start of its batch, by route.",
+    ["route"],
+    buckets=WAIT_BUCKETS,
+)
+invalid_fields = Counter(
+    "credit_risk_invalid_fields", "Fields outside the contract, by field and kind of error.", ["field", "kind"]
+)
+dropped_log_lines = Counter("credit_risk_log_lines_dropped", "Log lines dropped because the queue was full.")
+start_time = Gauge(
+    "credit_risk_start_time_seconds", "When the youngest worker started, Unix time.", multiprocess_mode="livemax"
+)
+ready = Gauge("credit_risk_ready", "1 while every worker is ready to score, else 0.", multiprocess_mode="livemin")
+build_info = Gauge(
+    "credit_risk_build_info",
+    "Always 1; the labels say what is served.",
+    ["service_version", "model_version", "policy_version"],
+    multiprocess_mode="livemax",
+)
+model_created = Gauge(
+    "credit_risk_model_created_timestamp_seconds",
+    "The model's date, Unix time; subtract it from time() for its age.",
+    multiprocess_mode="livemax",
+)
+
+
+watchers: list[Callable[[Assessment], None]] = []
+"""Who else is told of every answered application."""
 
 
 def count(kind: str, assessment: Assessment) -> None:
@@ -30,3 +77,19 @@ def count(kind: str, assessment: Assessment) -> None:
     applications.labels(kind).inc()
     decisions.labels(assessment.decision.outcome.value).inc()
     probability_of_default.observe(assessment.pd)
+    for watch in watchers:
+        watch(assessment)
+
+
+def count_invalid(error: FieldError) -> None:
+    """Count one wrong field; `loc` may begin with a row."""
+    field = next((part for part in error.loc if isinstance(part, str)), None)
+    label = "document" if field is None else field if field in FIELDS else "unknown"
+    invalid_fields.labels(label, error.type).inc()
+
+
+def describe(manifest: Manifest, policy_version: str) -> None:
+    """Say what is served, and since when."""
+    created = time.mktime(manifest.created.timetuple())
+    build_info.labels(SERVICE_VERSION, manifest.version, policy_version).set(1)
+    model_created.set(created)

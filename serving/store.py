@@ -23,6 +23,7 @@ from scoring.artifact import (
     read_artifact,
 )
 from scoring.attribution import Attributor
+from scoring.distribution import TrainingDistribution
 from scoring.scorer import Scorer
 from serving.settings import Settings
 
@@ -41,12 +42,14 @@ class Served:
         scorer: the model, its golden applications reproduced in this process.
         attributor: its attributions, which add up on them.
         policy: the policy with its reasons, its examples passed.
+        distribution: the training data in bins.
         digests: SHA-256 by file name.
     """
 
     scorer: Scorer
     attributor: Attributor
     policy: PolicyFiles
+    distribution: TrainingDistribution
     digests: dict[str, str]
 
 
@@ -57,11 +60,11 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
         ArtifactError: the model must not be served, or isn't there.
         InvalidPolicyError: the policy can't be used, or not with this model.
     """
-    artifact = read_artifact(settings.model_path or _stored(MODEL_ENTRY, bento))
+    artifact = read_artifact(settings.model_path or Path(_stored(MODEL_ENTRY, bento).path))
     scorer, attributor = open_model(artifact)
-    policy = read_policy(settings.policy_path or _stored(POLICY_ENTRY, bento) / POLICY_FILE)
+    policy = read_policy(settings.policy_path) if settings.policy_path else _stored_policy(bento)
     check_fit(artifact.manifest, policy.policy)
-    return Served(scorer, attributor, policy, artifact.digests | policy.digests)
+    return Served(scorer, attributor, policy, artifact.distribution, artifact.digests | policy.digests)
 
 
 def open_model(artifact: Artifact) -> tuple[Scorer, Attributor]:
@@ -104,7 +107,18 @@ def check_fit(manifest: Manifest, policy: Policy) -> None:
         )
 
 
-def _stored(entry: str, bento: bentoml.Bento | None) -> Path:
+def _stored_policy(bento: bentoml.Bento | None) -> PolicyFiles:
+    """The store's policy; a policy carries no digest of itself, so the entry's metadata vouches for it."""
+    entry = _stored(POLICY_ENTRY, bento)
+    policy = read_policy(Path(entry.path) / POLICY_FILE)
+    if policy.digests != entry.info.metadata.get("sha256"):
+        raise InvalidPolicyError(
+            f"{entry.tag} in the store is not what was imported; delete the entry and import again"
+        )
+    return policy
+
+
+def _stored(entry: str, bento: bentoml.Bento | None) -> bentoml.Model:
     pinned = [info.tag for info in bento.info.all_models if info.tag.name == entry] if bento is not None else []
     tag = str(pinned[0]) if pinned else f"{entry}:latest"
     missing = MissingFileError(f"the model store has no usable {tag}; run `python import_model.py`")
@@ -114,4 +128,4 @@ def _stored(entry: str, bento: bentoml.Bento | None) -> Path:
         raise missing from exc
     if pinned and str(stored.tag) != tag:  # the store also finds a tag by its beginning
         raise missing
-    return Path(stored.path)
+    return stored

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import aiohttp
 import httpx
@@ -33,11 +34,10 @@ def session(server: Server, clients: int) -> aiohttp.ClientSession:
 
 async def post(client: aiohttp.ClientSession, path: str, body: Any) -> httpx.Response:
     """The response to a JSON document, as the tests know it."""
-    async with client.post(path, data=json.dumps(body), headers=JSON) as response:
+    request = httpx.Request("POST", path, headers=JSON | {"X-Request-ID": f"crowd-{uuid4().hex}"})
+    async with client.post(path, data=json.dumps(body), headers=request.headers) as response:
         content = await response.read()
-        return httpx.Response(
-            response.status, headers=dict(response.headers), content=content, request=httpx.Request("POST", path)
-        )
+        return httpx.Response(response.status, headers=dict(response.headers), content=content, request=request)
 
 
 async def post_all(server: Server, path: str, bodies: Sequence[Any], clients: int) -> list[httpx.Response]:

@@ -318,6 +318,37 @@ class TestHeaders:
         assert all(expect.ID.fullmatch(value) for value in replaced)
         assert len({request_id, *replaced}) == 3
 
+    @pytest.mark.parametrize("request_id", ["mine", "", "not mine"])
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "media_type", "status", "kind"),
+        [
+            ("POST", "/predict", b"{", "application/json", 400, "malformed-json"),
+            ("GET", "/nothing/here", b"", "application/json", 404, "not-found"),
+            ("PUT", "/predict", b"{}", "application/json", 405, "method-not-allowed"),
+            ("POST", "/predict", b" " * 1_048_577, "application/json", 413, "body-too-large"),
+            ("POST", "/predict", b"{}", "text/plain", 415, "unsupported-media-type"),
+            ("POST", "/predict", b"{}", "application/vnd.bentoml+pickle", 415, "unsupported-media-type"),
+            ("POST", "/predict/batch", b"[]", "application/json", 422, "invalid-request"),
+        ],
+    )
+    def test_errors_have_the_same_headers(
+        self,
+        client: httpx.Client,
+        method: str,
+        path: str,
+        body: bytes,
+        media_type: str,
+        status: int,
+        kind: str,
+        request_id: str,
+    ) -> None:
+        """An error carries the caller's id, or a new one, in its header and in its document, whoever worded it."""
+        headers = {"Content-Type": media_type, "X-Request-ID": request_id}
+
+        document = expect.problem(client.request(method, path, content=body, headers=headers), status, kind)
+
+        assert (request_id == "mine") == (document["request_id"] == request_id)
+
     @pytest.mark.parametrize("path", READABLE)
     def test_nothing_is_stored(self, client: httpx.Client, path: str) -> None:
         """No answer may be kept by a cache."""

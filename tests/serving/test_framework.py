@@ -77,6 +77,10 @@ class TestWarmUp:
             def warm_up_items(self) -> list[int]:
                 return [1, 2, 3]
 
+            async def warm_up(self, items: list[int]) -> list[int]:
+                calls.append(list(items))
+                return items
+
             @bentoml.api(batchable=True, input_spec=Input, max_latency_ms=1000)
             async def echo(self, items: list[int]) -> list[int]:
                 calls.append(list(items))

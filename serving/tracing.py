@@ -1,0 +1,120 @@
+"""Traces: OpenTelemetry's standard variables, the caller's sampling decision, and spans that say what was done.
+
+A request's own spans are its reading (`validate`) and BentoML's span around everything. What a merged batch does
+(`batch`, with `features`, `score` and `decide` in it) belongs to all its requests: it goes under the first sampled one
+and is linked to every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, SpanContext, Tracer
+
+from serving.settings import SettingsError
+
+NOTHING: AbstractContextManager[Any] = nullcontext()
+
+_RATES = {"always_on": 1.0, "always_off": 0.0, "parentbased_always_on": 1.0, "parentbased_always_off": 0.0}
+_RATIOS = ("traceidratio", "parentbased_traceidratio")
+
+
+@dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """What the OTEL_* variables ask for.
+
+    Attributes:
+        enabled: whether spans are made and exported at all.
+        sample_rate: share of traces that are sampled where the caller has not decided, 0 to 1.
+    """
+
+    enabled: bool
+    sample_rate: float
+
+
+def tracing_settings(environment: Mapping[str, str]) -> TracingSettings:
+    """Read OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER, OTEL_TRACES_SAMPLER and its _ARG; the exporter reads its own.
+
+    Tracing is on where an exporter or an endpoint is named.
+
+    Raises:
+        SettingsError: a variable has a value that can't be honoured.
+    """
+    exporter = environment.get("OTEL_TRACES_EXPORTER", "").lower()
+    if exporter not in ("", "otlp", "none"):
+        raise SettingsError("settings refused: OTEL_TRACES_EXPORTER: this service exports by otlp; use otlp or none")
+    named = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} & environment.keys()
+    disabled = environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none"
+    sampler = environment.get("OTEL_TRACES_SAMPLER", "parentbased_traceidratio").lower()
+    if sampler in _RATES:
+        rate = _RATES[sampler]
+    elif sampler in _RATIOS:
+        rate = _ratio(environment.get("OTEL_TRACES_SAMPLER_ARG", "1"))
+    else:
+        allowed = ", ".join((*_RATES, *_RATIOS))
+        raise SettingsError(f"settings refused: OTEL_TRACES_SAMPLER: unknown sampler; use one of {allowed}")
+    return TracingSettings(not disabled and (exporter == "otlp" or bool(named)), rate)
+
+
+def _ratio(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise SettingsError("settings refused: OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1")
+    return rate
+
+
+def bentoml_tracing(settings: TracingSettings) -> dict[str, Any]:
+    """BentoML's `tracing` configuration."""
+    if not settings.enabled:
+        return {"sample_rate": 0.0, "excluded_urls": ".*"}  # spares each request OpenTelemetry's middleware
+    # A rate of exactly 0 still exports what a sampled parent asks for.
+    return {"exporter_type": "otlp", "sample_rate": settings.sample_rate, "otlp": {"protocol": "http"}}
+
+
+class Tracing:
+    """Makes spans, or, while tracing is off, nothing at no cost."""
+
+    def __init__(self) -> None:
+        self._tracer: Tracer | None = None
+
+    def start(self, tracer: Tracer) -> None:
+        """Make spans from now on."""
+        self._tracer = tracer
+
+    def span(self, name: str) -> AbstractContextManager[Any]:
+        """A span under the current one."""
+        return NOTHING if self._tracer is None else self._tracer.start_as_current_span(name)
+
+    def current(self) -> SpanContext | None:
+        """The current span's context, for logs, headers and links."""
+        if self._tracer is None:
+            return None
+        context = trace.get_current_span().get_span_context()
+        return context if context.is_valid else None
+
+    def batch_span(self, requests: Iterable[SpanContext | None], rows: int) -> AbstractContextManager[Any]:
+        """A span for the work on a merged batch, under the first sampled request and linked to all of them."""
+        if self._tracer is None:
+            return NOTHING
+        # By id, since a context's trace state can't be hashed; the rows of one request share one context.
+        contexts = list({context.span_id: context for context in requests if context is not None}.values())
+        parent = next((context for context in contexts if context.trace_flags.sampled), None)
+        if parent is None:
+            return NOTHING
+        return self._tracer.start_as_current_span(
+            "batch",
+            context=trace.set_span_in_context(trace.NonRecordingSpan(parent)),
+            links=[Link(context) for context in contexts],
+            attributes={"batch.rows": rows, "batch.requests": len(contexts)},
+        )
+
+
+tracing = Tracing()
+"""The process's tracing; off until the service starts it."""
