@@ -18,6 +18,8 @@ CATALOGUE_FILE = "reason_codes.json"
 
 PROJECT_CATALOGUE = Path(__file__).resolve().parent.parent / "artifacts" / "policy" / CATALOGUE_FILE
 
+_REMEDIES = {"extra_forbidden": "; remove it", "missing": "; add it"}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -104,11 +106,15 @@ def _parse(model: type[Model], path: Path, content: bytes) -> Model:
         # Strict validation takes dates, tuples and enums from JSON text only, not from a decoded document.
         return model.model_validate_json(content)
     except ValidationError as exc:
+        errors = exc.errors(include_url=False)
+        # Beside a wrong item, pydantic also reports its list as too short without it.
+        inner = {error["loc"][:length] for error in errors for length in range(1, len(error["loc"]))}
         problems = [
             f"{path.name}: {'.'.join(map(str, error['loc'])) or 'as a whole'}: "
             + error["msg"].removeprefix("Value error, ")
-            + ("; remove it" if error["type"] == "extra_forbidden" else "")
-            for error in exc.errors(include_url=False)
+            + _REMEDIES.get(error["type"], "")
+            for error in errors
+            if not (error["type"] == "too_short" and error["loc"] in inner)
         ]
         raise InvalidPolicyError("\n".join(problems)) from exc
     except (ValueError, RecursionError) as exc:

@@ -34,10 +34,14 @@ def session(server: Server, clients: int) -> aiohttp.ClientSession:
 
 async def post(client: aiohttp.ClientSession, path: str, body: Any) -> httpx.Response:
     """The response to a JSON document, as the tests know it."""
-    request = httpx.Request("POST", path, headers=JSON | {"X-Request-ID": f"crowd-{uuid4().hex}"})
-    async with client.post(path, data=json.dumps(body), headers=request.headers) as response:
-        content = await response.read()
-        return httpx.Response(response.status, headers=dict(response.headers), content=content, request=request)
+    headers = JSON | {"X-Request-ID": f"crowd-{uuid4().hex}"}
+    async with client.post(path, data=json.dumps(body), headers=headers) as response:
+        return httpx.Response(
+            response.status,
+            headers=dict(response.headers),
+            content=await response.read(),
+            request=httpx.Request("POST", path, headers=headers),
+        )
 
 
 async def post_all(server: Server, path: str, bodies: Sequence[Any], clients: int) -> list[httpx.Response]:

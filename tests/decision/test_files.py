@@ -106,6 +106,7 @@ def test_a_broken_policy_is_told_by_place_and_remedy(
     with pytest.raises(InvalidPolicyError) as caught:
         read_policy(policy_file)
     assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
     assert main(["check", str(policy_file)]) == 1
     assert message in capsys.readouterr().err
 

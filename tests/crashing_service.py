@@ -1,0 +1,23 @@
+"""The service with a fault planted in its scoring: it fails on amounts above a million, and quotes what it got."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from preprocessing.application import LoanApplication
+from service import CreditRisk
+from serving.engine import Assessment, Engine
+
+__all__ = ["CreditRisk"]
+
+_assess = Engine.assess
+
+
+def _crash(self: Engine, applications: Sequence[LoanApplication]) -> list[Assessment]:
+    for application in applications:
+        if application.loan_amnt > 1_000_000:
+            raise RuntimeError(f"can't score {application!r}")
+    return _assess(self, applications)
+
+
+Engine.assess = _crash  # type: ignore[method-assign]

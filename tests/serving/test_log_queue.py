@@ -1,0 +1,87 @@
+"""The queue between a log line and standard output."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import Any
+
+import pytest
+
+from serving import logs, metrics
+
+
+def record(message: str = "x") -> logging.LogRecord:
+    return logging.LogRecord("credit_risk.test", logging.INFO, __file__, 1, message, None, None)
+
+
+def dropped() -> float:
+    return metrics.dropped_log_lines._value.get()
+
+
+class Blocked:
+    """A standard output that nobody reads for a while."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.open.wait(10)
+        self.text += text
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+
+def test_a_full_queue_costs_lines_and_never_the_callers_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = Blocked()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(logs, "QUEUE_LINES", 10)
+    handler = logs.QueuedHandler()
+    handler.setFormatter(logs.JSONFormatter())
+    before = dropped()
+    for i in range(100):
+        handler.emit(record(str(i)))
+    lost = dropped() - before
+    stdout.open.set()
+    handler.close()
+    written = [json.loads(line)["message"] for line in stdout.text.splitlines()]
+    assert 100 == len(written) + lost
+    assert lost >= 80
+    assert [str(i) for i in range(len(written))] == written
+
+
+def test_what_waits_is_written_at_exit() -> None:
+    script = """
+        import logging
+        from serving.logs import configure_logging
+        configure_logging("INFO")
+        for i in range(5000):
+            logging.getLogger("credit_risk.test").info("line %d", i)
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert [f"line {i}" for i in range(5000)] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [
+        "raise ValueError('SENTINEL')",
+        "import warnings; warnings.warn('ordinary')",
+        "import threading; t = threading.Thread(target=lambda: int('SENTINEL')); t.start(); t.join()",
+    ],
+)
+def test_uncaught_exceptions_and_warnings_are_json_too(crash: str) -> None:
+    script = f"from serving.logs import configure_logging\nconfigure_logging('INFO')\n{crash}"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    lines: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
+    assert lines
+    assert result.stderr == ""
+    assert "SENTINEL" not in result.stdout
