@@ -6,7 +6,7 @@ BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: serve test check import train lock build clean
+.PHONY: serve test dev import train lock build clean
 
 serve: import
 	@echo 'When "ready" is logged, paste into another shell:'
@@ -25,8 +25,10 @@ test: .venv/.dev
 build: import
 	$(BIN)/bentoml build
 
+dev: .venv/.dev
+
 train: .venv/.dev
-	$(BIN)/python -m training --data $(DATA)
+	$(BIN)/python -m training --data $(DATA) --version $(VERSION)
 
 lock: .venv/.dev
 	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements.in -o requirements.txt
@@ -37,11 +39,11 @@ lock: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 .venv/.serving: .venv/bin/uv requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 .venv/.dev: .venv/bin/uv requirements-dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	@touch $@ .venv/.serving
 
 clean:

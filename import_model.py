@@ -23,7 +23,7 @@ from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE, beside_or_default
-from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, Manifest, read_artifact
+from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from scoring.scorer import Scorer
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
 
@@ -110,24 +110,37 @@ def policy_entry(files: PolicyFiles) -> Entry:
 def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
     """Save all of `entries` or, where one of them contradicts the store, none.
 
+    The store's latest version is then the imported one, whether it was there before or not: so one goes back.
+
     Returns:
-        Their tags. Nothing is written for an entry that is there already, byte for byte.
+        Their tags. No file is written for an entry that is there already, byte for byte.
 
     Raises:
         ImportRefusedError: the store holds other bytes under the version of one of them.
     """
-    for entry in [entry for entry in entries if not _is_stored(entry)]:
-        _write(entry)
-    return [bentoml.Tag.from_taglike(entry.tag) for entry in entries]
+    new = [entry for entry in entries if not _is_stored(entry)]
+    written: list[Entry] = []
+    try:
+        for entry in new:
+            written.append(entry)
+            _write(entry)
+    except BaseException:
+        for entry in written:
+            shutil.rmtree(_store() / bentoml.Tag.from_taglike(entry.tag).path(), ignore_errors=True)
+        raise
+    tags = [bentoml.Tag.from_taglike(entry.tag) for entry in entries]
+    for tag in tags:
+        (_store() / tag.latest_path()).write_text(str(tag.version))
+    return tags
 
 
-def _latest_manifest() -> Manifest | None:
-    """The manifest of the model that the store would serve, if it has one."""
+def _latest_artifact() -> Artifact | None:
+    """The model that the store would serve, if it has one."""
     try:
         stored = bentoml.models.get(f"{MODEL_ENTRY}:latest")
     except BentoMLException:
         return None
-    return read_artifact(Path(stored.path)).manifest
+    return read_artifact(Path(stored.path))
 
 
 def _is_stored(entry: Entry) -> bool:
@@ -141,23 +154,19 @@ def _is_stored(entry: Entry) -> bool:
     paths = {name: Path(stored.path_of(name)) for name in entry.contents}
     there = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     if there == entry.contents:
-        return _is_latest_or_older(stored)
+        return True
     if all(content.startswith(there.get(name, b"")) for name, content in entry.contents.items()):
         return False
     raise ImportRefusedError(f"the store holds {entry.tag} with other bytes; give the changed artifact its own version")
 
 
-def _is_latest_or_older(stored: bentoml.Model) -> bool:
-    """Whether the pointer to the latest version took notice of this one: the last thing that saving does."""
-    try:
-        return bool(bentoml.models.get(stored.tag.name).creation_time >= stored.creation_time)
-    except Exception:  # noqa: BLE001  # the same
-        return False
+def _store() -> Path:
+    return Path(BentoMLContainer.model_store_dir.get())
 
 
 def _write(entry: Entry) -> None:
     tag = bentoml.Tag.from_taglike(entry.tag)
-    store = Path(BentoMLContainer.model_store_dir.get())
+    store = _store()
     if (store / tag.path()).exists():
         print(f"{tag} in the store is incomplete; importing it again", file=sys.stderr)
         shutil.rmtree(store / tag.path())
@@ -173,12 +182,20 @@ def _write(entry: Entry) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when all was imported, 1 when it was refused, with one line on standard error."""
     parser = argparse.ArgumentParser(prog="import_model.py", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="folder of the model artifact")
+    parser.add_argument("--model", type=Path, help="folder of the model artifact (default: artifacts/model)")
     parser.add_argument("--policy", type=Path, help="import this policy file alone, without a model")
     parser.add_argument("--catalogue", type=Path, help=f"its reason catalogue (default: {CATALOGUE_FILE} beside it)")
     options = parser.parse_args(arguments)
+    if options.policy and options.model:
+        parser.error("--policy imports a policy alone; import the model by itself")
+    if options.catalogue and not options.policy:
+        parser.error("--catalogue belongs to a --policy; name both")
     try:
-        tags = _import_policy(options.policy, options.catalogue) if options.policy else _import_both(options.model)
+        tags = (
+            _import_policy(options.policy, options.catalogue)
+            if options.policy
+            else _import_both(options.model or DEFAULT_MODEL)
+        )
     except (InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException) as exc:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
@@ -193,14 +210,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _import_both(folder: Path) -> list[bentoml.Tag]:
     # Everything is verified before anything is saved: either both are imported or neither.
     policy, artifact = read_policy(DEFAULT_POLICY), verify_model(folder)
-    check_fit(artifact.manifest, policy.policy)
+    check_fit(artifact, policy)
     return save([model_entry(artifact), policy_entry(policy)])
 
 
 def _import_policy(path: Path, catalogue: Path | None) -> list[bentoml.Tag]:
     policy = read_policy(path, catalogue or beside_or_default(path))
-    if (manifest := _latest_manifest()) is not None:
-        check_fit(manifest, policy.policy)
+    if (artifact := _latest_artifact()) is not None:
+        check_fit(artifact, policy)
     return save([policy_entry(policy)])
 
 

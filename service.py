@@ -14,7 +14,7 @@ import bentoml
 from decision import InvalidPolicyError
 from preprocessing.application import LoanApplication
 from scoring.artifact import ArtifactError
-from serving import SERVICE_NAME, SERVICE_VERSION, metrics
+from serving import SERVICE_NAME, SERVICE_VERSION, drift, metrics
 from serving.batches import Item, Result, Row, answer, answer_batch
 from serving.descriptors import (
     application_input,
@@ -23,7 +23,6 @@ from serving.descriptors import (
     explanation_output,
     prediction_output,
 )
-from serving.drift import DriftCounter
 from serving.engine import Assessment, Engine
 from serving.framework import CreditRiskService, StoreEntry, tracer
 from serving.information import Information
@@ -66,7 +65,7 @@ class CreditRisk:
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
-        drift: DriftCounter | None = None
+        counter: drift.DriftCounter | None = None
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
         if tracing_options.enabled:
@@ -78,13 +77,12 @@ class CreditRisk:
             self.engine = information.engine = Engine(served.scorer, served.attributor, served.policy)
             information.digests = served.digests
             metrics.describe(served.scorer.manifest, served.policy.policy.version)
-            drift = DriftCounter(served.distribution)
-            metrics.watchers.append(drift.observe)
+            counter = drift.watch(served.distribution)
             service_log.info("ready", extra={"data": information.version()})
         except (ArtifactError, InvalidPolicyError) as exc:
             # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
             service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
-        self.upkeep = Upkeep(self.__is_ready__, drift)
+        self.upkeep = Upkeep(self.__is_ready__, counter)
 
     @bentoml.on_shutdown
     def stop(self) -> None:

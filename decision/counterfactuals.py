@@ -59,7 +59,7 @@ def find_counterfactuals(
         fields: the applicant's cleaned, unimputed fields and the exact ratio.
         decision: what was decided.
         sweep: the PD over amounts, exact but for rounding.
-        pds: the scorer, to confirm; called once where the sweep is right.
+        pds: the scorer, to confirm: one call where the sweep is right, and at most one for each of its steps.
     """
     lowest, highest = max(1, math.ceil(fields[AMOUNT] * LOWEST_FRACTION)), math.ceil(fields[AMOUNT]) - 1
     targets = _reachable(policy, fields, decision)
@@ -127,8 +127,10 @@ def _cuts(rules: Iterable[Rule], income: float) -> list[float]:
     """Amounts at which one of the rules starts or stops to match."""
     scale = {AMOUNT: 1.0, RATIO: income}
     return [
-        float(condition.value) * scale[condition.field]
+        float(value) * scale[condition.field]
         for rule in rules
         for condition in rule.conditions
-        if condition.field in scale and isinstance(condition.value, int | float)
+        if condition.field in scale
+        for value in (condition.value if isinstance(condition.value, list) else [condition.value])
+        if isinstance(value, int | float)
     ]

@@ -52,6 +52,10 @@ CATEGORY_FIELDS: dict[str, frozenset[str]] = {
 """What a condition may name. `loan_percent_income` is the exact loan_amnt / person_income."""
 
 
+ELDERLY_AGES = range(62, 121)
+"""Ages that must never count against an applicant, up to the contract's bound."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -121,6 +125,16 @@ class Rule(_Strict):
     def _worsens(self) -> Self:
         if self.outcome is Outcome.APPROVE:
             raise ValueError("a rule can only worsen an outcome; use CONDITIONAL_APPROVAL or REJECT")
+        return self
+
+    @model_validator(mode="after")
+    def _spares_the_elderly(self) -> Self:
+        ages = [condition for condition in self.conditions if condition.field == "person_age"]
+        if ages and any(all(c.matches({"person_age": age}) for c in ages) for age in ELDERLY_AGES):
+            raise ValueError(
+                "counts the age of applicants of 62 and over against them (Reg B, 12 CFR 1002.6(b)(2)); "
+                "add a condition on person_age that ends below 62"
+            )
         return self
 
     def matches(self, fields: Fields) -> bool:

@@ -56,6 +56,10 @@ class ReasonCatalogue(BaseModel):
         scored = [field for entry in self.reasons for field in entry.scores]
         if twice := sorted({field for field in scored if scored.count(field) > 1}):
             raise ValueError(f"field scored under two reasons: {', '.join(twice)}; keep it under one")
+        # Of two reasons with one field an answer names the first, and a principal factor would be left out.
+        reported = [entry.field for entry in self.reasons if entry.scores]
+        if twice := sorted({field for field in reported if reported.count(field) > 1}):
+            raise ValueError(f"two scored reasons are reported under {', '.join(twice)}; merge their scores")
         return self
 
     @cached_property

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 MAX_AMOUNT = 1e9
-"""Upper bound of money fields, in currency units: far above any consumer loan, and exact in float32's range."""
+"""Upper bound of money fields, in currency units, and of the ratio: far above any consumer loan."""
 
 RATIO_TOLERANCE = 0.1
 """How far a stated loan_percent_income may lie from loan_amnt / person_income: absolute up to 1, relative above."""
@@ -83,7 +83,7 @@ class LoanApplication(BaseModel):
     ] = None
     loan_percent_income: Annotated[
         float | None,
-        Field(ge=0, le=1e9, description="loan_amnt / person_income as stated; checked, then computed exactly."),
+        Field(ge=0, le=MAX_AMOUNT, description="loan_amnt / person_income as stated; checked, then computed exactly."),
     ] = None
     cb_person_default_on_file: Annotated[YesNo, Category, Field(description="A default on the bureau's file.")]
     cb_person_cred_hist_length: Annotated[

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 PD = "probability_of_default"
 """Takes its place among the fields: the model's own output drifts too."""
 
+OTHER = "other"
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -50,10 +52,12 @@ class FieldBins(_Strict):
         return tuple(self.categories) or tuple(str(i) for i in range(len(self.shares)))
 
     def label(self, value: Any) -> str | None:
-        """The bin of a value; None where it is missing."""
+        """The bin of a value; None where it is missing, OTHER for a category that the training data lacks."""
         if value is None:
             return None
-        return value if self.categories else self.labels[bisect_left(self.edges, value)]
+        if self.edges:
+            return str(bisect_left(self.edges, value))
+        return value if value in self.categories else OTHER
 
 
 class TrainingDistribution(_Strict):

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from preprocessing.application import FieldError, InvalidApplicationError, LoanApplication, parse_application
-from serving import metrics
+from serving import drift, metrics
 from serving.answers import BatchPrediction, Explanation, Prediction, explanation, prediction
 from serving.batches import Item, Result, Row
 from serving.engine import Assessment
@@ -232,6 +232,7 @@ async def _record(kind: str, assessments: Sequence[Assessment]) -> None:
         if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
             await asyncio.sleep(0)
         metrics.count(kind, assessment)
+        drift.count(assessment)
         decision = assessment.decision
         decision_log.info(
             "decision",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
-from scoring.distribution import PD, TrainingDistribution
+from scoring.distribution import OTHER, PD, TrainingDistribution
 from serving.engine import Assessment
 
 binned = Counter("credit_risk_drift_values", "Values of answered applications by training bin.", ["field", "bin"])
@@ -35,7 +35,10 @@ class DriftCounter:
         for bins in self._bins:
             expected_missing.labels(bins.field).set(bins.missing)
             missing.labels(bins.field)
-            for label, share in zip(bins.labels, bins.shares, strict=True):
+            expected = dict(zip(bins.labels, bins.shares, strict=True))
+            if bins.categories:
+                expected[OTHER] = 0.0
+            for label, share in expected.items():
                 expected_share.labels(bins.field, label).set(share)
                 binned.labels(bins.field, label)  # from 0 on, or the first increase would not be seen
 
@@ -56,3 +59,19 @@ class DriftCounter:
                 missing.labels(field).inc(number)
             else:
                 binned.labels(field, label).inc(number)
+
+
+_counter: DriftCounter | None = None
+
+
+def watch(distribution: TrainingDistribution) -> DriftCounter:
+    """Count by this distribution from now on."""
+    global _counter  # noqa: PLW0603  # as the metrics themselves, one for the process
+    _counter = DriftCounter(distribution)
+    return _counter
+
+
+def count(assessment: Assessment) -> None:
+    """Count one answered application, where there is a distribution to count by."""
+    if _counter is not None:
+        _counter.observe(assessment)

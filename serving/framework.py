@@ -5,16 +5,16 @@
 - the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
 - the tracer provider, which is nowhere else to be had,
 - the application factory, whose dispatchers must be trained before the service is ready,
+- the API methods' look-up, which costs as much as scoring,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from _bentoml_impl.server.app import ServiceAppFactory
-from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.marshal.dispatcher import Optimizer
@@ -23,13 +23,14 @@ from opentelemetry.trace import Tracer
 from starlette.applications import Starlette
 
 from serving.edge import Edge
+from serving.lifecycle import settle_heap
 
 T = TypeVar("T")
 
+__all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry", "tracer"]
+
 WARM_UP_CALLS = 24
 """The dispatcher trains on its first 17 calls, some of which it delays on purpose."""
-
-__all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry"]
 
 
 class StoreEntry(BentoModel):
@@ -78,6 +79,7 @@ class AppFactory(ServiceAppFactory):
         """Make the service instance, then let each dispatcher learn on the instance's own warm-up items."""
         await super().create_instance(app)
         instance = self._service_instance
+        _settle(instance, self.service.apis)
         items = instance.warm_up_items()
 
         async def call(batches: Sequence[list[Any]]) -> list[list[Any]]:
@@ -87,6 +89,19 @@ class AppFactory(ServiceAppFactory):
             # Called past batch_infer() and the API methods, so that metrics hold requests only.
             for i in range(WARM_UP_CALLS if items else 0):
                 await dispatcher(call)([items[i % len(items)]])
+        settle_heap()
+
+
+def _settle(instance: Any, names: Iterable[str]) -> None:
+    """Make what every request looks up once and for all.
+
+    BentoML builds an API method's wrapper, and inspects its signature, twice for every request; an attribute of the
+    instance stands before the descriptor that does so.
+    """
+    for name in names:
+        method = getattr(instance, name).local
+        method.local = method
+        instance.__dict__[name] = method
 
 
 class CreditRiskService(Service[T]):

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from serving.logs import service_log
+
+YOUNG_OBJECTS = 20_000
+"""New objects between two looks of the garbage collector at the youngest generation; CPython's default is 700."""
+
+
+def settle_heap() -> None:
+    """Spare the garbage collector everything that was loaded at start, which will never be garbage.
+
+    Full collections over the libraries' heap are the tail of a request's time otherwise.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 class Draining:

@@ -8,6 +8,7 @@ which are counted, and never a request its time.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import logging
 import logging.config
@@ -32,6 +33,8 @@ QUEUE_LINES = 20_000
 
 WRITE_LINES = 500
 """Most lines in one write."""
+
+CLOSING_SECONDS = 5.0
 
 
 class JSONFormatter(logging.Formatter):
@@ -75,14 +78,15 @@ class QueuedHandler(logging.Handler):
             self._lines.put_nowait(self.format(record))
         except queue.Full:
             metrics.dropped_log_lines.inc()
-        except Exception:  # noqa: BLE001  # as every logging handler: a bad record must not fail its caller
-            self.handleError(record)
+        except Exception:  # noqa: BLE001  # a bad record must not fail its caller, nor be printed as it is
+            metrics.dropped_log_lines.inc()
 
     def close(self) -> None:
         """Write what waits, and stop."""
         if self._writer.is_alive():
-            self._lines.put(None)
-            self._writer.join(timeout=5)
+            with contextlib.suppress(queue.Full):  # nobody reads: the process must still be able to end
+                self._lines.put(None, timeout=CLOSING_SECONDS)
+                self._writer.join(timeout=CLOSING_SECONDS)
         super().close()
 
     def _write(self) -> None:
@@ -95,8 +99,10 @@ class QueuedHandler(logging.Handler):
             try:
                 sys.stdout.write("".join(f"{line}\n" for line in lines if line is not None))
                 sys.stdout.flush()
-            except (OSError, ValueError):  # nobody reads any more
+            except (BrokenPipeError, ValueError):  # nobody reads any more
                 running = False
+            except OSError:  # such as a full disk, which may pass
+                metrics.dropped_log_lines.inc(len(lines))
 
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:
@@ -104,8 +110,8 @@ def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[s
     return {"type": kind.__qualname__, "frames": frames}
 
 
-def _no_address(record: logging.LogRecord) -> bool:
-    """Refuse uvicorn's line for a websocket handshake: it holds the whole URL, and the edge logs the request anyway."""
+def _is_no_websocket_line(record: logging.LogRecord) -> bool:
+    """False for uvicorn's line for a websocket handshake: it holds the whole URL, and the edge logs the request."""
     return not str(record.msg).startswith('%s - "WebSocket')
 
 
@@ -119,7 +125,7 @@ def configure_logging(level: str) -> None:
             "handlers": {"stdout": {"()": QueuedHandler, "formatter": "json"}},
             "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
             "loggers": {
-                name: {"level": level, "handlers": [], "filters": [_no_address], "propagate": True}
+                name: {"level": level, "handlers": [], "filters": [_is_no_websocket_line], "propagate": True}
                 for name in ("credit_risk", "bentoml", "uvicorn.error")
             },
         }

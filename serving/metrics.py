@@ -6,8 +6,7 @@ field that the contract does not know is "unknown".
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import calendar
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -18,7 +17,7 @@ from serving.engine import Assessment
 
 PD_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9)
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds: from a lone prediction to a request near its timeout."""
+"""Seconds: from a lone prediction to half of the time limit."""
 WAIT_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
@@ -63,10 +62,6 @@ model_created = Gauge(
 )
 
 
-watchers: list[Callable[[Assessment], None]] = []
-"""Who else is told of every answered application."""
-
-
 def count(kind: str, assessment: Assessment) -> None:
     """Count one answered application.
 
@@ -77,8 +72,6 @@ def count(kind: str, assessment: Assessment) -> None:
     applications.labels(kind).inc()
     decisions.labels(assessment.decision.outcome.value).inc()
     probability_of_default.observe(assessment.pd)
-    for watch in watchers:
-        watch(assessment)
 
 
 def count_invalid(error: FieldError) -> None:
@@ -89,7 +82,6 @@ def count_invalid(error: FieldError) -> None:
 
 
 def describe(manifest: Manifest, policy_version: str) -> None:
-    """Say what is served, and since when."""
-    created = time.mktime(manifest.created.timetuple())
+    """Say what is served, and of what date the model is."""
     build_info.labels(SERVICE_VERSION, manifest.version, policy_version).set(1)
-    model_created.set(created)
+    model_created.set(calendar.timegm(manifest.created.timetuple()))

@@ -84,6 +84,7 @@ def error_document(error: FieldError) -> dict[str, Any]:
 
 class MalformedJSONError(ProblemError):
     status, kind, title = 400, "malformed-json", "The body is not valid JSON"
+    default_detail = "the request can't be read; send one valid UTF-8 JSON document"
 
 
 class NotFoundError(ProblemError):
@@ -93,10 +94,12 @@ class NotFoundError(ProblemError):
 
 class MethodNotAllowedError(ProblemError):
     status, kind, title = 405, "method-not-allowed", "This route takes another method"
+    default_detail = "use the method that GET /docs names for this route"
 
 
 class BodyTooLargeError(ProblemError):
     status, kind, title = 413, "body-too-large", "The body is over the limit"
+    default_detail = "send a smaller body"
 
 
 class UnsupportedMediaTypeError(ProblemError):
@@ -106,6 +109,7 @@ class UnsupportedMediaTypeError(ProblemError):
 
 class InvalidRequestError(ProblemError):
     status, kind, title = 422, "invalid-request", "The request is outside the contract"
+    default_detail = "send what GET /docs describes"
 
 
 class TooManyRequestsError(ProblemError):
@@ -136,18 +140,7 @@ class RequestTimeoutError(ProblemError):
     default_detail = "the request was not answered within the time limit; repeat it, with fewer rows if it was a batch"
 
 
-_BY_STATUS: dict[int, type[ProblemError]] = {
-    400: MalformedJSONError,
-    404: NotFoundError,
-    405: MethodNotAllowedError,
-    413: BodyTooLargeError,
-    415: UnsupportedMediaTypeError,
-    422: InvalidRequestError,
-    429: TooManyRequestsError,
-    500: InternalError,
-    503: OverloadedError,
-    504: RequestTimeoutError,
-}
+_BY_STATUS = {kind.status: kind for kind in ProblemError.__subclasses__()} | {503: OverloadedError}
 
 
 def problem_for_status(status: int) -> ProblemError:

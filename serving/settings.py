@@ -6,6 +6,7 @@ A variable with the prefix that names no setting is an error: a misspelt limit m
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +14,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX = "CREDIT_RISK_"
+
+_SERVICE_LINK = re.compile(r".*_SERVICE_(HOST|PORT)(_\w+)?|.*_PORT(_\d+_(TCP|UDP)(_\w+)?)?")
+"""What Kubernetes puts into every container for a Service whose name begins like ours."""
 
 
 class SettingsError(SystemExit):
@@ -47,7 +51,10 @@ class Settings(BaseModel):
     model_path: Annotated[
         Path | None, Field(description="Folder of a model artifact to serve instead of the store's.")
     ] = None
-    policy_path: Annotated[Path | None, Field(description="A policy file to serve instead of the store's.")] = None
+    policy_path: Annotated[
+        Path | None,
+        Field(description="A policy file to serve instead of the store's, with `reason_codes.json` beside it."),
+    ] = None
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -56,7 +63,11 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         SettingsError: naming every variable that is unknown or out of range.
     """
-    given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and not _SERVICE_LINK.fullmatch(name)
+    }
     try:
         return Settings.model_validate(given)
     except ValidationError as exc:

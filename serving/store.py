@@ -11,14 +11,13 @@ from pathlib import Path
 import bentoml
 import numpy as np
 
-from decision import InvalidPolicyError, Policy, PolicyFiles, read_policy
-from decision.files import POLICY_FILE
+from decision import InvalidPolicyError, PolicyFiles, read_policy
+from decision.files import CATALOGUE_FILE, POLICY_FILE
 from scoring.artifact import (
     GOLDEN,
     REBUILD,
     Artifact,
     IncoherentArtifactError,
-    Manifest,
     MissingFileError,
     read_artifact,
 )
@@ -31,7 +30,8 @@ MODEL_ENTRY = "credit_risk_gradient_boosting"
 POLICY_ENTRY = "credit_risk_policy"
 
 GOLDEN_TOLERANCE = 1e-9
-"""How far a golden application's PD may lie from the artifact's: processors differ in the last bits."""
+"""How far a golden application's PD may lie from the artifact's, and its attributions' sum from its log-odds, since
+processors differ in the last bits."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
     artifact = read_artifact(settings.model_path or Path(_stored(MODEL_ENTRY, bento).path))
     scorer, attributor = open_model(artifact)
     policy = read_policy(settings.policy_path) if settings.policy_path else _stored_policy(bento)
-    check_fit(artifact.manifest, policy.policy)
+    check_fit(artifact, policy)
     return Served(scorer, attributor, policy, artifact.distribution, artifact.digests | policy.digests)
 
 
@@ -90,16 +90,23 @@ def open_model(artifact: Artifact) -> tuple[Scorer, Attributor]:
     return scorer, attributor
 
 
-def check_fit(manifest: Manifest, policy: Policy) -> None:
+def check_fit(artifact: Artifact, files: PolicyFiles) -> None:
     """Check that reasons can be given for whatever this policy doesn't approve.
 
     Reasons are what raises an applicant's risk over the reference population's. Where the policy turned down applicants
-    with a lower PD than that population's, there might be nothing to tell them.
+    with a lower PD than that population's, there might be nothing to tell them; nor where a field is scored that no
+    reason takes up.
 
     Raises:
-        InvalidPolicyError: the approval threshold lies under the reference population's upper edge.
+        InvalidPolicyError: the approval threshold lies under the reference population's upper edge, or the catalogue
+            lacks a reason for a scored field.
     """
-    edge = manifest.reference_population.pd_below
+    if missing := set(artifact.schema.fields) - files.catalogue.scored_fields:
+        raise InvalidPolicyError(
+            f"{CATALOGUE_FILE}: no reason takes up {', '.join(sorted(missing))}; add each to the `scores` of a reason"
+        )
+    policy = files.policy
+    edge = artifact.manifest.reference_population.pd_below
     if policy.thresholds.approve_below < edge:
         raise InvalidPolicyError(
             f"thresholds.approve_below: {policy.thresholds.approve_below} lies under {edge}, the upper edge of the "

@@ -2,7 +2,7 @@
 
 A request's own spans are its reading (`validate`) and BentoML's span around everything. What a merged batch does
 (`batch`, with `features`, `score` and `decide` in it) belongs to all its requests: it goes under the first sampled one
-and is linked to every other.
+and is linked to all of them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from serving.settings import SettingsError
 
 NOTHING: AbstractContextManager[Any] = nullcontext()
 
-_RATES = {"always_on": 1.0, "always_off": 0.0, "parentbased_always_on": 1.0, "parentbased_always_off": 0.0}
-_RATIOS = ("traceidratio", "parentbased_traceidratio")
+_RATES = {"parentbased_always_on": 1.0, "parentbased_always_off": 0.0}
+_RATIO = "parentbased_traceidratio"
+"""Every sampler here follows the parent's decision, so the ones that don't are not to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +48,20 @@ def tracing_settings(environment: Mapping[str, str]) -> TracingSettings:
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").lower()
     if exporter not in ("", "otlp", "none"):
         raise SettingsError("settings refused: OTEL_TRACES_EXPORTER: this service exports by otlp; use otlp or none")
-    named = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} & environment.keys()
+    named = any(environment.get(f"OTEL_EXPORTER_OTLP_{kind}ENDPOINT") for kind in ("", "TRACES_"))
+    for variable in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
+        if environment.get(variable, "http/protobuf") != "http/protobuf":
+            raise SettingsError(f"settings refused: {variable}: this service speaks http/protobuf; use that")
     disabled = environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none"
     sampler = environment.get("OTEL_TRACES_SAMPLER", "parentbased_traceidratio").lower()
     if sampler in _RATES:
         rate = _RATES[sampler]
-    elif sampler in _RATIOS:
+    elif sampler == _RATIO:
         rate = _ratio(environment.get("OTEL_TRACES_SAMPLER_ARG", "1"))
     else:
-        allowed = ", ".join((*_RATES, *_RATIOS))
+        allowed = ", ".join((_RATIO, *_RATES))
         raise SettingsError(f"settings refused: OTEL_TRACES_SAMPLER: unknown sampler; use one of {allowed}")
-    return TracingSettings(not disabled and (exporter == "otlp" or bool(named)), rate)
+    return TracingSettings(not disabled and (exporter == "otlp" or named), rate)
 
 
 def _ratio(text: str) -> float:

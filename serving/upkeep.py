@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 
 from serving import metrics
 from serving.drift import DriftCounter
+from serving.logs import service_log
 
 SECONDS = 1.0
 
@@ -52,7 +53,10 @@ class Upkeep:
 
     async def _run(self) -> None:
         while True:
-            self.once()
+            try:
+                self.once()
+            except Exception:  # noqa: BLE001  # a fault here must not freeze readiness and drift at their last values
+                service_log.exception("upkeep failed")
             await asyncio.sleep(SECONDS)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from applications import portfolio
-from servers import ROOT, Server, copy_store, run_python, serving
+
+from tests.applications import portfolio
+from tests.servers import ROOT, Server, copy_store, run_python, serving
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import aiohttp
 import httpx
-from servers import Server
+
+from tests.servers import Server
 
 T = TypeVar("T")
 

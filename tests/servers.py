@@ -200,5 +200,8 @@ def serving(
         server.lines()
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            # Each worker has a process group of its own, and would outlive its supervisor.
+            supervisor = psutil.Process(process.pid)
+            for child in (*supervisor.children(recursive=True), supervisor):
+                child.kill()
             process.wait(timeout=10)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from decision import InvalidPolicyError, read_policy
+from decision.files import beside_or_default
 from scoring.artifact import ArtifactError
 from training import portfolio, rebuild
 from training.data import KNOWN_SHA256, DataSummary, read_training_data
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return COMMANDS[argv[0]](argv[1:])
     arguments = _parser().parse_args(argv)
     try:
-        policy = read_policy(arguments.policy).policy
+        policy = read_policy(arguments.policy, beside_or_default(arguments.policy)).policy
         data = read_training_data(arguments.data)
         _tell(arguments.data, data.summary)
         artifact = train(data, arguments.out, policy=policy, created=arguments.date, version=arguments.version)
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--version", type=_version, default=DEFAULT_VERSION, metavar="X.Y.Z",
-        help="of the model; any change of an artifact needs a new one (default: %(default)s)",
+        help="of the model; any change of an artifact needs a new one (default: %(default)s, the first)",
     )  # fmt: skip
     return parser
 

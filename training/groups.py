@@ -11,8 +11,6 @@ from preprocessing.application import HomeOwnership, LoanApplication
 AGE_GROUPS: Mapping[str, range] = MappingProxyType(
     {"under 25": range(25), "25 to 39": range(25, 40), "40 to 59": range(40, 60), "60 and over": range(60, 1000)}
 )
-REFERENCE_AGE_GROUP = "40 to 59"
-"""The group that other ages' approval rates are compared with."""
 
 HOME_OWNERSHIP: tuple[str, ...] = get_args(HomeOwnership)
 

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from typing import Any
 
-import expect
 import httpx
 import pytest
-from servers import ROOT, Server
+
+from tests import expect
+from tests.servers import ROOT, Server
 
 
 def run_example(server: Server, *command: str) -> subprocess.CompletedProcess[str]:

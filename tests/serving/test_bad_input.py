@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import expect
 import httpx
 import psutil
 import pytest
-from servers import Server
 
 from preprocessing.application import FIELDS
 from serving.edge import ROUTES
+from tests import expect
+from tests.servers import Server
 
 JSON = {"Content-Type": "application/json"}
 SINGLE = ("/predict", "/predict/explain")

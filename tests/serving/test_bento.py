@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import expect
 import httpx
 import pytest
-from servers import POLICY_ENTRY, ROOT, Server, copy_store, entry, run_python, serving
+
+from tests import expect
+from tests.servers import POLICY_ENTRY, ROOT, Server, copy_store, entry, run_python, serving
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,13 @@ from http import HTTPStatus
 from typing import Any
 
 import bentoml
-import expect
 import httpx
 import pytest
 from bentoml.exceptions import BentoMLException
-from crowd import run
-from servers import Server
+
+from tests import expect
+from tests.crowd import run
+from tests.servers import Server
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import json
 import math
 from typing import Any
 
-import expect
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from servers import MODEL_ENTRY, POLICY_ENTRY, Server, entry
 
 from preprocessing.application import FIELDS
 from serving.edge import ROUTES
+from tests import expect
+from tests.servers import MODEL_ENTRY, POLICY_ENTRY, Server, entry
 
 NULLABLE = ("person_emp_length", "loan_int_rate", "loan_percent_income")
 READABLE = sorted(path for path, methods in ROUTES.items() if "GET" in methods)

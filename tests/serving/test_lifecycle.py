@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import expect
 import httpx
 import pytest
-from crowd import post_all, run
-from servers import (
+
+from tests import expect
+from tests.crowd import post_all, run
+from tests.servers import (
     MODEL_ENTRY,
     Server,
     SlowRequest,

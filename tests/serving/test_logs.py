@@ -10,13 +10,13 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
-import expect
 import httpx
 import pytest
-from crowd import run, session
-from servers import Server, wait_for
 
 from preprocessing.application import FIELDS
+from tests import expect
+from tests.crowd import run, session
+from tests.servers import Server, wait_for
 
 JSON = {"Content-Type": "application/json"}
 

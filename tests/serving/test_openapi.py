@@ -5,11 +5,12 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import Any
 
-import expect
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+
+from tests import expect
 
 SCORING = ("/predict", "/predict/batch", "/predict/explain")
 JSON = {"Content-Type": "application/json"}
