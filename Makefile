@@ -2,16 +2,21 @@
 PYTHON ?= python3.11
 HOST ?= 127.0.0.1
 PORT ?= 3000
+PROMETHEUS_PORT ?= 9090
+DEMO_SECONDS ?= 300
 BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: serve test dev import train lock build clean
+.PHONY: serve demo test dev import train lock build clean
 
 serve: import
 	@echo 'When "ready" is logged, paste into another shell:'
 	@echo "curl -s http://$(HOST):$(PORT)/predict -H 'Content-Type: application/json' -d @examples/application.json"
 	$(BIN)/bentoml serve service:CreditRisk --host $(HOST) --port $(PORT)
+
+demo: .venv/.dev
+	$(BIN)/python -m examples.demo --port $(PORT) --prometheus-port $(PROMETHEUS_PORT) --seconds $(DEMO_SECONDS)
 
 import: .venv/.serving
 	$(BIN)/python import_model.py

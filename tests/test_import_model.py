@@ -169,6 +169,16 @@ class TestPolicyAlone:
         assert before == contents(store / MODEL_ENTRY)
         assert str(bentoml.models.get(POLICY_ENTRY).tag) == f"{POLICY_ENTRY}:9.9.9"
 
+    def test_an_older_one_again(self, store: Path, model: Path, policy: Path, run: Run) -> None:
+        """What is imported is what is served next, also where it had been imported before: so one goes back."""
+        run("--model", model)
+        newer = json.loads(policy.read_bytes())
+        policy.write_text(json.dumps(newer | {"version": "1.5.0"}))
+        run("--policy", policy)
+        assert "1.5.0" == (store / POLICY_ENTRY / "latest").read_text()
+        assert run("--policy", POLICY_FOLDER / POLICY_FILE)[0] == 0
+        assert "1.0.0" == (store / POLICY_ENTRY / "latest").read_text()
+
     def test_other_catalogue(self, store: Path, policy: Path, tmp_path: Path, run: Run) -> None:
         """The catalogue may lie elsewhere, and is imported with the policy."""
         catalogue = (policy.with_name(CATALOGUE_FILE)).rename(tmp_path / "reasons.json")

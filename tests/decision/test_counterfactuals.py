@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decision import Outcome, decide, read_policy
+from decision import Outcome, Policy, decide, read_policy
 from decision.counterfactuals import LOWEST_FRACTION, Counterfactual, StepsBetween, find_counterfactuals
-from decision.policy import better_outcomes
+from decision.policy import Rule, better_outcomes
 
 POLICY = read_policy(Path("artifacts/policy/decision_policy.json")).policy
 FIELDS = POLICY.examples[0].fields
@@ -34,20 +35,20 @@ class Steps:
         return lambda pd_from, pd_below: [step for step in steps if pd_from <= step[2] < pd_below]
 
 
-def search(steps: Steps, **changes: Any) -> tuple[Counterfactual, ...]:
+def search(steps: Steps, policy: Policy = POLICY, **changes: Any) -> tuple[Counterfactual, ...]:
     fields = FIELDS | changes
-    decision = decide(POLICY, fields, steps.pd(fields["loan_amnt"]))
-    return find_counterfactuals(POLICY, fields, decision, steps.down, lambda amounts: [steps.pd(a) for a in amounts])
+    decision = decide(policy, fields, steps.pd(fields["loan_amnt"]))
+    return find_counterfactuals(policy, fields, decision, steps.down, lambda amounts: [steps.pd(a) for a in amounts])
 
 
-def exhaustive(steps: Steps, **changes: Any) -> list[tuple[Outcome, int]]:
+def exhaustive(steps: Steps, policy: Policy = POLICY, **changes: Any) -> list[tuple[Outcome, int]]:
     fields = FIELDS | changes
     asked = fields["loan_amnt"]
-    decision = decide(POLICY, fields, steps.pd(asked))
+    decision = decide(policy, fields, steps.pd(asked))
     best: dict[Outcome, int] = {}
     for amount in range(math.ceil(asked) - 1, max(1, math.ceil(asked * LOWEST_FRACTION)) - 1, -1):
         hypothetical = fields | {"loan_amnt": amount, "loan_percent_income": amount / fields["person_income"]}
-        best.setdefault(decide(POLICY, hypothetical, steps.pd(amount)).outcome, amount)
+        best.setdefault(decide(policy, hypothetical, steps.pd(amount)).outcome, amount)
     return [(outcome, best[outcome]) for outcome in better_outcomes(decision.outcome) if outcome in best]
 
 
@@ -89,6 +90,33 @@ def test_a_rule_that_no_amount_satisfies_rules_the_outcome_out() -> None:
 def test_a_rule_on_the_ratio_bounds_the_amount() -> None:
     (found,) = search(Steps([], [0.05]), loan_amnt=500, person_income=300.5, loan_percent_income=500 / 300.5)
     assert (300, Outcome.APPROVE) == (found.amount, found.outcome)
+
+
+RULES = st.builds(
+    lambda field, op, value, outcome: {
+        "id": "drawn",
+        "description": "drawn",
+        "conditions": [{"field": field, "op": op, "value": [value, value + 3] if op == "in" else value}],
+        "outcome": outcome,
+        "reason": "INSUFFICIENT_INCOME",
+    },
+    st.sampled_from(["loan_amnt", "loan_percent_income"]),
+    st.sampled_from(["<", "<=", ">", ">=", "==", "!=", "in"]),
+    st.integers(0, 300) | st.floats(0, 2),
+    st.sampled_from(["CONDITIONAL_APPROVAL", "REJECT"]),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(RULES, st.lists(st.floats(1, 300), max_size=4), st.floats(1, 320), st.floats(50, 2000))
+def test_it_is_so_under_any_rule_on_the_amount(
+    rule: dict[str, Any], ends: list[float], asked: float, income: float
+) -> None:
+    policy = POLICY.model_copy(update={"rules": (Rule.model_validate_json(json.dumps(rule)),)})
+    steps = Steps(ends, [0.05, 0.15, 0.05, 0.5, 0.05])
+    changes = {"loan_amnt": asked, "person_income": income, "loan_percent_income": asked / income}
+    found = [(found.outcome, found.amount) for found in search(steps, policy, **changes)]
+    assert exhaustive(steps, policy, **changes) == found
 
 
 @settings(deadline=None, max_examples=150)

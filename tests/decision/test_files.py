@@ -68,6 +68,14 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "is_null takes no value; remove it",
     ),
     "rule that improves": (lambda d: d["rules"][0].update(outcome="APPROVE"), "rules.0: a rule can only worsen"),
+    "rule against the old": (
+        lambda d: d["rules"][0]["conditions"][0].update(op=">", value=65),
+        "rules.0: counts the age of applicants of 62 and over against them (Reg B",
+    ),
+    "rule against an age without end": (
+        lambda d: d["rules"][0]["conditions"][0].update(op="!=", value=30),
+        "add a condition on person_age that ends below 62",
+    ),
     "rule id twice": (lambda d: d["rules"][1].update(id="under_age"), "rule id used twice: under_age"),
     "unknown reason": (
         lambda d: d["rules"][0].update(reason="TOO_YOUNG"),

@@ -108,6 +108,10 @@ def test_reasons_keep_their_promises_for_any_attributions(
     [
         (lambda d: d["reasons"].append(d["reasons"][0]), "reason code used twice: INSUFFICIENT_INCOME"),
         (lambda d: d["reasons"][1]["scores"].append("loan_amnt"), "field scored under two reasons: loan_amnt"),
+        (
+            lambda d: d["reasons"][1].update(field="loan_int_rate"),
+            "two scored reasons are reported under loan_int_rate; merge their scores",
+        ),
     ],
 )
 def test_an_incoherent_catalogue_is_refused(change: Any, message: str) -> None:

@@ -156,3 +156,12 @@ def test_ends_the_process() -> None:
     )
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
     assert run.stderr.startswith("settings refused: CREDIT_RISK_WORKERS: ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["API_SERVICE_HOST", "API_SERVICE_PORT", "API_SERVICE_PORT_HTTP", "API_PORT", "API_PORT_3000_TCP_ADDR"],
+)
+def test_what_kubernetes_makes_of_a_service_is_no_setting(name: str) -> None:
+    """A Service named credit-risk-api puts such variables into every container of its namespace."""
+    assert Settings() == load_settings({f"CREDIT_RISK_{name}": "10.0.0.1"})

@@ -11,7 +11,7 @@ import bentoml
 import numpy as np
 import pytest
 
-from decision import InvalidPolicyError, read_policy
+from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from import_model import Entry, model_entry, policy_entry, save
 from scoring.artifact import (
@@ -171,14 +171,24 @@ class TestVerification:
 
     def test_model_and_policy_must_fit(self, artifact: Artifact) -> None:
         """A policy that rejects applicants like the model's reference population could not give them reasons."""
-        manifest = artifact.manifest
-        policy = read_policy(POLICY_FOLDER / POLICY_FILE).policy
-        edge = manifest.reference_population.pd_below
-        fitting = policy.thresholds.model_copy(update={"approve_below": edge})
-        check_fit(manifest, policy.model_copy(update={"thresholds": fitting}))
-        below = policy.thresholds.model_copy(update={"approve_below": float(np.nextafter(edge, 0))})
+        files = read_policy(POLICY_FOLDER / POLICY_FILE)
+        edge = artifact.manifest.reference_population.pd_below
+
+        def approving_below(threshold: float) -> PolicyFiles:
+            thresholds = files.policy.thresholds.model_copy(update={"approve_below": threshold})
+            return replace(files, policy=files.policy.model_copy(update={"thresholds": thresholds}))
+
+        check_fit(artifact, approving_below(edge))
         with pytest.raises(InvalidPolicyError, match=r"^thresholds\.approve_below: .*; rebuild the tables"):
-            check_fit(manifest, policy.model_copy(update={"thresholds": below}))
+            check_fit(artifact, approving_below(float(np.nextafter(edge, 0))))
+
+    def test_every_scored_field_needs_a_reason(self, artifact: Artifact) -> None:
+        """A factor that no reason takes up would be left out of what the applicant is told."""
+        files = read_policy(POLICY_FOLDER / POLICY_FILE)
+        fewer = [entry for entry in files.catalogue.reasons if entry.code != "INTEREST_RATE"]
+        lacking = replace(files, catalogue=files.catalogue.model_copy(update={"reasons": tuple(fewer)}))
+        with pytest.raises(InvalidPolicyError, match="no reason takes up loan_int_rate; add each"):
+            check_fit(artifact, lacking)
 
 
 class TestOpenModel:

@@ -41,7 +41,7 @@ class TestSettings:
                 TracingSettings(enabled=True, sample_rate=0.01),
             ),
             (
-                {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "always_off"},
+                {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "parentbased_always_off"},
                 TracingSettings(enabled=True, sample_rate=0.0),
             ),
         ],

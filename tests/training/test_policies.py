@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from decision import InvalidPolicyError, Outcome, Policy, decide
+from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from preprocessing.application import LoanApplication
 from preprocessing.cleaning import policy_fields
 from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, Artifact, read_artifact
@@ -107,11 +108,11 @@ class TestRebuild:
     def test_a_stricter_policy_fits_only_afterwards(
         self, out: Path, csv_file: Path, policy_file: Path, policy: Policy
     ) -> None:
-        stricter = with_thresholds(policy, 0.05)
+        stricter = replace(read_policy(SHIPPED_POLICY), policy=with_thresholds(policy, 0.05))
         with pytest.raises(InvalidPolicyError, match="rebuild-tables"):
-            check_fit(read_artifact(out).manifest, stricter)
+            check_fit(read_artifact(out), stricter)
         assert self.run(out, csv_file, policy_file) == 0
-        check_fit(read_artifact(out).manifest, stricter)
+        check_fit(read_artifact(out), stricter)
         open_model(read_artifact(out))
 
     def test_other_data_are_refused(
