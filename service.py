@@ -24,7 +24,7 @@ from serving.descriptors import (
     prediction_output,
 )
 from serving.engine import Assessment, Engine
-from serving.framework import CreditRiskService, StoreEntry, tracer
+from serving.framework import CreditRiskService, StoreEntry, tracer_provider
 from serving.information import Information
 from serving.lifecycle import Draining
 from serving.logs import configure_logging, service_log
@@ -69,7 +69,7 @@ class CreditRisk:
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
         if tracing_options.enabled:
-            tracing.start(tracer())
+            tracing.start(tracer_provider())
         bento: bentoml.Bento | None = CreditRisk.bento  # type: ignore[attr-defined]  # the decorator made it a Service
         information.bento = str(bento.tag) if bento is not None else None
         try:
@@ -86,8 +86,9 @@ class CreditRisk:
 
     @bentoml.on_shutdown
     def stop(self) -> None:
-        """Carry the last counts over to the metrics."""
+        """Carry the last counts over to the metrics, and the last spans to the collector."""
         self.upkeep.stop()
+        tracing.stop()
 
     def __is_ready__(self) -> bool:
         return self.engine is not None and not self.draining.active

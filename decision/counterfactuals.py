@@ -21,6 +21,9 @@ LOWEST_FRACTION = 0.1
 MARGIN = 1e-9
 """By how much a step's PD may differ from the scorer's: both add the same leaves, in another order."""
 
+FLOAT32_STEP = 2.0**-22
+"""Twice the relative distance of neighbouring float32 numbers."""
+
 Step = tuple[float, float, float]
 """Amounts above the first number and up to the second, and their PD."""
 
@@ -97,9 +100,9 @@ def _candidates(policy: Policy, fields: Fields, target: Outcome, steps: StepsBet
         for top in (end, *(cut for cut in cuts if begin < cut < end)):
             at_top = _at(fields, top)
             if any(decide(policy, at_top, max(0.0, pd + shift)).outcome is target for shift in (-MARGIN, MARGIN)):
-                # A step's end is exact to rounding only: the largest whole amount may be one unit off.
-                whole = math.floor(top)
-                yield [whole + 1, whole, whole - 1]
+                # A step's end is exact to rounding only: of a binary float, and of the float32 that the model compares.
+                whole, off = math.floor(top), 1 + int(top * FLOAT32_STEP)
+                yield list(range(whole + off, whole - off - 1, -1))
 
 
 def _at(fields: Fields, amount: float) -> Fields:

@@ -53,7 +53,7 @@ def read_policy(path: Path, catalogue_path: Path | None = None) -> PolicyFiles:
     Raises:
         InvalidPolicyError: naming the place and the remedy of everything that is wrong.
     """
-    catalogue_path = catalogue_path or path.with_name(CATALOGUE_FILE)
+    catalogue_path = catalogue_path or path.parent / CATALOGUE_FILE
     catalogue_bytes, policy_bytes = _read(catalogue_path), _read(path)
     catalogue = _parse(ReasonCatalogue, catalogue_path, catalogue_bytes)
     policy = _parse(Policy, path, policy_bytes)
@@ -65,7 +65,7 @@ def read_policy(path: Path, catalogue_path: Path | None = None) -> PolicyFiles:
 
 def beside_or_default(policy: Path) -> Path:
     """The catalogue in the policy's own folder; where it has none, the project's."""
-    beside = policy.with_name(CATALOGUE_FILE)
+    beside = policy.parent / CATALOGUE_FILE
     return PROJECT_CATALOGUE if PROJECT_CATALOGUE.is_file() and not beside.is_file() else beside
 
 
@@ -96,7 +96,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as exc:
         raise InvalidPolicyError(
-            f"{path.name}: can't be read from {path.parent} ({exc.strerror}); put it there"
+            f"{path.name or path}: can't be read from {path.parent} ({exc.strerror}); name a file that can"
         ) from exc
 
 

@@ -14,7 +14,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from decision.score import ScoreScale
 
@@ -52,6 +52,9 @@ CATEGORY_FIELDS: dict[str, frozenset[str]] = {
 """What a condition may name. `loan_percent_income` is the exact loan_amnt / person_income."""
 
 
+MAX_NUMBER = 1e12
+"""Beyond any field's bound; larger ones would overflow where they are compared with amounts."""
+
 ELDERLY_AGES = range(62, 121)
 """Ages that must never count against an applicant, up to the contract's bound."""
 
@@ -77,6 +80,14 @@ class Condition(_Strict):
     field: str
     op: Literal["<", "<=", ">", ">=", "==", "!=", "in", "is_null"]
     value: Scalar | list[Scalar] | None = None
+
+    @field_validator("value")
+    @classmethod
+    def _within_bounds(cls, value: Scalar | list[Scalar] | None) -> Scalar | list[Scalar] | None:
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(number, int | float) and abs(number) > MAX_NUMBER for number in numbers):
+            raise ValueError(f"numbers lie between -{MAX_NUMBER:g} and {MAX_NUMBER:g}")
+        return value
 
     @model_validator(mode="after")
     def _fits_the_field(self) -> Self:
@@ -183,6 +194,9 @@ class Example(_Strict):
         if self.fields.keys() != known:
             wrong = ", ".join(sorted(known ^ self.fields.keys()))
             raise ValueError(f"an example states every field once; missing or unknown: {wrong}")
+        numbers = {name: self.fields[name] for name in NUMBER_FIELDS if self.fields[name] is not None}
+        if wrong := ", ".join(sorted(name for name, value in numbers.items() if isinstance(value, str))):
+            raise ValueError(f"an example states numbers as numbers; as text: {wrong}")
         return self
 
 

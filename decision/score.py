@@ -24,9 +24,9 @@ class ScoreScale(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
-    base_score: Annotated[float, Field(gt=0)]
-    base_odds: Annotated[float, Field(gt=0)]
-    points_to_double_odds: Annotated[float, Field(gt=0)]
+    base_score: Annotated[float, Field(gt=0, le=1e6)]
+    base_odds: Annotated[float, Field(gt=0, le=1e6)]
+    points_to_double_odds: Annotated[float, Field(gt=0, le=1e6)]
     minimum: int
     maximum: int
 

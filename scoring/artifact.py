@@ -1,7 +1,7 @@
 """The model artifact: a folder of files, and the manifest that vouches for every one of them.
 
-Reading goes in this order: manifest, digests, library versions, coherence, golden applications; the pickle is opened
-last, and from the very bytes whose digest was checked. Importing and serving both come through here.
+Reading goes in this order: manifest, digests, library versions, coherence; the pickle is opened after all that, and
+from the very bytes whose digest was checked. Importing and serving both come through here.
 
     ArtifactError
     +-- MissingFileError          a file is not there, or can't be read
@@ -43,8 +43,8 @@ CARD = "model_card.md"
 REBUILD = "rebuild the tables with `python -m training rebuild-tables`"
 """The remedy where only the reference population or its tables are wrong."""
 
-PINNED_LIBRARIES = ("scikit-learn", "numpy", "joblib")
-"""Whose versions must equal those in the manifest: a pickle carries no promise across versions of these."""
+PINNED_LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib")
+"""Whose versions must equal those in the manifest: a pickle carries no promise across versions of these, nor a PD."""
 
 
 class ArtifactError(ValueError):

@@ -96,7 +96,8 @@ class Edge:
                     MethodNotAllowedError(f"{path} takes {' or '.join(methods)}", headers={"Allow": ", ".join(methods)})
                 )
             else:
-                await self.app(scope, receive, responder.send)
+                with tracing.fresh_context():
+                    await self.app(scope, receive, responder.send)
         except Exception:  # noqa: BLE001  # the client is owed a problem document whatever happened
             service_log.exception("unhandled exception")
             if not responder.started:

@@ -1,5 +1,6 @@
 """Everything that leans on BentoML's inside, in one place; `tests/serving/test_framework.py` says when it has changed.
 
+- the server's choice of HTTP parser,
 - the descriptor base classes (only one of them is public),
 - the model reference, which by itself ends the server where the store has no such entry,
 - the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
@@ -12,15 +13,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
+import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.marshal.dispatcher import Optimizer
 from bentoml.models import BentoModel
-from opentelemetry.trace import Tracer
 from starlette.applications import Starlette
 
 from serving.edge import Edge
@@ -28,7 +29,12 @@ from serving.lifecycle import settle_heap
 
 T = TypeVar("T")
 
-__all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry", "tracer"]
+__all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry", "tracer_provider"]
+
+# httptools ends a request at an `Upgrade` header that it doesn't support and takes the body for the next request: the
+# body is lost (Java's HttpClient asks for h2c by default), and behind a proxy a second request can be smuggled in. h11
+# ignores such an Upgrade, as HTTP/1.1 asks.
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "uvicorn.protocols.http.h11_impl:H11Protocol"
 
 WARM_UP_CALLS = 24
 """The dispatcher trains on its first 17 calls, some of which it delays on purpose."""
@@ -41,13 +47,16 @@ class StoreEntry(BentoModel):
     """
 
     def resolve(self, *_: Any, **__: Any) -> Any:
-        """The entry in the local store, or None."""
-        return self.stored
+        """The entry in the local store, or None where there is none or it is damaged."""
+        try:
+            return self.stored
+        except Exception:  # noqa: BLE001  # whatever half a file makes BentoML raise; `serving.store` says what is wrong
+            return None
 
 
-def tracer() -> Tracer:
-    """A tracer of BentoML's own provider, which it never makes the global one."""
-    return cast("Tracer", BentoMLContainer.tracer_provider.get().get_tracer("credit_risk"))
+def tracer_provider() -> Any:
+    """BentoML's own tracer provider, which it never makes the global one."""
+    return BentoMLContainer.tracer_provider.get()
 
 
 class EagerOptimizer(Optimizer):

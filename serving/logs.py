@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from bentoml.exceptions import ServiceUnavailable
+
 from serving import metrics
 from serving.exchange import current_exchange
 from serving.tracing import tracing
@@ -66,6 +68,7 @@ class QueuedHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
+        self._closed = False
         self._lines: queue.Queue[str | None] = queue.Queue(QUEUE_LINES)
         self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
         self._writer.start()
@@ -82,9 +85,10 @@ class QueuedHandler(logging.Handler):
             metrics.dropped_log_lines.inc()
 
     def close(self) -> None:
-        """Write what waits, and stop."""
-        if self._writer.is_alive():
-            with contextlib.suppress(queue.Full):  # nobody reads: the process must still be able to end
+        """Write what waits, and stop; give up after a while where nobody reads."""
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(queue.Full):
                 self._lines.put(None, timeout=CLOSING_SECONDS)
                 self._writer.join(timeout=CLOSING_SECONDS)
         super().close()
@@ -96,13 +100,20 @@ class QueuedHandler(logging.Handler):
             while len(lines) < WRITE_LINES and not self._lines.empty():
                 lines.append(self._lines.get_nowait())
             running = None not in lines
+            text = [f"{line}\n" for line in lines if line is not None]
             try:
-                sys.stdout.write("".join(f"{line}\n" for line in lines if line is not None))
+                sys.stdout.write("".join(text))
                 sys.stdout.flush()
-            except (BrokenPipeError, ValueError):  # nobody reads any more
-                running = False
-            except OSError:  # such as a full disk, which may pass
-                metrics.dropped_log_lines.inc(len(lines))
+            except (OSError, ValueError):  # nobody reads, or the disk is full: both may pass
+                metrics.dropped_log_lines.inc(len(text))
+
+
+class _Shed(logging.Filter):
+    """Drops what BentoML logs as an error for each request that it sheds: the request's own line says 503."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a shed request."""
+        return not (record.exc_info and isinstance(record.exc_info[1], ServiceUnavailable))
 
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:
@@ -122,12 +133,15 @@ def configure_logging(level: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JSONFormatter}},
-            "handlers": {"stdout": {"()": QueuedHandler, "formatter": "json"}},
+            "filters": {"shed": {"()": _Shed}},
+            "handlers": {"stdout": {"()": QueuedHandler, "formatter": "json", "filters": ["shed"]}},
             "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
             "loggers": {
                 name: {"level": level, "handlers": [], "filters": [_is_no_websocket_line], "propagate": True}
                 for name in ("credit_risk", "bentoml", "uvicorn.error")
-            },
+            }
+            # Its warnings repeat headers as they came, and tell of every try to reach a collector that is away.
+            | {"opentelemetry": {"level": "ERROR"}},
         }
     )
     # Warnings and uncaught exceptions would be plain text, and may quote what they stumbled over.

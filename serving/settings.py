@@ -58,7 +58,7 @@ class Settings(BaseModel):
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings.
+    """Read the settings; an empty variable is unset.
 
     Raises:
         SettingsError: naming every variable that is unknown or out of range.
@@ -66,7 +66,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and not _SERVICE_LINK.fullmatch(name)
+        if name.startswith(PREFIX) and value and not _SERVICE_LINK.fullmatch(name)
     }
     try:
         return Settings.model_validate(given)

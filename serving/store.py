@@ -118,7 +118,8 @@ def _stored_policy(bento: bentoml.Bento | None) -> PolicyFiles:
     """The store's policy; a policy carries no digest of itself, so the entry's metadata vouches for it."""
     entry = _stored(POLICY_ENTRY, bento)
     policy = read_policy(Path(entry.path) / POLICY_FILE)
-    if policy.digests != entry.info.metadata.get("sha256"):
+    metadata = entry.info.metadata
+    if not isinstance(metadata, dict) or policy.digests != metadata.get("sha256"):
         raise InvalidPolicyError(
             f"{entry.tag} in the store is not what was imported; delete the entry and import again"
         )

@@ -7,15 +7,19 @@ and is linked to all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry import trace
+from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanContext, Tracer
 
 from serving.settings import SettingsError
+
+STOPPING_SECONDS = 3.0
 
 NOTHING: AbstractContextManager[Any] = nullcontext()
 
@@ -45,6 +49,7 @@ def tracing_settings(environment: Mapping[str, str]) -> TracingSettings:
     Raises:
         SettingsError: a variable has a value that can't be honoured.
     """
+    environment = {name: value for name, value in environment.items() if value}  # empty is unset, says OpenTelemetry
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").lower()
     if exporter not in ("", "otlp", "none"):
         raise SettingsError("settings refused: OTEL_TRACES_EXPORTER: this service exports by otlp; use otlp or none")
@@ -82,15 +87,39 @@ def bentoml_tracing(settings: TracingSettings) -> dict[str, Any]:
     return {"exporter_type": "otlp", "sample_rate": settings.sample_rate, "otlp": {"protocol": "http"}}
 
 
+@contextmanager
+def _fresh_context() -> Iterator[None]:
+    token = context.attach(Context())
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
 class Tracing:
     """Makes spans, or, while tracing is off, nothing at no cost."""
 
     def __init__(self) -> None:
         self._tracer: Tracer | None = None
+        self._provider: Any = None
 
-    def start(self, tracer: Tracer) -> None:
-        """Make spans from now on."""
-        self._tracer = tracer
+    def start(self, provider: Any) -> None:
+        """Make spans of this tracer provider from now on."""
+        self._provider = provider
+        self._tracer = provider.get_tracer("credit_risk")
+
+    def stop(self) -> None:
+        """Export what waits, for a while: a collector that is away must not keep the process from ending."""
+        provider = self._provider
+        if provider is not None:
+            # From here on the provider's own shutdown, at exit, has nothing left to wait for.
+            exporting = threading.Thread(target=provider.shutdown, daemon=True)
+            exporting.start()
+            exporting.join(STOPPING_SECONDS)
+
+    def fresh_context(self) -> AbstractContextManager[Any]:
+        """A context without a span: pipelined requests would inherit the one before."""
+        return NOTHING if self._tracer is None else _fresh_context()
 
     def span(self, name: str) -> AbstractContextManager[Any]:
         """A span under the current one."""
@@ -100,22 +129,22 @@ class Tracing:
         """The current span's context, for logs, headers and links."""
         if self._tracer is None:
             return None
-        context = trace.get_current_span().get_span_context()
-        return context if context.is_valid else None
+        span = trace.get_current_span().get_span_context()
+        return span if span.is_valid else None
 
     def batch_span(self, requests: Iterable[SpanContext | None], rows: int) -> AbstractContextManager[Any]:
         """A span for the work on a merged batch, under the first sampled request and linked to all of them."""
         if self._tracer is None:
             return NOTHING
         # By id, since a context's trace state can't be hashed; the rows of one request share one context.
-        contexts = list({context.span_id: context for context in requests if context is not None}.values())
-        parent = next((context for context in contexts if context.trace_flags.sampled), None)
+        contexts = list({request.span_id: request for request in requests if request is not None}.values())
+        parent = next((request for request in contexts if request.trace_flags.sampled), None)
         if parent is None:
             return NOTHING
         return self._tracer.start_as_current_span(
             "batch",
             context=trace.set_span_in_context(trace.NonRecordingSpan(parent)),
-            links=[Link(context) for context in contexts],
+            links=[Link(request) for request in contexts],
             attributes={"batch.rows": rows, "batch.requests": len(contexts)},
         )
 

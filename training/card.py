@@ -56,6 +56,9 @@ decision policy that a lender writes, owns and answers for. The model predicts; 
 example of such a model, trained on public data of unknown origin: before it touches a real applicant, retrain it on the
 lender's own book, validate it there, and have it reviewed under the law that applies.
 
+The data does not say over which time a loan counts as defaulted, so the PD has no stated horizon. A lender whose grade
+is an input must tell applicants what lies behind the grade, not only the grade itself.
+
 Not for: amounts, products or populations unlike the training data; setting interest rates, since the rate is one of its
 inputs; reading its explanations as causes; decisions without a person to appeal to.
 """

@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
         scorer = Scorer(read_artifact(arguments.model))
         applications, outside = read_portfolio(arguments.data)
     except (InvalidPolicyError, ArtifactError, TrainingError) as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        print(f"error: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
     if outside:
         print(f"left out {outside} row(s) outside the contract", file=sys.stderr)

@@ -76,6 +76,18 @@ BROKEN: dict[str, tuple[Change, str]] = {
         lambda d: d["rules"][0]["conditions"][0].update(op="!=", value=30),
         "add a condition on person_age that ends below 62",
     ),
+    "number beyond all bounds": (
+        lambda d: d["rules"][1]["conditions"][0].update(value=10**400),
+        "rules.1.conditions.0.value: numbers lie between -1e+12 and 1e+12",
+    ),
+    "scale beyond all bounds": (
+        lambda d: d["score"].update(points_to_double_odds=1e307),
+        "score.points_to_double_odds",
+    ),
+    "number as text in an example": (
+        lambda d: d["examples"][0]["fields"].update(person_age="34"),
+        "examples.0: an example states numbers as numbers; as text: person_age",
+    ),
     "rule id twice": (lambda d: d["rules"][1].update(id="under_age"), "rule id used twice: under_age"),
     "unknown reason": (
         lambda d: d["rules"][0].update(reason="TOO_YOUNG"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,12 @@ def check(*command: str | Path, stdin: str | None = None) -> tuple[int, str]:
     return result.returncode, result.stdout
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
 def load(file: Path) -> Any:
     """A YAML file's content."""
     return yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -78,7 +85,9 @@ def queries() -> Iterator[tuple[str, str]]:
 
 def annotation_queries() -> list[str]:
     """The queries that mark moments in the dashboard."""
-    return [entry["expr"] for entry in json.loads(DASHBOARD.read_text(encoding="utf-8"))["annotations"]["list"]]
+    return [
+        entry["target"]["expr"] for entry in json.loads(DASHBOARD.read_text(encoding="utf-8"))["annotations"]["list"]
+    ]
 
 
 def metrics_in(expression: str) -> set[str]:

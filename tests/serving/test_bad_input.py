@@ -277,7 +277,7 @@ class TestRoutes:
 
     def test_what_is_no_http_is_400(self, server: Server) -> None:
         """Bytes that are no HTTP never become a request: the server itself refuses them, and repeats nothing."""
-        received = exchange(server, b"SENTINEL /predict HTTP/1.1\r\nHost: x\r\n\r\n")
+        received = exchange(server, b"SENTINEL\r\nHost: x\r\n\r\n")
 
         assert received.startswith(b"HTTP/1.1 400 ")
         assert received.endswith(b"\r\n\r\nInvalid HTTP request received.")

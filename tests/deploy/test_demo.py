@@ -1,0 +1,77 @@
+"""`make demo` shows what it says, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from monitoring import free_port, tool
+from servers import ROOT, environment, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def demo(
+    home: Path, *, seconds: int, rate: int, path: str | None = None
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """The demo on free ports, and the file that it writes to."""
+    output = home / "output"
+    command = ["-m", "examples.demo", f"--port={free_port()}", f"--prometheus-port={free_port()}"]
+    with output.open("w", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", *command, f"--seconds={seconds}", f"--rate={rate}"],
+            cwd=ROOT,
+            env=environment(home, PYTHONUNBUFFERED="1", TMPDIR=str(home)) | ({} if path is None else {"PATH": path}),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    try:
+        yield process, output
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=60)
+
+
+def test_demo(tmp_path: Path) -> None:
+    """Every link that it prints answers while there is traffic; then it ends by itself and counts the answers."""
+    tool("prometheus")
+    with demo(tmp_path, seconds=15, rate=20) as (process, output):
+        wait_for(lambda: "traffic for" in output.read_text(encoding="utf-8") or process.poll() is not None, 120)
+        links = re.findall(r"http://\S+", output.read_text(encoding="utf-8"))
+        answers = [httpx.get(link, timeout=10, follow_redirects=True).status_code for link in links]
+        code = process.wait(timeout=60)
+
+    text = output.read_text(encoding="utf-8")
+    assert 0 == code, text
+    assert [200] * 7 == answers
+    assert re.search(r"answers by status: \d+ times 200, \d+ times 422$", text.strip())
+    assert [output] == list(tmp_path.iterdir())
+
+
+def test_demo_is_interrupted(tmp_path: Path) -> None:
+    """Without Prometheus there is still traffic; Ctrl-C ends all that was started."""
+    with demo(tmp_path, seconds=120, rate=5, path=str(tmp_path)) as (process, output):
+        wait_for(lambda: "traffic for" in output.read_text(encoding="utf-8") or process.poll() is not None, 120)
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=60)
+
+    text = output.read_text(encoding="utf-8")
+    assert 0 == code, text
+    assert "is not installed" in text
+    assert text.endswith("ended\n")
+    assert started
+    assert [] == [child for child in started if child.is_running()]
+    assert [output] == list(tmp_path.iterdir())
