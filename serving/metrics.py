@@ -10,10 +10,14 @@ import calendar
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from decision import Outcome
 from preprocessing.application import FIELDS, FieldError
 from scoring.artifact import Manifest
 from serving import SERVICE_VERSION
 from serving.engine import Assessment
+
+KINDS = ("single", "batch", "explain")
+SCORING_ROUTES = ("/predict", "/predict/batch", "/predict/explain")
 
 PD_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9)
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -82,6 +86,16 @@ def count_invalid(error: FieldError) -> None:
 
 
 def describe(manifest: Manifest, policy_version: str) -> None:
-    """Say what is served, and of what date the model is."""
+    """Say what is served, and of what date the model is; and begin the counts that alerts watch at 0.
+
+    A series that begins with its first event hides that event from `increase()`.
+    """
+    for outcome in Outcome:
+        decisions.labels(outcome.value)
+    for kind in KINDS:
+        applications.labels(kind)
+    for route in SCORING_ROUTES:
+        for status in (200, 422, 429, 500, 503, 504):
+            requests.labels(route, status)
     build_info.labels(SERVICE_VERSION, manifest.version, policy_version).set(1)
     model_created.set(calendar.timegm(manifest.created.timetuple()))

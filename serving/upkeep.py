@@ -18,13 +18,19 @@ SECONDS = 1.0
 resident_memory = Gauge(
     "credit_risk_resident_memory_bytes", "Resident memory of all workers.", multiprocess_mode="livesum"
 )
+memory_used = Gauge(
+    "credit_risk_memory_used_bytes",
+    "Memory of the container that counts against its limit, 0 where there is no limit.",
+    multiprocess_mode="livemax",
+)
 memory_limit = Gauge(
     "credit_risk_memory_limit_bytes",
     "The container's memory limit, 0 where there is none.",
     multiprocess_mode="livemax",
 )
 
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_V2, _V1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
+_CGROUP_LIMITS = (_V2 / "memory.max", _V1 / "memory.limit_in_bytes")
 _NO_LIMIT = 1 << 60
 
 
@@ -35,7 +41,8 @@ class Upkeep:
         self._is_ready = is_ready
         self._drift = drift
         self._process = psutil.Process()
-        memory_limit.set(_memory_limit())
+        self._limit = _memory_limit()
+        memory_limit.set(self._limit)
         metrics.start_time.set_to_current_time()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -43,6 +50,7 @@ class Upkeep:
         """Carry counts over and look at the process."""
         metrics.ready.set(self._is_ready())
         resident_memory.set(self._process.memory_info().rss)
+        memory_used.set(_memory_used() if self._limit else 0)
         if self._drift is not None:
             self._drift.flush()
 
@@ -64,4 +72,14 @@ def _memory_limit() -> int:
     for path in _CGROUP_LIMITS:
         if path.is_file() and (text := path.read_text().strip()).isdecimal():
             return int(text) if int(text) < _NO_LIMIT else 0
+    return 0
+
+
+def _memory_used() -> int:
+    """The container's memory but for file pages that the kernel would give back: BentoML's supervisor included."""
+    for group, current in ((_V2, "memory.current"), (_V1, "memory.usage_in_bytes")):
+        if (group / current).is_file():
+            stat = dict(line.split(" ", 1) for line in (group / "memory.stat").read_text().splitlines())
+            inactive = stat.get("total_inactive_file") or stat.get("inactive_file") or "0"
+            return int((group / current).read_text()) - int(inactive)
     return 0
