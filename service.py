@@ -43,6 +43,7 @@ SCORING_CHUNK = 50
 """Rows scored before other requests get their turn on the event loop."""
 
 EXPLAINING_CHUNK = 8
+"""Rows explained in one visit to a thread: an explanation costs some ten times a score."""
 
 
 @bentoml.service(

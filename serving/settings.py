@@ -39,7 +39,7 @@ class Settings(BaseModel):
     ] = 512
     batch_latency_ms: Annotated[
         int, Field(ge=10, description="Latency objective of the adaptive batcher; requests that can't meet it are 503.")
-    ] = 1000
+    ] = 3000
     timeout_seconds: Annotated[float, Field(gt=0, description="Longest time for one request; then 504.")] = 10.0
     workers: Annotated[int, Field(ge=1, description="Worker processes; one per container.")] = 1
     drain_seconds: Annotated[

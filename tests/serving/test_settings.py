@@ -37,7 +37,7 @@ class TestDefaults:
             defaults.max_concurrency,
             defaults.batch_latency_ms,
             defaults.timeout_seconds,
-        ) == (1_048_576, 500, 512, 1000, 10.0)
+        ) == (1_048_576, 500, 512, 3000, 10.0)
         assert (
             defaults.workers,
             defaults.log_level,
