@@ -165,3 +165,8 @@ def test_ends_the_process() -> None:
 def test_what_kubernetes_makes_of_a_service_is_no_setting(name: str) -> None:
     """A Service named credit-risk-api puts such variables into every container of its namespace."""
     assert Settings() == load_settings({f"CREDIT_RISK_{name}": "10.0.0.1"})
+
+
+def test_an_empty_variable_is_unset() -> None:
+    """As compose files make of a variable that nobody set."""
+    assert Settings() == load_settings({f"{PREFIX}{name.upper()}": "" for name in Settings.model_fields})

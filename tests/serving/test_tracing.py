@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import httpx
 import pytest
 
@@ -135,16 +136,18 @@ class TestRequests:
     ) -> None:
         ids = [uuid4().hex for _ in range(64)]
 
-        async def send() -> None:
-            async with session(traced, clients=64) as client:
-                requests = [
-                    client.post("/predict", json=document, headers=traceparent(trace_id, sampled=True))
-                    for trace_id, document in zip(ids, applications, strict=False)
-                ]
-                for response in await asyncio.gather(*requests):
-                    assert response.status == 200
+        async def post(client: aiohttp.ClientSession, trace_id: str, document: dict[str, Any]) -> int:
+            headers = traceparent(trace_id, sampled=True)
+            async with client.post("/predict", json=document, headers=headers) as response:
+                await response.read()
+                return response.status
 
-        run(send())
+        async def send() -> list[int]:
+            async with session(traced, clients=64) as client:
+                work = (post(client, *pair) for pair in zip(ids, applications, strict=False))
+                return await asyncio.gather(*work)
+
+        assert [200] * 64 == run(send())
 
         def linked() -> set[str]:
             batches = [span for span in collector.spans if span.name == "batch"]
