@@ -117,7 +117,7 @@ class TestEnvironment:
         assert refusal({PREFIX + field.upper(): value}).startswith(f"settings refused: {PREFIX}{field.upper()}: ")
 
     @pytest.mark.parametrize("name", ["MAX_BATCH_ROWS", "TIMEOUT_SECONDS", "WORKERS", "LOG_LEVEL"])
-    @pytest.mark.parametrize("value", ["", "many", "1.5e", "0x10", "info ", "[]", "true"])
+    @pytest.mark.parametrize("value", ["many", "1.5e", "0x10", "info ", "[]", "true"])
     def test_unusable(self, name: str, value: str) -> None:
         """A value of another type is refused, with what it should be."""
         message = refusal({PREFIX + name: value})
