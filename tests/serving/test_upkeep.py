@@ -1,0 +1,47 @@
+"""What the memory gauges read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving import upkeep
+
+
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A control group of this machine's newer kind, in a folder of the test."""
+    monkeypatch.setattr(upkeep, "_V2", tmp_path)
+    monkeypatch.setattr(upkeep, "_V1", tmp_path / "memory")
+    monkeypatch.setattr(
+        upkeep, "_CGROUP_LIMITS", (tmp_path / "memory.max", tmp_path / "memory" / "memory.limit_in_bytes")
+    )
+    return tmp_path
+
+
+def test_without_a_group_there_is_neither_limit_nor_use(group: Path) -> None:
+    assert not list(group.iterdir())
+    assert (0, 0) == (upkeep._memory_limit(), upkeep._memory_used())
+
+
+def test_used_memory_leaves_out_pages_that_the_kernel_would_give_back(group: Path) -> None:
+    (group / "memory.max").write_text("536870912\n")
+    (group / "memory.current").write_text("300000000\n")
+    (group / "memory.stat").write_text("anon 200000000\ninactive_file 90000000\nactive_file 1\n")
+    assert (536_870_912, 210_000_000) == (upkeep._memory_limit(), upkeep._memory_used())
+
+
+@pytest.mark.parametrize("text", ["max\n", "9223372036854771712\n"])
+def test_no_limit_is_zero(group: Path, text: str) -> None:
+    (group / "memory.max").write_text(text)
+    assert upkeep._memory_limit() == 0
+
+
+def test_the_older_kind_of_group_is_read_too(group: Path) -> None:
+    old = group / "memory"
+    old.mkdir()
+    (old / "memory.limit_in_bytes").write_text("1000\n")
+    (old / "memory.usage_in_bytes").write_text("900\n")
+    (old / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 100\n")
+    assert (1000, 800) == (upkeep._memory_limit(), upkeep._memory_used())
