@@ -119,7 +119,7 @@ class TestCounterfactuals:
         self, engine: Engine, refused: list[tuple[LoanApplication, Assessment]]
     ) -> None:
         for application, assessment in refused[:12]:
-            asked, income = application.loan_amnt, application.person_income
+            asked = application.loan_amnt
             amounts = list(range(math.ceil(asked) - 1, max(1, math.ceil(asked * LOWEST_FRACTION)) - 1, -1))
             others = [
                 application.model_copy(update={"loan_amnt": float(amount), "loan_percent_income": None})
@@ -131,4 +131,3 @@ class TestCounterfactuals:
             expected = [(o, best[o]) for o in better_outcomes(assessment.decision.outcome) if o in best]
             (explained,) = engine.explain([application])
             assert expected == [(found.outcome, found.amount) for found in explained.counterfactuals]
-            assert all(found.amount / income for found in explained.counterfactuals)
