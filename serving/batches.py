@@ -54,9 +54,7 @@ async def answer_batch(route: str, rows: Sequence[Row], work: Work, chunk: int) 
     # A batch runs in the context of the first of its requests; what it logs belongs to none of them alone.
     current_exchange.set(None)
     now = perf_counter()
-    metrics.batch_rows.labels(route).observe(len(rows))
-    for read in dict.fromkeys(row.read for row in rows):
-        metrics.batch_wait.labels(route).observe(now - read)
+    metrics.count_batch(route, len(rows), [now - read for read in dict.fromkeys(row.read for row in rows)])
     with tracing.batch_span((row.span for row in rows), len(rows)):
         return await answer([row.item for row in rows], work, chunk)
 

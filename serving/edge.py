@@ -7,11 +7,11 @@ Here, outside all of them, each gets the form that the contract promises.
 from __future__ import annotations
 
 import logging
+import random
 import re
+from collections.abc import Iterable, Mapping
 from time import perf_counter
-from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import metrics
@@ -54,31 +54,29 @@ ROUTES: dict[str, tuple[str, ...]] = {
 _QUIET_ROUTES = frozenset({"/health", "/livez", "/readyz", "/healthz", "/metrics"})
 """Polled by machines every few seconds: logged at DEBUG where all is well."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+NOTHING_DIRECT: Mapping[str, ASGIApp] = {}
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class Edge:
-    """ASGI application around BentoML's."""
+    """ASGI application around BentoML's.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: BentoML's.
+        direct: the routes that are answered past it.
+    """
+
+    def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp] = NOTHING_DIRECT) -> None:
         self.app = app
+        self.direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve HTTP, pass the server's lifespan on, and refuse websockets."""
+        """Serve HTTP, and pass the server's lifespan on; the server offers nothing else."""
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
         else:
-            await self._refuse_websocket(scope, receive, send)
-
-    async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the handshake like any request for a route that isn't there."""
-
-        async def send_http(message: Message) -> None:
-            await send({**message, "type": f"websocket.{message['type']}"})
-
-        await self._serve({**scope, "type": "http", "method": "GET", "path": ""}, receive, send_http)
+            await self.app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -97,14 +95,14 @@ class Edge:
                 )
             else:
                 with tracing.fresh_context():
-                    await self.app(scope, receive, responder.send)
+                    await self.direct.get(path, self.app)(scope, receive, responder.send)
         except Exception:  # noqa: BLE001  # the client is owed a problem document whatever happened
             service_log.exception("unhandled exception")
             if not responder.started:
                 await responder.problem(InternalError())
         finally:
             seconds = perf_counter() - exchange.started
-            metrics.requests.labels(exchange.route, responder.status).observe(seconds)
+            metrics.count_request(exchange.route, responder.status, seconds)
             _log(exchange, responder.status, seconds)
             current_exchange.reset(token)
 
@@ -136,25 +134,33 @@ class _Responder:
         if message["type"] == "http.response.start":
             if self.started:
                 return
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            if message["status"] >= 400 and not headers.get("content-type", "").startswith(MEDIA_TYPE):
+            headers = message.setdefault("headers", [])
+            if message["status"] >= 400 and not _is_problem(headers):
                 problem = NotReadyError() if self.exchange.route == "/readyz" else problem_for_status(message["status"])
                 await self.problem(problem)
                 return
             self.started, self.status = True, message["status"]
-            headers["X-Request-ID"] = self.exchange.request_id
+            headers.append((b"x-request-id", self.exchange.request_id.encode("ascii")))
             if (span := tracing.current()) is not None:
                 self.exchange.span = span
-                headers["X-Trace-ID"] = f"{span.trace_id:032x}"
-            headers.setdefault("Cache-Control", "no-store")
+                headers.append((b"x-trace-id", b"%032x" % span.trace_id))
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
         elif not message.get("more_body", False):
             self.finished = True
         await self._send(message)
 
 
+def _is_problem(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-type" and value.startswith(MEDIA_TYPE.encode()) for name, value in headers)
+
+
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    if _REQUEST_ID.fullmatch(given):
+        return str(given, "ascii")
+    # Unique, and not secret: the system's source of randomness costs as much as reading the application.
+    return f"{random.getrandbits(128):032x}"
 
 
 def _log(exchange: Exchange, status: int, seconds: float) -> None:

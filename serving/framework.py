@@ -7,12 +7,14 @@
 - the tracer provider, which is nowhere else to be had,
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the API methods' look-up, which costs as much as scoring,
-- the dispatchers' optimizer, which would have a lone request wait for company long after a burst.
+- the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
+- the dispatchers themselves and the metrics of BentoML's middleware, for the scoring routes in `serving.direct`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import uvicorn.config
@@ -20,21 +22,24 @@ from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.context import server_context
 from bentoml._internal.marshal.dispatcher import Optimizer
+from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from bentoml.models import BentoModel
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
+from serving.batches import Result, Row
+from serving.direct import DirectRoute, Places
 from serving.edge import Edge
 from serving.lifecycle import settle_heap
+from serving.logs import service_log
 
 T = TypeVar("T")
 
 __all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry", "tracer_provider"]
 
-# httptools ends a request at an `Upgrade` header that it doesn't support and takes the body for the next request: the
-# body is lost (Java's HttpClient asks for h2c by default), and behind a proxy a second request can be smuggled in. h11
-# ignores such an Upgrade, as HTTP/1.1 asks.
-uvicorn.config.HTTP_PROTOCOLS["auto"] = "uvicorn.protocols.http.h11_impl:H11Protocol"
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.protocol:HTTPProtocol"
 
 WARM_UP_CALLS = 24
 """The dispatcher trains on its first 17 calls, some of which it delays on purpose."""
@@ -77,11 +82,50 @@ class EagerOptimizer(Optimizer):
         """Learnt, and not used."""
 
 
+class BentoTraffic:
+    """BentoML's own counts of the requests of one route, its series looked up once."""
+
+    def __init__(self, metrics: RunnerTrafficMetricsMiddleware, route: str) -> None:
+        self._metrics = metrics
+        self._labels = {
+            "service_name": server_context.bento_name,
+            "service_version": server_context.bento_version,
+            "runner_name": server_context.service_name,
+        }
+        self._route = route
+        self._last_request = metrics.metrics_last_request_timestamp.labels(**self._labels)
+        self._in_progress = metrics.metrics_request_in_progress.labels(endpoint=route, **self._labels)
+        self._answered: dict[int, tuple[Any, Any]] = {}
+
+    def started(self) -> None:
+        """One more is in progress."""
+        self._last_request.set_to_current_time()
+        self._in_progress.inc()
+
+    def finished(self, status: int, seconds: float) -> None:
+        """It has been answered."""
+        self._in_progress.dec()
+        if (series := self._answered.get(status)) is None:
+            labels = self._labels | {"endpoint": self._route, "http_response_code": str(status)}
+            series = self._answered[status] = (
+                self._metrics.metrics_request_total.labels(**labels),
+                self._metrics.metrics_request_duration.labels(**labels),
+            )
+        total, duration = series
+        total.inc()
+        duration.observe(seconds)
+
+
 class AppFactory(ServiceAppFactory):
-    """BentoML's application, its dispatchers eager, and trained before the first request."""
+    """BentoML's application, its dispatchers eager, and trained before the first request.
+
+    Attributes:
+        direct: the routes that need nothing more of the application once it has started.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.direct: dict[str, ASGIApp] = {}
         for dispatcher in self.dispatchers.values():
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
 
@@ -99,7 +143,59 @@ class AppFactory(ServiceAppFactory):
             # Called past batch_infer() and the API methods, so that metrics hold requests only.
             for i in range(WARM_UP_CALLS if items else 0):
                 await dispatcher(call)([items[i % len(items)]])
+        try:
+            self.direct.update(self._direct_routes(app))
+        except Exception as exc:  # noqa: BLE001  # BentoML has changed; its own stack gives the same answers, slower
+            service_log.warning("serving through BentoML's own stack", extra={"data": {"reason": type(exc).__name__}})
         settle_heap()
+
+    def _direct_routes(self, app: Starlette) -> dict[str, DirectRoute]:
+        traffic = _traffic_metrics(app)
+        places = Places(self.max_concurrency)
+        routes = {}
+        for name, dispatcher in self.dispatchers.items():
+            method = self.service.apis[name]
+            dispatcher.get_batch_size = len
+            batch_size = self.adaptive_batch_size_hist.labels(
+                runner_name=self.service.name,
+                worker_index=server_context.worker_index,
+                method_name=name,
+                service_version=server_context.bento_version,
+                service_name=server_context.bento_name,
+            )
+            routes[method.route] = DirectRoute(
+                method.route,
+                method.input_spec.from_http_request,
+                dispatcher(_merged(getattr(self._service_instance, name), batch_size.observe)),
+                method.output_spec.to_http_response,
+                places,
+                self.timeout,
+                BentoTraffic(traffic, method.route),
+            )
+        return routes
+
+
+def _traffic_metrics(app: Starlette) -> RunnerTrafficMetricsMiddleware:
+    """The middleware that holds BentoML's metrics; a second one would register them twice."""
+    layer: Any = app.middleware_stack
+    while not isinstance(layer, RunnerTrafficMetricsMiddleware):
+        layer = layer.app
+    if not layer._is_setup:  # noqa: SLF001  # it makes its metrics at its first request
+        layer._setup()  # noqa: SLF001  # the same
+    return layer
+
+
+def _merged(
+    method: Callable[[list[Row]], Awaitable[list[Result]]], observe: Callable[[float], None]
+) -> Callable[[Sequence[list[Row]]], Awaitable[list[list[Result]]]]:
+    """What a dispatcher calls: the rows of many requests through a batchable method at once, and back in order."""
+
+    async def infer(batches: Sequence[list[Row]]) -> list[list[Result]]:
+        observe(len(batches))
+        results = iter(await method([row for batch in batches for row in batch]))
+        return [list(islice(results, len(batch))) for batch in batches]
+
+    return infer
 
 
 def _settle(instance: Any, names: Iterable[str]) -> None:
@@ -120,4 +216,5 @@ class CreditRiskService(Service[T]):
     def to_asgi(self, is_main: bool = True) -> Edge:
         """The application that the server runs, the edge outermost."""
         self.inject_config()
-        return Edge(AppFactory(self, is_main=is_main)())
+        factory = AppFactory(self, is_main=is_main)
+        return Edge(factory(), factory.direct)

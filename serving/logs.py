@@ -8,7 +8,6 @@ which are counted, and never a request its time.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import logging
 import logging.config
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from bentoml.exceptions import ServiceUnavailable
+from pydantic_core import to_json
 
 from serving import metrics
 from serving.exchange import current_exchange
@@ -60,7 +60,10 @@ class JSONFormatter(logging.Formatter):
         line |= getattr(record, "data", {})
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = _exception(record.exc_info[0], record.exc_info[2])
-        return json.dumps(line, default=str)
+        try:
+            return to_json(line, fallback=str, ensure_ascii=True).decode()
+        except ValueError:  # text that is no UTF-8, from a library's own line
+            return json.dumps(line, default=str)
 
 
 class QueuedHandler(logging.Handler):
@@ -69,7 +72,7 @@ class QueuedHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._closed = False
-        self._lines: queue.Queue[str | None] = queue.Queue(QUEUE_LINES)
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
         self._writer.start()
         # At exit, and so after SIGTERM, what waits is written.
@@ -77,10 +80,11 @@ class QueuedHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Put the line into the queue, or drop it and count it where the queue is full."""
-        try:
-            self._lines.put_nowait(self.format(record))
-        except queue.Full:
+        if self._lines.qsize() >= QUEUE_LINES:
             metrics.dropped_log_lines.inc()
+            return
+        try:
+            self._lines.put(self.format(record))
         except Exception:  # noqa: BLE001  # a bad record must not fail its caller, nor be printed as it is
             metrics.dropped_log_lines.inc()
 
@@ -88,9 +92,8 @@ class QueuedHandler(logging.Handler):
         """Write what waits, and stop; give up after a while where nobody reads."""
         if not self._closed:
             self._closed = True
-            with contextlib.suppress(queue.Full):
-                self._lines.put(None, timeout=CLOSING_SECONDS)
-                self._writer.join(timeout=CLOSING_SECONDS)
+            self._lines.put(None)
+            self._writer.join(timeout=CLOSING_SECONDS)
         super().close()
 
     def _write(self) -> None:
@@ -121,11 +124,6 @@ def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[s
     return {"type": kind.__qualname__, "frames": frames}
 
 
-def _is_no_websocket_line(record: logging.LogRecord) -> bool:
-    """False for uvicorn's line for a websocket handshake: it holds the whole URL, and the edge logs the request."""
-    return not str(record.msg).startswith('%s - "WebSocket')
-
-
 def configure_logging(level: str) -> None:
     """Send every logger of the process through one handler that writes JSON lines to standard output."""
     logging.config.dictConfig(
@@ -137,13 +135,16 @@ def configure_logging(level: str) -> None:
             "handlers": {"stdout": {"()": QueuedHandler, "formatter": "json", "filters": ["shed"]}},
             "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
             "loggers": {
-                name: {"level": level, "handlers": [], "filters": [_is_no_websocket_line], "propagate": True}
+                name: {"level": level, "handlers": [], "propagate": True}
                 for name in ("credit_risk", "bentoml", "uvicorn.error")
             }
             # Its warnings repeat headers as they came, and tell of every try to reach a collector that is away.
             | {"opentelemetry": {"level": "ERROR"}},
         }
     )
+    # What no line shows need not be found out for each record (the logging HOWTO's "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001  # the documented way not to look for the caller
     # Warnings and uncaught exceptions would be plain text, and may quote what they stumbled over.
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught

@@ -1,12 +1,15 @@
 """This service's own metrics, beside BentoML's on /metrics; the README's table describes them.
 
 Names and units follow Prometheus's conventions. No label takes a value from a request: routes are templates, and a
-field that the contract does not know is "unknown".
+field that the contract does not know is "unknown". Looking a series up by its labels costs as much as counting, so the
+series of every request are looked up once.
 """
 
 from __future__ import annotations
 
 import calendar
+from collections.abc import Iterable
+from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -66,6 +69,34 @@ model_created = Gauge(
 )
 
 
+@cache
+def _request_series(route: str, status: int) -> Histogram:
+    return requests.labels(route, status)
+
+
+def count_request(route: str, status: int, seconds: float) -> None:
+    """Count one request, by the template of its route."""
+    _request_series(route, status).observe(seconds)
+
+
+@cache
+def _batch_series(route: str) -> tuple[Histogram, Histogram]:
+    return batch_rows.labels(route), batch_wait.labels(route)
+
+
+def count_batch(route: str, rows: int, waits: Iterable[float]) -> None:
+    """Count one merged batch, and how long each of its requests waited, in seconds."""
+    row_series, wait_series = _batch_series(route)
+    row_series.observe(rows)
+    for wait in waits:
+        wait_series.observe(wait)
+
+
+@cache
+def _answer_series(kind: str, outcome: Outcome) -> tuple[Counter, Counter]:
+    return applications.labels(kind), decisions.labels(outcome.value)
+
+
 def count(kind: str, assessment: Assessment) -> None:
     """Count one answered application.
 
@@ -73,8 +104,8 @@ def count(kind: str, assessment: Assessment) -> None:
         kind: "single", "batch" or "explain".
         assessment: what was answered.
     """
-    applications.labels(kind).inc()
-    decisions.labels(assessment.decision.outcome.value).inc()
+    for series in _answer_series(kind, assessment.decision.outcome):
+        series.inc()
     probability_of_default.observe(assessment.pd)
 
 

@@ -13,15 +13,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry import context, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanContext, Tracer
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer
 
 from serving.settings import SettingsError
 
 STOPPING_SECONDS = 3.0
 
 NOTHING: AbstractContextManager[Any] = nullcontext()
+NO_SPAN: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
 
 _RATES = {"parentbased_always_on": 1.0, "parentbased_always_off": 0.0}
 _RATIO = "parentbased_traceidratio"
@@ -120,6 +121,18 @@ class Tracing:
     def fresh_context(self) -> AbstractContextManager[Any]:
         """A context without a span: pipelined requests would inherit the one before."""
         return NOTHING if self._tracer is None else _fresh_context()
+
+    def request_span(self, route: str, scope: Mapping[str, Any]) -> AbstractContextManager[Span]:
+        """The span of a POST to a route, under the caller's where its headers name one."""
+        if self._tracer is None:
+            return NO_SPAN
+        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        return self._tracer.start_as_current_span(
+            f"POST {route}",
+            context=propagate.extract(carrier, context=Context()),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": "POST", "http.route": route},
+        )
 
     def span(self, name: str) -> AbstractContextManager[Any]:
         """A span under the current one."""

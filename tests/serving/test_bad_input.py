@@ -264,8 +264,8 @@ class TestRoutes:
         if method != "HEAD":
             expect.problem(response, 404, "not-found")
 
-    def test_websocket_is_404(self, client: httpx.Client) -> None:
-        """A websocket handshake is a request for a route that isn't there."""
+    def test_websocket_is_405(self, client: httpx.Client) -> None:
+        """No upgrade is taken up: a websocket handshake is the GET that it also is."""
         handshake = {
             "Connection": "Upgrade",
             "Upgrade": "websocket",
@@ -273,7 +273,7 @@ class TestRoutes:
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
 
-        expect.problem(client.get("/predict", headers=handshake), 404, "not-found")
+        expect.problem(client.get("/predict", headers=handshake), 405, "method-not-allowed")
 
     def test_what_is_no_http_is_400(self, server: Server) -> None:
         """Bytes that are no HTTP never become a request: the server itself refuses them, and repeats nothing."""

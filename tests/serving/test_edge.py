@@ -98,18 +98,6 @@ class TestResponses:
 
         assert "max-age=60" == headers(start)["cache-control"]
 
-    def test_websocket(self) -> None:
-        """A handshake is answered with a problem and never reaches the application."""
-
-        async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
-            raise AssertionError
-
-        start, body = call(app, kind="websocket")
-
-        assert ("websocket.http.response.start", 404) == (start["type"], start["status"])
-        assert "websocket.http.response.body" == body["type"]
-        assert "edge-1" == headers(start)["x-request-id"]
-
     def test_lifespan_is_passed_on(self) -> None:
         """The server's own messages go straight to the application."""
         seen: list[str] = []

@@ -9,11 +9,14 @@ from typing import Any
 
 import bentoml
 import pytest
+import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
+from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving import framework
 from serving.edge import Edge
@@ -57,6 +60,19 @@ class TestInternals:
         assert isinstance(dispatcher.optimizer, Optimizer), CHANGED
         assert 1 == dispatcher.max_latency, CHANGED
         assert {"o_stat", "wait", "outbound_counter"} <= vars(dispatcher.optimizer).keys(), CHANGED
+        assert callable(dispatcher.get_batch_size), CHANGED
+
+    def test_metrics(self) -> None:
+        """BentoML's middleware makes its series when it is first used."""
+        middleware = RunnerTrafficMetricsMiddleware(lambda: None)
+        assert not middleware._is_setup, CHANGED
+        assert callable(middleware._setup), CHANGED
+
+    def test_server(self) -> None:
+        """uvicorn finds its parser in a table, and its httptools protocol has the methods that are overridden."""
+        assert "serving.protocol:HTTPProtocol" == uvicorn.config.HTTP_PROTOCOLS["auto"], CHANGED
+        overridden = {"on_message_begin", "on_header", "on_headers_complete", "on_body", "_unsupported_upgrade_warning"}
+        assert overridden <= vars(HttpToolsProtocol).keys(), CHANGED
 
 
 class Input(framework.IORootModel[list[int]]):

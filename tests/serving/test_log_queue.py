@@ -70,6 +70,11 @@ def test_what_waits_is_written_at_exit() -> None:
     assert [f"line {i}" for i in range(5000)] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
 
 
+def test_text_that_is_no_utf8_is_still_a_line() -> None:
+    line = json.loads(logs.JSONFormatter().format(record("half a pair: \udc80")))
+    assert line["message"] == "half a pair: \udc80"
+
+
 @pytest.mark.parametrize(
     "crash",
     [

@@ -136,12 +136,15 @@ class TestDecisions:
 
         answered = run(decide_all())
 
-        logged = {
-            line["request_id"]: line["probability_of_default"]
-            for line in server.find(logger="credit_risk.decision")
-            if line["request_id"].startswith("merged-")
-        }
-        assert {f"merged-{number}": pd for number, pd in enumerate(answered)} == logged
+        def logged() -> dict[str, float]:
+            return {
+                line["request_id"]: line["probability_of_default"]
+                for line in server.find(logger="credit_risk.decision")
+                if line["request_id"].startswith("merged-")
+            }
+
+        wait_for(lambda: len(logged()) == len(answered))
+        assert {f"merged-{number}": pd for number, pd in enumerate(answered)} == logged()
 
 
 WORD = "sentinel5f0c1d"

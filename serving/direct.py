@@ -1,0 +1,104 @@
+"""The scoring routes without the framework around them: limits, reading, batching, writing, and nothing else.
+
+BentoML takes every request through six middlewares, a router, and an endpoint that finds out anew what was settled when
+the service was defined; together they cost more than the decision. Here the same steps are taken with the same
+descriptors, dispatchers and metrics, each prepared once. `serving.framework` puts them together, and leaves a route to
+BentoML's own stack where it can't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bentoml.exceptions import ServiceUnavailable
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from serving.batches import Result, Row
+from serving.exchange import request_id
+from serving.problems import OverloadedError, RequestTimeoutError, TooManyRequestsError
+from serving.tracing import tracing
+
+
+class Traffic(Protocol):
+    """Counts the requests of one route."""
+
+    def started(self) -> None:
+        """One more is in progress."""
+
+    def finished(self, status: int, seconds: float) -> None:
+        """It has been answered."""
+
+
+class Places:
+    """How many requests may be in progress at once, over all routes."""
+
+    def __init__(self, number: int | None) -> None:
+        self.free = number
+
+    def take(self) -> bool:
+        """Take a place, if there is one."""
+        if self.free is None:
+            return True
+        if self.free <= 0:
+            return False
+        self.free -= 1
+        return True
+
+    def give_back(self) -> None:
+        """Give a place back."""
+        if self.free is not None:
+            self.free += 1
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRoute:
+    """An ASGI application that answers one scoring route.
+
+    Attributes:
+        route: its template, for the span's name.
+        read: a request's rows.
+        infer: their results, batched with other requests' rows.
+        write: the response.
+        places: shared by all scoring routes.
+        timeout: longest time to the response, seconds.
+        traffic: counts the route's requests.
+    """
+
+    route: str
+    read: Callable[[Request, Any], Awaitable[list[Row]]]
+    infer: Callable[[list[Row]], Awaitable[list[Result]]]
+    write: Callable[[list[Result], Any], Awaitable[Response]]
+    places: Places
+    timeout: float | None
+    traffic: Traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = asyncio.get_running_loop().time()
+        self.traffic.started()
+        status = 500
+        try:
+            with tracing.request_span(self.route, scope) as span:
+                response = await self._respond(Request(scope, receive, send))
+                status = response.status_code
+                span.set_attribute("http.response.status_code", status)
+                await response(scope, receive, send)
+        finally:
+            self.traffic.finished(status, asyncio.get_running_loop().time() - started)
+
+    async def _respond(self, request: Request) -> Response:
+        if not self.places.take():
+            return TooManyRequestsError().response(request_id())
+        try:
+            async with asyncio.timeout(self.timeout) as limit:
+                return await self.write(await self.infer(await self.read(request, None)), None)
+        except (TimeoutError, ServiceUnavailable):
+            # A dispatcher tells of a cancelled wait as of a shed one, so the exception alone doesn't say which it was.
+            return (RequestTimeoutError if limit.expired() else OverloadedError)().response(request_id())
+        finally:
+            self.places.give_back()

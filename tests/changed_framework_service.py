@@ -1,0 +1,17 @@
+"""The service where BentoML's inside is not what `serving.framework` expects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service import CreditRisk
+from serving import framework
+
+__all__ = ["CreditRisk"]
+
+
+def _changed(_app: Any) -> Any:
+    raise AttributeError("middleware_stack")
+
+
+framework._traffic_metrics = _changed

@@ -1,0 +1,146 @@
+"""The scoring routes past BentoML's middlewares, and through them where they can't be prepared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Scope
+
+from serving.direct import DirectRoute, Places
+from tests.servers import Server, copy_store, serving
+
+
+@pytest.fixture(scope="module")
+def plain(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a server that answers through BentoML's own stack."""
+    home = copy_store(store, tmp_path_factory.mktemp("plain"))
+    with (
+        serving(home, target="tests.changed_framework_service:CreditRisk") as running,
+        httpx.Client(base_url=running.url, timeout=30) as client,
+    ):
+        assert running.find(message="serving through BentoML's own stack")
+        yield client
+
+
+class TestWithoutIt:
+    def test_answers_are_the_same(
+        self, client: httpx.Client, plain: httpx.Client, applications: Sequence[dict[str, Any]]
+    ) -> None:
+        for application in applications[:20]:
+            for route in ("/predict", "/predict/explain"):
+                assert client.post(route, json=application).text == plain.post(route, json=application).text
+        assert (
+            client.post("/predict/batch", json=applications).text
+            == plain.post("/predict/batch", json=applications).text
+        )
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [({"json": {}}, 422), ({"content": "{", "headers": {"Content-Type": "application/json"}}, 400), ({}, 415)],
+    )
+    def test_errors_are_the_same(
+        self, client: httpx.Client, plain: httpx.Client, sent: dict[str, Any], status: int
+    ) -> None:
+        headers = {"X-Request-ID": "same"} | sent.get("headers", {})
+        ours, theirs = (c.post("/predict", **(sent | {"headers": headers})) for c in (client, plain))
+        assert status == ours.status_code == theirs.status_code
+        assert ours.text == theirs.text
+
+    def test_the_direct_way_is_taken_where_it_can_be(self, server: Server) -> None:
+        assert not server.find(message="serving through BentoML's own stack")
+
+
+def series(client: httpx.Client, name: str, **labels: str) -> float:
+    """The sum of a metric's series that have these labels."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    lines = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name}{{")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in wanted))
+
+
+class TestBentoMLsMetrics:
+    @pytest.mark.parametrize(("document", "status"), [("example", 200), ({}, 422)])
+    def test_count_every_request_once(
+        self, client: httpx.Client, example: dict[str, Any], document: Any, status: int
+    ) -> None:
+        total, duration = "bentoml_service_request_total", "bentoml_service_request_duration_seconds_count"
+        labels = {"endpoint": "/predict", "http_response_code": str(status)}
+        before = series(client, total, **labels), series(client, duration, **labels)
+        client.post("/predict", json=example if document == "example" else document)
+        assert (before[0] + 1, before[1] + 1) == (series(client, total, **labels), series(client, duration, **labels))
+        assert series(client, "bentoml_service_request_in_progress", endpoint="/predict") == 0
+
+
+class Counted:
+    """A route's traffic."""
+
+    def __init__(self) -> None:
+        self.in_progress = 0
+        self.statuses: list[int] = []
+
+    def started(self) -> None:
+        self.in_progress += 1
+
+    def finished(self, status: int, seconds: float) -> None:
+        assert 0 <= seconds < 5
+        self.in_progress -= 1
+        self.statuses.append(status)
+
+
+class TestRoute:
+    """One route whose batches never come, or fail."""
+
+    def _route(self, traffic: Counted, places: Places, infer: Any) -> DirectRoute:
+        async def read(_request: Any, _serde: Any) -> list[Any]:
+            return []
+
+        async def write(_results: list[Any], _serde: Any) -> Any:
+            return PlainTextResponse("answered")
+
+        return DirectRoute("/predict", read, infer, write, places, 0.05, traffic)
+
+    def _call(self, route: DirectRoute) -> int:
+        sent: list[Message] = []
+        scope: Scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        asyncio.run(route(scope, receive, send))
+        status: int = sent[0]["status"]
+        return status
+
+    def test_the_time_limit_frees_its_place(self) -> None:
+        async def never(_rows: list[Any]) -> list[Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        traffic, places = Counted(), Places(1)
+        assert [504, 504] == [self._call(self._route(traffic, places, never)) for _ in range(2)]
+        assert ([504, 504], 0, 1) == (traffic.statuses, traffic.in_progress, places.free)
+
+    def test_a_failure_frees_its_place(self) -> None:
+        async def failing(_rows: list[Any]) -> list[Any]:
+            raise RuntimeError
+
+        traffic, places = Counted(), Places(1)
+        with pytest.raises(RuntimeError):
+            self._call(self._route(traffic, places, failing))
+        assert ([500], 0, 1) == (traffic.statuses, traffic.in_progress, places.free)
+
+    def test_without_a_place_it_is_refused(self) -> None:
+        async def answered(_rows: list[Any]) -> list[Any]:
+            return []
+
+        traffic = Counted()
+        assert 429 == self._call(self._route(traffic, Places(0), answered))
+        assert 200 == self._call(self._route(traffic, Places(None), answered))
+        assert ([429, 200], 0) == (traffic.statuses, traffic.in_progress)
