@@ -205,19 +205,22 @@ async def _read_json(request: Request, limits: Settings) -> Any:
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
-    too_large = BodyTooLargeError(f"the body may hold {limit} bytes; send fewer applications a request")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise too_large
+                raise _too_large(limit)
     except ClientDisconnect:
         raise MalformedJSONError("the connection was closed before the body was complete") from None
     return bytes(body)
+
+
+def _too_large(limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"the body may hold {limit} bytes; send fewer applications a request")
 
 
 def _note_rows(rows: int) -> None:

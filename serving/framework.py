@@ -6,14 +6,13 @@
 - the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
 - the tracer provider, which is nowhere else to be had,
 - the application factory, whose dispatchers must be trained before the service is ready,
-- the API methods' look-up, which costs as much as scoring,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
 - the dispatchers themselves and the metrics of BentoML's middleware, for the scoring routes in `serving.direct`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -133,7 +132,6 @@ class AppFactory(ServiceAppFactory):
         """Make the service instance, then let each dispatcher learn on the instance's own warm-up items."""
         await super().create_instance(app)
         instance = self._service_instance
-        _settle(instance, self.service.apis)
         items = instance.warm_up_items()
 
         async def call(batches: Sequence[list[Any]]) -> list[list[Any]]:
@@ -166,7 +164,7 @@ class AppFactory(ServiceAppFactory):
             routes[method.route] = DirectRoute(
                 method.route,
                 method.input_spec.from_http_request,
-                dispatcher(_merged(getattr(self._service_instance, name), batch_size.observe)),
+                dispatcher(_merged(getattr(self._service_instance, name).local, batch_size.observe)),
                 method.output_spec.to_http_response,
                 places,
                 self.timeout,
@@ -196,18 +194,6 @@ def _merged(
         return [list(islice(results, len(batch))) for batch in batches]
 
     return infer
-
-
-def _settle(instance: Any, names: Iterable[str]) -> None:
-    """Make what every request looks up once and for all.
-
-    BentoML builds an API method's wrapper, and inspects its signature, twice for every request; an attribute of the
-    instance stands before the descriptor that does so.
-    """
-    for name in names:
-        method = getattr(instance, name).local
-        method.local = method
-        instance.__dict__[name] = method
 
 
 class CreditRiskService(Service[T]):
