@@ -93,9 +93,11 @@ class Edge:
                 await responder.problem(
                     MethodNotAllowedError(f"{path} takes {' or '.join(methods)}", headers={"Allow": ", ".join(methods)})
                 )
+            elif (direct := self.direct.get(path)) is not None:
+                await direct(scope, receive, responder.send)
             else:
                 with tracing.fresh_context():
-                    await self.direct.get(path, self.app)(scope, receive, responder.send)
+                    await self.app(scope, receive, responder.send)
         except Exception:  # noqa: BLE001  # the client is owed a problem document whatever happened
             service_log.exception("unhandled exception")
             if not responder.started:

@@ -97,6 +97,22 @@ def _fresh_context() -> Iterator[None]:
         context.detach(token)
 
 
+@contextmanager
+def _request_span(tracer: Tracer, route: str, scope: Mapping[str, Any]) -> Iterator[Span]:
+    carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    # From an empty context, since a pipelined request's task inherits that of the request before.
+    caller = propagate.extract(carrier, context=Context())
+    attributes = {"http.request.method": "POST", "http.route": route}
+    span = tracer.start_span(f"POST {route}", caller, SpanKind.SERVER, attributes)
+    # Not `use_span`: an unsampled request pays for its context only.
+    token = context.attach(trace.set_span_in_context(span, caller))
+    try:
+        yield span
+    finally:
+        context.detach(token)
+        span.end()
+
+
 class Tracing:
     """Makes spans, or, while tracing is off, nothing at no cost."""
 
@@ -124,19 +140,13 @@ class Tracing:
 
     def request_span(self, route: str, scope: Mapping[str, Any]) -> AbstractContextManager[Span]:
         """The span of a POST to a route, under the caller's where its headers name one."""
-        if self._tracer is None:
-            return NO_SPAN
-        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        return self._tracer.start_as_current_span(
-            f"POST {route}",
-            context=propagate.extract(carrier, context=Context()),
-            kind=SpanKind.SERVER,
-            attributes={"http.request.method": "POST", "http.route": route},
-        )
+        return NO_SPAN if self._tracer is None else _request_span(self._tracer, route, scope)
 
     def span(self, name: str) -> AbstractContextManager[Any]:
-        """A span under the current one."""
-        return NOTHING if self._tracer is None else self._tracer.start_as_current_span(name)
+        """A span under the current one, where that one is sampled."""
+        if self._tracer is None or not trace.get_current_span().is_recording():
+            return NOTHING
+        return self._tracer.start_as_current_span(name)
 
     def current(self) -> SpanContext | None:
         """The current span's context, for logs, headers and links."""
