@@ -14,6 +14,7 @@ import logging.config
 import queue
 import sys
 import threading
+import time
 import traceback
 from datetime import UTC, datetime
 from types import TracebackType
@@ -35,6 +36,9 @@ QUEUE_LINES = 20_000
 
 WRITE_LINES = 500
 """Most lines in one write."""
+
+GATHER_SECONDS = 0.01
+"""How long lines gather before they are written: waking the writer for each of them costs more than making it."""
 
 CLOSING_SECONDS = 5.0
 
@@ -100,6 +104,7 @@ class QueuedHandler(logging.Handler):
         running = True
         while running:
             lines = [self._lines.get()]
+            time.sleep(GATHER_SECONDS)
             while len(lines) < WRITE_LINES and not self._lines.empty():
                 lines.append(self._lines.get_nowait())
             running = None not in lines
