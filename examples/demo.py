@@ -45,6 +45,8 @@ class DemoError(Exception):
 @contextmanager
 def running(name: str, command: list[str], ready: str, log: Path, environment: dict[str, str]) -> Iterator[None]:
     """A program, from when `ready` answers 200 on; ended by SIGTERM."""
+    if _answers(ready):
+        raise DemoError(f"{ready} answers already: {name} needs another port")
     with log.open("wb") as out:
         # In a session of its own: Ctrl-C is this script's, which then ends what it started.
         process = subprocess.Popen(  # noqa: S603  # its own commands
@@ -62,8 +64,6 @@ def running(name: str, command: list[str], ready: str, log: Path, environment: d
             if process.poll() is not None or time.monotonic() > end:
                 raise DemoError(f"{name} did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
             time.sleep(0.2)
-        if process.poll() is not None:
-            raise DemoError(f"{name} ended, and something else answers {ready}; choose another port")
         yield
     finally:
         process.terminate()

@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry import context, propagate, trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer
 
+from serving.otel import check_exporting, check_sdk
 from serving.settings import SettingsError
 
 STOPPING_SECONDS = 3.0
@@ -67,7 +68,11 @@ def tracing_settings(environment: Mapping[str, str]) -> TracingSettings:
     else:
         allowed = ", ".join((_RATIO, *_RATES))
         raise SettingsError(f"settings refused: OTEL_TRACES_SAMPLER: unknown sampler; use one of {allowed}")
-    return TracingSettings(not disabled and (exporter == "otlp" or named), rate)
+    enabled = not disabled and (exporter == "otlp" or named)
+    check_sdk(environment)
+    if enabled:
+        check_exporting(environment)
+    return TracingSettings(enabled, rate)
 
 
 def _ratio(text: str) -> float:
@@ -99,6 +104,8 @@ def _fresh_context() -> Iterator[None]:
 
 @contextmanager
 def _request_span(tracer: Tracer, route: str, scope: Mapping[str, Any]) -> Iterator[Span]:
+    from opentelemetry import propagate  # noqa: PLC0415  # dies of a bad OTEL_PROPAGATORS, which is refused before
+
     carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     # From an empty context, since a pipelined request's task inherits that of the request before.
     caller = propagate.extract(carrier, context=Context())

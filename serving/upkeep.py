@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from prometheus_client import Gauge
+from prometheus_client import Gauge, multiprocess
 
 from serving import metrics
 from serving.drift import DriftCounter
@@ -42,6 +43,7 @@ class Upkeep:
         self._drift = drift
         self._process = psutil.Process()
         self._limit = _memory_limit()
+        _forget_dead_workers()
         memory_limit.set(self._limit)
         metrics.start_time.set_to_current_time()
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -66,6 +68,15 @@ class Upkeep:
             except Exception:  # noqa: BLE001  # a fault here must not freeze readiness and drift at their last values
                 service_log.exception("upkeep failed")
             await asyncio.sleep(SECONDS)
+
+
+def _forget_dead_workers() -> None:
+    """Drop the gauges of workers that are gone: they would say for ever what they said last, "not ready" included."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        pid = int(file.stem.rpartition("_")[2])
+        if not psutil.pid_exists(pid):
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def _memory_limit() -> int:

@@ -6,8 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -75,3 +77,33 @@ def test_demo_is_interrupted(tmp_path: Path) -> None:
     assert started
     assert [] == [child for child in started if child.is_running()]
     assert [output] == list(tmp_path.iterdir())
+
+
+def test_a_port_that_somebody_else_answers_is_refused(tmp_path: Path) -> None:
+    """No traffic is sent to a stranger."""
+    stranger = HTTPServer(("127.0.0.1", 0), Stranger)
+    threading.Thread(target=stranger.serve_forever, daemon=True).start()
+    result = subprocess.run(
+        [sys.executable, "-m", "examples.demo", f"--port={stranger.server_port}", "--seconds=1"],
+        cwd=ROOT,
+        env=environment(tmp_path, TMPDIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    stranger.shutdown()
+    stranger.server_close()
+    assert 1 == result.returncode
+    assert "answers already: the service needs another port" in result.stderr
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Answers every GET, and would be sent nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
-import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
-import yaml
 from drawn import Drawing
-from monitoring import ALERTMANAGER, PROMETHEUS, check, free_port, load, queries, tool
+from monitoring import (
+    PROMETHEUS,
+    Received,
+    alerting,
+    check,
+    free_port,
+    load,
+    queries,
+    running,
+    tool,
+    webhook,
+    write,
+)
 from servers import Server, copy_store, serving, wait_for
 
 from scoring.artifact import read_artifact
@@ -27,13 +34,6 @@ from tests.artifacts import MODEL_FOLDER
 pytestmark = pytest.mark.slow
 
 PSI = "job_field:credit_risk_drift:psi1h"
-
-
-class Received(NamedTuple):
-    """What reached the webhook: the path that it was posted to, and the document."""
-
-    path: str
-    document: dict[str, Any]
 
 
 class Monitoring:
@@ -81,65 +81,14 @@ class Monitoring:
         wait_for(lambda: self.query(f"min(timestamp({PSI})) > {now} + 1"))
 
 
-@contextmanager
-def webhook() -> Iterator[tuple[str, list[Received]]]:
-    """A receiver of Alertmanager's webhooks, and the list of what it got."""
-    received: list[Received] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append(Received(self.path, json.loads(body)))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as receiver:
-        thread = threading.Thread(target=receiver.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{receiver.server_port}", received
-        finally:
-            receiver.shutdown()
-            thread.join(timeout=10)
-
-
-@contextmanager
-def running(home: Path, url: str, *command: str) -> Iterator[None]:
-    """A program of Prometheus's, once it is ready."""
-    log = home / f"{Path(command[0]).name}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=home, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-
-    def ready() -> bool:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            return httpx.get(f"{url}/-/ready", timeout=1).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        wait_for(ready, 30)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=10)
-
-
-def hurried(home: Path, server: Server, alertmanager: str, receiver: str) -> None:
-    """Copies of the configuration in which a second is enough for everything; the expressions stay as they are."""
+def hurried(home: Path, server: Server, alertmanager: str) -> None:
+    """A copy of the configuration in which a second is enough for everything; the expressions stay as they are."""
     shutil.copytree(PROMETHEUS, home / "prometheus")
     prometheus = load(home / "prometheus" / "prometheus.yml")
     prometheus["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    _write(home / "prometheus" / "prometheus.yml", prometheus)
+    write(home / "prometheus" / "prometheus.yml", prometheus)
     for name, url in (("credit-risk-api", server.url), ("alertmanager", alertmanager)):
-        _write(home / "prometheus" / "targets" / f"{name}.yml", [{"targets": [url.removeprefix("http://")]}])
+        write(home / "prometheus" / "targets" / f"{name}.yml", [{"targets": [url.removeprefix("http://")]}])
     for file in (home / "prometheus" / "rules").glob("*.yml"):
         groups = load(file)
         for group in groups["groups"]:
@@ -147,49 +96,31 @@ def hurried(home: Path, server: Server, alertmanager: str, receiver: str) -> Non
             for rule in group["rules"]:
                 if "for" in rule:
                     rule["for"] = "1s"
-        _write(file, groups)
-    routes = load(ALERTMANAGER)
-    routes["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-    for route in routes["route"]["routes"]:
-        route["group_wait"] = "1s"
-    for each in routes["receivers"]:
-        for hook in each["webhook_configs"]:
-            hook["url"] = receiver + httpx.URL(hook["url"]).path
-    _write(home / "alertmanager.yml", routes)
-
-
-def _write(file: Path, content: Any) -> None:
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        write(file, groups)
 
 
 @pytest.fixture(scope="module")
 def monitoring(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
     """A server of its own under watch, before anything is asked of it."""
-    programs = tool("prometheus"), tool("prometheus-alertmanager", "alertmanager")
+    program = tool("prometheus")
     home = tmp_path_factory.mktemp("monitoring")
-    addresses = [f"127.0.0.1:{free_port()}" for _ in programs]
-    prometheus, alertmanager = (f"http://{address}" for address in addresses)
-    with webhook() as (receiver, received), serving(copy_store(store, tmp_path_factory.mktemp("watched"))) as server:
-        hurried(home, server, alertmanager, receiver)
+    address = f"127.0.0.1:{free_port()}"
+    with (
+        webhook() as (receiver, received),
+        serving(copy_store(store, tmp_path_factory.mktemp("watched"))) as server,
+        alerting(home, receiver) as alertmanager,
+    ):
+        hurried(home, server, alertmanager)
         with (
             running(
                 home,
-                alertmanager,
-                programs[1],
-                f"--config.file={home / 'alertmanager.yml'}",
-                f"--storage.path={home / 'alertmanager'}",
-                f"--web.listen-address={addresses[1]}",
-                "--cluster.listen-address=",
-            ),
-            running(
-                home,
-                prometheus,
-                programs[0],
+                f"http://{address}/-/ready",
+                program,
                 f"--config.file={home / 'prometheus' / 'prometheus.yml'}",
                 f"--storage.tsdb.path={home / 'tsdb'}",
-                f"--web.listen-address={addresses[0]}",
+                f"--web.listen-address={address}",
             ),
-            closing(Monitoring(server, prometheus, received)) as monitored,
+            closing(Monitoring(server, f"http://{address}", received)) as monitored,
         ):
             yield monitored
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,31 @@ from uuid import uuid4
 import aiohttp
 import httpx
 import pytest
+from opentelemetry import propagate
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from serving.settings import SettingsError
 from serving.tracing import TracingSettings, bentoml_tracing, tracing_settings
 from tests.collector import Collector, collecting
 from tests.crowd import run, session
-from tests.servers import Server, copy_store, serving, wait_for
+from tests.servers import ROOT, Server, copy_store, environment, serving, wait_for
 
 PARENT = "b7ad6b7169203331"
+
+FATAL_PROPAGATORS = ("jaeger", "Tracecontext", "tracecontext,", " ", "baggage,none of these")
+LIMITS = ("OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")
+QUEUE = ("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
+
+
+def start_sdk() -> None:
+    """What BentoML starts of OpenTelemetry's SDK, with this process's environment."""
+    propagate._load_propagators()
+    SpanLimits()
+    OTLPSpanExporter()
+    BatchSpanProcessor(InMemorySpanExporter()).shutdown()
 
 
 class TestSettings:
@@ -64,6 +83,62 @@ class TestSettings:
         with pytest.raises(SettingsError, match=name):
             tracing_settings({"OTEL_TRACES_EXPORTER": "otlp", name: value})
 
+    @pytest.mark.parametrize(
+        ("name", "value", "tracing"),
+        [
+            *(("OTEL_PROPAGATORS", value, False) for value in FATAL_PROPAGATORS),
+            *((name, value, False) for name in ("OTEL_SPAN_LINK_COUNT_LIMIT", *LIMITS) for value in ("-1", "x", "1.5")),
+            *((name, value, True) for name in QUEUE for value in ("0", "-1")),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", str(1 << 64), True),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "511", True),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2049", True),
+        ],
+    )
+    def test_what_the_sdk_dies_of_is_refused_by_name(
+        self, name: str, value: str, tracing: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Only what needs an exporter is of no matter while tracing is off."""
+        monkeypatch.setenv(name, value)
+        with pytest.raises((ValueError, OverflowError)):
+            start_sdk()
+        with pytest.raises(SettingsError, match=f"^settings refused: .*{name}"):
+            tracing_settings({"OTEL_TRACES_EXPORTER": "otlp", name: value})
+        if tracing:
+            assert not tracing_settings({name: value}).enabled
+        else:
+            with pytest.raises(SettingsError, match=name):
+                tracing_settings({name: value})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *(("OTEL_PROPAGATORS", value) for value in ("", "none", "NONE,bogus", " baggage , tracecontext")),
+            *((name, value) for name in LIMITS for value in ("0", "", " ")),
+            *((name, value) for name in QUEUE for value in ("", "often", "1.5", "512")),
+            *(("OTEL_BSP_EXPORT_TIMEOUT", value) for value in ("0", "-1", "often")),
+            *((f"OTEL_EXPORTER_OTLP_{name}", "%") for name in ("TIMEOUT", "HEADERS", "COMPRESSION")),
+        ],
+    )
+    def test_what_the_sdk_lives_with_is_not(self, name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(name, value)
+        start_sdk()
+        assert tracing_settings({"OTEL_TRACES_EXPORTER": "otlp", name: value}).enabled
+
+    def test_refused_before_a_worker_starts(self, tmp_path: Path) -> None:
+        """One line, from where an orchestrator sees the end; a worker's would be started again for ever."""
+        run = subprocess.run(
+            [sys.executable, "-m", "bentoml", "serve", "service:CreditRisk", "--port", "0"],
+            cwd=ROOT,
+            env=environment(tmp_path, OTEL_PROPAGATORS="jaeger"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (1, 1) == (run.returncode, run.stdout.count("\n"))
+        assert run.stdout.startswith("settings refused: OTEL_PROPAGATORS: ")
+
     def test_off_spares_every_request_the_middleware(self) -> None:
         assert bentoml_tracing(TracingSettings(enabled=False, sample_rate=1.0))["excluded_urls"] == ".*"
 
@@ -76,11 +151,10 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def traced(store: Path, tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Server]:
-    """A server that samples only what the caller has sampled."""
+    """A server that samples what the caller has sampled, and everything where the caller says nothing."""
     with serving(
         copy_store(store, tmp_path_factory.mktemp("traced")),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-        OTEL_TRACES_SAMPLER_ARG="0",
         OTEL_BSP_SCHEDULE_DELAY="100",
     ) as running:
         yield running
@@ -121,6 +195,9 @@ class TestRequests:
         httpx.post(f"{traced.url}/predict", json=example, headers=traceparent(told, sampled=True))
         assert wait_for(lambda: "batch" in collector.of(told))
         assert collector.of(silent) == {}
+        assert not [
+            span for span in collector.spans if span.name in ("validate", "batch", "score") and not span.parent_span_id
+        ]
 
     def test_log_lines_carry_the_trace(self, traced: Server, example: dict[str, Any]) -> None:
         trace_id = uuid4().hex

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,16 @@ def test_the_older_kind_of_group_is_read_too(group: Path) -> None:
     (old / "memory.usage_in_bytes").write_text("900\n")
     (old / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 100\n")
     assert (1000, 800) == (upkeep._memory_limit(), upkeep._memory_used())
+
+
+def test_gauges_of_dead_workers_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be "not ready", or use memory, for ever; counts are kept."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    kept = [f"gauge_livemin_{os.getpid()}.db", f"counter_{dead.pid}.db", f"gauge_livesum_{os.getpid()}.db"]
+    gone = [f"gauge_livemin_{dead.pid}.db", f"gauge_livesum_{dead.pid}.db", f"gauge_livemax_{dead.pid}.db"]
+    for name in kept + gone:
+        (tmp_path / name).touch()
+    upkeep._forget_dead_workers()
+    assert sorted(kept) == sorted(path.name for path in tmp_path.iterdir())
