@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from scoring.attribution import LeafIndex
+from preprocessing.features import FeatureSchema
+from scoring.boosting import Ensemble, Words
 
 AMOUNT, RATIO = "loan_amnt", "loan_percent_income"
 
@@ -42,33 +43,35 @@ class AmountSteps:
 
 
 class AmountSweep:
-    """Steps of the PD over amounts, read off a leaf index."""
+    """Steps of the PD over amounts, read off an ensemble's leaves."""
 
-    def __init__(self, index: LeafIndex) -> None:
-        self._index = index
-        self._amount = index.bounds(AMOUNT)
-        self._ratio = index.bounds(RATIO)
-        self._free = index.field_bits(AMOUNT) | index.field_bits(RATIO)
+    def __init__(self, ensemble: Ensemble, schema: FeatureSchema) -> None:
+        amount, ratio = schema.columns(AMOUNT), schema.columns(RATIO)
+        held = [i for i in range(len(schema.features)) if i not in (*amount, *ratio)]
+        self._prior = ensemble.prior
+        self._value = ensemble.value.ravel()
+        self._splits, self._right = ensemble.conditions(held)
+        self._amount, self._ratio = (
+            tuple(bounds.ravel() for bounds in ensemble.bounds(columns)) for columns in (amount, ratio)
+        )
 
-    def steps(self, row: NDArray[np.float32], income: float, lowest: float, highest: float) -> AmountSteps:
+    def steps(self, words: Words, income: float, lowest: float, highest: float) -> AmountSteps:
         """The steps between two amounts, both included.
 
         Args:
-            row: the application's features, shape (k,).
+            words: the application's outcomes, shape (trees,).
             income: the applicant's, in the amount's unit.
             lowest: amount where the steps end.
             highest: amount where they begin.
         """
-        held = self._index.patterns(row) | self._free
-        leaves = np.flatnonzero(held == self._index.all_met)
-        low = np.maximum(self._amount[0][leaves], self._ratio[0][leaves] * income)
-        high = np.minimum(self._amount[1][leaves], self._ratio[1][leaves] * income)
-        value = np.where(low < high, self._index.leaf_value[leaves], 0.0)
-        ends, position = np.unique(
-            np.concatenate([np.clip(high, lowest, highest), np.clip(low, lowest, highest), [highest]]),
-            return_inverse=True,
-        )
+        held = np.flatnonzero(words[:, np.newaxis] & self._splits == self._right)
+        low = np.maximum(self._amount[0][held], self._ratio[0][held] * income)
+        high = np.minimum(self._amount[1][held], self._ratio[1][held] * income)
+        value = np.where(low < high, self._value[held], 0.0)
         # Walking down from the top, a leaf counts from its upper end to just above its lower one.
-        change = np.bincount(position[:-1], weights=np.concatenate([value, -value]), minlength=len(ends))
-        log_odds = self._index.prior + np.cumsum(change[::-1])
+        at_top = (high >= highest) & (low < highest)
+        enters, leaves = (high >= lowest) & (high < highest), (low >= lowest) & (low < highest)
+        ends, position = np.unique(np.concatenate([high[enters], low[leaves], [highest]]), return_inverse=True)
+        changes = np.concatenate([value[enters], -value[leaves], [self._prior + value[at_top].sum()]])
+        log_odds = np.cumsum(np.bincount(position, weights=changes)[::-1])
         return AmountSteps(ends[::-1], np.append(ends[::-1][1:], lowest - 1), expit(log_odds))

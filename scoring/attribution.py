@@ -14,8 +14,6 @@ whole reference population; serving finds each leaf's pattern, looks up and adds
 from __future__ import annotations
 
 import io
-from bisect import bisect_left
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
@@ -25,11 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
-from preprocessing.features import FEATURES, FeatureSchema
-from scoring.boosting import prior_log_odds
-
-MAX_FIELDS_ON_A_PATH = 8
-"""A pattern is one byte. A tree of depth 8 or less can't have more."""
+from preprocessing.features import FeatureSchema
+from scoring.boosting import MAX_DEPTH, Ensemble, Words
 
 
 @dataclass(frozen=True)
@@ -67,167 +62,72 @@ class Tables:
         return cls(values, base_value)
 
 
-@dataclass(frozen=True)
-class _Leaf:
-    value: float
-    bounds: dict[int, tuple[float, float]]
-    """Feature to (low, high]: the values that lead to this leaf."""
-    fields: tuple[int, ...]
-    """Positions of the fields on the path; bit s of the leaf's pattern is fields[s]."""
-
-
-class _FeatureConditions:
-    """All leaves' conditions on one feature: which bits of their patterns a value leaves standing.
-
-    Between two neighbouring thresholds the answer is the same. It is kept for every STRIDE-th interval, where there are
-    many, and brought up to the others by the few leaves whose bounds lie between.
-    """
-
-    STRIDE = 32
-    DENSE = 64
-
-    def __init__(self, entries: list[tuple[int, int, float, float]], leaves: int) -> None:
-        """From (leaf, bit, low, high) of every leaf with a condition on the feature."""
-        self.thresholds = sorted({bound for *_, low, high in entries for bound in (low, high) if abs(bound) < np.inf})
-        position = {bound: i for i, bound in enumerate(self.thresholds)} | {-np.inf: -1, np.inf: len(self.thresholds)}
-        self._stride = 1 if len(self.thresholds) <= self.DENSE else self.STRIDE
-        leaf = np.array([entry[0] for entry in entries], dtype=np.intp)
-        bit = np.array([entry[1] for entry in entries], dtype=np.uint8)
-        low = np.array([position[entry[2]] for entry in entries])
-        high = np.array([position[entry[3]] for entry in entries])
-        intervals = range(0, len(self.thresholds) + 1, self._stride)
-        self._standing = np.full((len(intervals), leaves), 0xFF, dtype=np.uint8)
-        for row, interval in zip(self._standing, intervals, strict=True):
-            failed = (low >= interval) | (high < interval)
-            row[leaf[failed]] = ~bit[failed]
-        # What changes when a value rises over a threshold: leaves that begin there, and leaves that end there.
-        self._begin = _by_threshold(low, leaf, bit, len(self.thresholds))
-        self._end = _by_threshold(high, leaf, ~bit, len(self.thresholds))
-
-    def standing(self, value: float) -> NDArray[np.uint8]:
-        """A mask per leaf: all ones, or all but the feature's bit where `value` fails the leaf's conditions."""
-        interval = bisect_left(self.thresholds, value)
-        checkpoint, rest = divmod(interval, self._stride)
-        standing: NDArray[np.uint8] = self._standing[checkpoint]
-        if rest:
-            standing = standing.copy()
-            span = slice(interval - rest, interval)
-            (begin_leaf, begin_bit), (end_leaf, end_mask) = self._begin(span), self._end(span)
-            standing[begin_leaf] |= begin_bit
-            standing[end_leaf] &= end_mask
-        return standing
-
-
-def _by_threshold(
-    position: NDArray[np.intp], leaf: NDArray[np.intp], bits: NDArray[np.uint8], thresholds: int
-) -> Callable[[slice], tuple[NDArray[np.intp], NDArray[np.uint8]]]:
-    """The leaves and bits of a range of thresholds."""
-    order = np.argsort(position, kind="stable")
-    leaf, bits = leaf[order], bits[order]
-    starts = np.searchsorted(position[order], np.arange(thresholds + 1)).tolist()
-
-    def between(span: slice) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-        chosen = slice(starts[span.start], starts[span.stop])
-        return leaf[chosen], bits[chosen]
-
-    return between
-
-
 class LeafIndex:
-    """All leaves of a boosted ensemble, with the conditions on the way to each, by field.
-
-    Leaves with the same fields stand together, so that their attributions add up in a few long sums.
+    """All leaves of an ensemble in the order of its tables, with the fields on the way to each.
 
     Attributes:
+        ensemble: whose leaves they are.
         fields: the players, in the schema's order.
-        leaf_value: each leaf's contribution to the log-odds, shape (leaves,).
-        all_met: each leaf's pattern where every condition is met, shape (leaves,).
-        prior: log-odds before any tree.
-        shape: of the tables that belong to this index.
+        tree: each leaf's tree, shape (leaves,).
+        slot: each leaf's place in it, shape (leaves,).
+        leaf_value: what each leaf adds to the log-odds, shape (leaves,).
+        leaf_fields: positions of the fields on the way to each leaf, shape (leaves, most of a leaf), filled up with
+            len(fields); bit s of a pattern stands for the s-th. Leaves with the same fields stand together.
+        offset: where each leaf's part of the tables begins, shape (leaves,).
+        shape: of the tables.
     """
 
     def __init__(self, model: GradientBoostingClassifier, schema: FeatureSchema) -> None:
+        self.ensemble = Ensemble(model)
         self.fields = schema.fields
-        self._schema = schema
-        field_of = [self.fields.index(FEATURES[name].field) for name in schema.features]
-        self.prior = prior_log_odds(model)
-        leaves = [
-            _Leaf(value, bounds, tuple(sorted({field_of[feature] for feature in bounds})))
-            for value, bounds in _leaves(model)
-        ]
-        leaves.sort(key=lambda leaf: leaf.fields)  # stable: trees stay in order
-        if max(len(leaf.fields) for leaf in leaves) > MAX_FIELDS_ON_A_PATH:
-            raise ValueError(f"a path with more than {MAX_FIELDS_ON_A_PATH} fields; grow shallower trees")
-        self._leaves = leaves
-        self.leaf_value = np.array([leaf.value for leaf in leaves])
-        self.all_met = np.array([(1 << len(leaf.fields)) - 1 for leaf in leaves], dtype=np.uint8)
-        self._conditions = [
-            (feature, _FeatureConditions(entries, len(leaves)))
-            for feature, field in enumerate(field_of)
-            if (
-                entries := [
-                    (i, 1 << leaf.fields.index(field), *leaf.bounds[feature])
-                    for i, leaf in enumerate(leaves)
-                    if feature in leaf.bounds
-                ]
-            )
-        ]
-        widths = [1 << len(leaf.fields) for leaf in leaves]
-        self._offset = np.cumsum([0, *widths[:-1]], dtype=np.intp)
-        width = max(1, *(len(leaf.fields) for leaf in leaves))
-        self.shape = (sum(widths), width)
-        kinds = list(dict.fromkeys(leaf.fields for leaf in leaves))
-        first = {fields: i for i, fields in reversed(list(enumerate(leaf.fields for leaf in leaves)))}
-        self._kind_starts = np.array([first[fields] for fields in kinds], dtype=np.intp)
-        # A kind with fewer fields than the widest has empty columns; they go to a field that isn't there.
-        nobody = len(self.fields)
-        self._kind_fields = np.array([[*fields, *[nobody] * (width - len(fields))] for fields in kinds]).ravel()
+        tree, slot = np.nonzero(self.ensemble.is_leaf)
+        conditions = [self.ensemble.conditions(schema.columns(field)) for field in self.fields]
+        # One more, for the field that isn't there: a condition that nothing meets.
+        splits, right = (
+            np.array([*(words[i][tree, slot] for words in conditions), np.full(len(tree), i)], self.ensemble.word)
+            for i in (0, 1)
+        )
+        fields = [tuple(np.flatnonzero(read).tolist()) for read in splits.T]
+        order = sorted(range(len(tree)), key=fields.__getitem__)  # stable: trees stay in order
+        self.tree, self.slot = tree[order], slot[order]
+        self.leaf_value = self.ensemble.value[self.tree, self.slot]
+        counts = [len(fields[leaf]) for leaf in order]
+        sizes = [1 << count for count in counts]
+        self.offset = np.cumsum([0, *sizes[:-1]], dtype=np.intp)
+        self.shape = (sum(sizes), max(1, *counts))
+        self.leaf_fields = np.full((len(order), self.shape[1]), len(self.fields))
+        for of_leaf, leaf, count in zip(self.leaf_fields, order, counts, strict=True):
+            of_leaf[:count] = fields[leaf]
+        self._conditions = [(splits[field, order], right[field, order]) for field in self.leaf_fields.T]
 
-    def patterns(self, row: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """For each leaf, which of its fields' conditions a feature vector, shape (k,), meets; shape (leaves,)."""
-        patterns = self.all_met.copy()
-        values = row.tolist()
-        for feature, conditions in self._conditions:
-            patterns &= conditions.standing(values[feature])
+    def patterns(self, words: Words) -> NDArray[np.uint8]:
+        """Which of its fields' conditions each leaf's tree meets by its outcomes, shape (…, leaves) as `words`."""
+        patterns = np.zeros(words.shape, dtype=np.uint8)
+        for s, (splits, right) in enumerate(self._conditions):
+            patterns |= (words & splits == right).astype(np.uint8) << s
         return patterns
-
-    def attribute(self, row: NDArray[np.float32], tables: Tables) -> NDArray[np.float64]:
-        """One feature vector, shape (k,), to one attribution per field, in log-odds."""
-        # Every index is in range by construction, and "clip" spares NumPy's buffered check of it: 40% of the time.
-        picked = tables.values.take(self._offset + self.patterns(row), axis=0, mode="clip")
-        by_kind = np.add.reduceat(picked, self._kind_starts, axis=0)
-        by_field = np.bincount(self._kind_fields, weights=by_kind.ravel(), minlength=len(self.fields) + 1)
-        return np.asarray(by_field[:-1], dtype=np.float64)
-
-    def field_bits(self, field: str) -> NDArray[np.uint8]:
-        """For each leaf, the bit of its pattern that stands for `field`, 0 where it has none; shape (leaves,)."""
-        position = self.fields.index(field)
-        bits = [1 << leaf.fields.index(position) if position in leaf.fields else 0 for leaf in self._leaves]
-        return np.array(bits, dtype=np.uint8)
-
-    def bounds(self, field: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """For each leaf, the half-open interval (low, high] that a numeric field of one feature must lie in."""
-        (column,) = self._schema.columns(field)
-        low, high = zip(*(leaf.bounds.get(column, (-np.inf, np.inf)) for leaf in self._leaves), strict=True)
-        return np.array(low), np.array(high)
 
     def build_tables(self, reference: NDArray[np.float32]) -> Tables:
         """Work out every leaf's attributions against a reference population, shape (rows, k), rows ≥ 1."""
         counts = np.zeros(self.shape[0])
         for row in reference:
-            counts[self._offset + self.patterns(row)] += 1
+            (words,) = self.ensemble.outcomes(row[np.newaxis])
+            counts[self.offset + self.patterns(words[self.tree])] += 1
         values = np.zeros(self.shape)
-        reached = np.zeros(len(self._leaves))
-        for i, (leaf, start) in enumerate(zip(self._leaves, self._offset.tolist(), strict=True)):
-            d = len(leaf.fields)
+        reached = np.zeros(len(self.leaf_value))
+        dimensions = (self.leaf_fields < len(self.fields)).sum(axis=1)
+        for i, (d, start) in enumerate(zip(dimensions.tolist(), self.offset.tolist(), strict=True)):
             shares = counts[start : start + (1 << d)] / len(reference)
-            values[start : start + (1 << d), :d] = leaf.value * (_shapley_weights(d) @ shares).T
+            values[start : start + (1 << d), :d] = self.leaf_value[i] * (_shapley_weights(d) @ shares).T
             reached[i] = shares[-1]
-        return Tables(values, float(self.prior + self.leaf_value @ reached))
+        return Tables(values, float(self.ensemble.prior + self.leaf_value @ reached))
 
 
 class Attributor:
-    """A model's leaf index with its tables, ready to attribute.
+    """A model's tables, compiled for serving: one look-up for every four leaves that part in the last two splits only.
+
+    The outcomes of those three splits and of the ones above settle the four leaves' patterns. They are the state of the
+    subtree, a bit for each.
 
     Raises:
         ValueError: the tables were not made for this model.
@@ -238,37 +138,68 @@ class Attributor:
             raise ValueError(
                 f"the tables have the shape {tables.values.shape} but the model needs {index.shape}; rebuild them"
             )
-        self._index = index
-        self._tables = tables
         self.fields = index.fields
         self.base_value = tables.base_value
+        self._ensemble = index.ensemble
+        splits = _splits_of_subtrees(index.ensemble.depth)
+        subtrees, bits = splits.shape
+        look_ups = len(index.ensemble.value) * subtrees
+        self._first_states = np.arange(look_ups).reshape(-1, subtrees) << bits
+        self._state_by_byte = _state_by_byte(splits, index.ensemble.word)
+        self._sums = _sums(index, tables, splits)
+        # Long rows add up fastest.
+        self._fold = max(n for n in range(1, 65) if look_ups % n == 0)
 
     def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""
-        rows = [self._index.attribute(row, self._tables) for row in matrix]
+        rows = [self.attribute_one(words) for words in self._ensemble.outcomes(matrix)]
         return np.array(rows).reshape(len(matrix), len(self.fields))
 
-
-def _leaves(model: GradientBoostingClassifier) -> list[tuple[float, dict[int, tuple[float, float]]]]:
-    """Every leaf as its value and, by feature, the bounds (low, high] that lead to it; trees in order."""
-    leaves = []
-    for (estimator,) in model.estimators_:
-        tree = estimator.tree_
-        left, right = tree.children_left.tolist(), tree.children_right.tolist()
-        feature, threshold = tree.feature.tolist(), tree.threshold.tolist()
-        stack: list[tuple[int, dict[int, tuple[float, float]]]] = [(0, {})]
-        while stack:
-            node, bounds = stack.pop()
-            if left[node] < 0:
-                leaves.append((float(model.learning_rate * tree.value[node, 0, 0]), bounds))
-                continue
-            low, high = bounds.get(feature[node], (-np.inf, np.inf))
-            stack.append((right[node], bounds | {feature[node]: (max(low, threshold[node]), high)}))
-            stack.append((left[node], bounds | {feature[node]: (low, min(high, threshold[node]))}))
-    return leaves
+    def attribute_one(self, words: Words) -> NDArray[np.float64]:
+        """One application's outcomes, shape (trees,), to one attribution per field, in log-odds."""
+        states = self._first_states.copy()
+        for byte, state in enumerate(self._state_by_byte):
+            states += state.take((words >> 8 * byte).astype(np.uint8), axis=0)
+        # Every index is in range by construction, and "clip" spares NumPy's buffered check of it: 40% of the time.
+        picked = self._sums.take(states.ravel(), axis=0, mode="clip")
+        folded = picked.reshape(-1, self._fold * len(self.fields)).sum(axis=0)
+        return np.asarray(folded.reshape(self._fold, -1).sum(axis=0), dtype=np.float64)
 
 
-@lru_cache(maxsize=MAX_FIELDS_ON_A_PATH + 1)
+def _splits_of_subtrees(depth: int) -> NDArray[np.intp]:
+    """For each subtree of four leaves, the numbers of the splits above and in it, shape (subtrees, depth + 1)."""
+    tops = np.arange(1 << depth - 2, 2 << depth - 2)
+    above = [tops >> levels for levels in range(depth - 2, 0, -1)]
+    return np.array([*above, tops, 2 * tops, 2 * tops + 1]).T
+
+
+def _state_by_byte(splits: NDArray[np.intp], word: np.dtype[np.unsignedinteger]) -> NDArray[np.intp]:
+    """What each byte of a word has of each subtree's state, shape (bytes, 256, subtrees)."""
+    weight = np.zeros((8 * word.itemsize, len(splits)), dtype=np.intp)
+    for subtree, numbers in enumerate(splits):
+        weight[numbers, subtree] = 1 << np.arange(len(numbers))
+    bits = np.arange(256)[:, np.newaxis] >> np.arange(8) & 1
+    return bits @ weight.reshape(word.itemsize, 8, len(splits))
+
+
+def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> NDArray[np.float64]:
+    """What the leaves of a subtree in a state add up to, shape (trees * subtrees * states, len(fields))."""
+    subtrees, bits = splits.shape
+    state = np.arange(1 << bits)[:, np.newaxis]
+    word = index.ensemble.word
+    words = np.zeros((len(state), subtrees), dtype=word)  # that have these states
+    for bit, numbers in enumerate(splits.T):
+        words |= (state >> bit & 1).astype(word) << numbers.astype(word)
+    rows = index.offset + index.patterns(words[:, index.slot // 4])
+    place = (index.tree * subtrees + index.slot // 4 << bits) + state
+    width = len(index.fields) + 1
+    sums = np.zeros(len(index.ensemble.value) * subtrees * len(state) * width)
+    for values, field in zip(tables.values.T, index.leaf_fields.T, strict=True):
+        sums += np.bincount((place * width + field).ravel(), weights=values[rows].ravel(), minlength=len(sums))
+    return sums.reshape(-1, width)[:, :-1].copy()
+
+
+@lru_cache(maxsize=MAX_DEPTH + 1)
 def _shapley_weights(d: int) -> NDArray[np.float64]:
     """Shapley values of a leaf of value 1: entry [field, applicant's pattern, reference's pattern].
 

@@ -1,63 +1,158 @@
-"""scikit-learn's own tree loop, without the per-call validation around it.
+"""A boosted ensemble as arrays: from features to the outcome of every split, and from those to log-odds.
 
-`GradientBoostingClassifier.decision_function` spends most of a small call on checking its input, which the feature
-schema has already settled. The loop beneath it is private to scikit-learn, so it is reached from this one module only,
-its result is compared with the public method's bit for bit before it is used, and where it is not there or disagrees
-the public method serves instead.
+A split sends an application to the right where its feature exceeds a threshold. The outcomes of all splits of a tree,
+whether or not the application comes by them, are the bits of one word. Between two neighbouring thresholds of a feature
+they stay the same, so each feature has a table with the words of all trees for each of its intervals, and an
+application's words are one row of each table, put together by OR. The idea is that of QuickScorer (Lucchese et al.
+2015), which keeps the leaves that are left; outcomes serve the attributions too.
+
+Log-odds are those of scikit-learn bit for bit: thresholds stay float64, and trees add up in order.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 from sklearn.ensemble import GradientBoostingClassifier
 
-logger = logging.getLogger(__name__)
+MAX_DEPTH = 6
+"""A tree's splits are the bits of a word of at most 64."""
 
-LogOdds = Callable[[NDArray[np.float32]], NDArray[np.float64]]
-"""Features, shape (n, k), to log-odds of default, shape (n,)."""
+MIN_DEPTH = 2
+"""Shallower trees are filled up, so that all have subtrees of four leaves at the bottom."""
+
+Words = NDArray[np.unsignedinteger]
+"""Outcomes of one tree each. Bit i is split i's: the root is 1, and below i come 2i to the left and 2i + 1."""
+
+NO_SPLIT = -1
+
+ROWS_AT_ONCE = 128
+"""Each row needs some twenty bytes for each tree on its way to log-odds."""
 
 
-def log_odds_function(model: GradientBoostingClassifier, probe: NDArray[np.float32]) -> LogOdds:
-    """The fastest function that gives `model.decision_function` bit for bit, as checked on `probe`.
+class Ensemble:
+    """A fitted binary classifier, its trees filled up to complete ones of one depth.
 
-    Args:
-        model: a fitted binary classifier.
-        probe: features to compare the two ways on, shape (n, k), n ≥ 1.
+    Attributes:
+        depth: of the trees; leaves have 2^depth slots in each.
+        word: type of a tree's outcomes.
+        prior: log-odds before any tree.
+        value: what each slot's leaf adds to the log-odds, shape (trees, slots).
+        is_leaf: which slots hold one of the model's leaves, shape (trees, slots). A shallower leaf has its leftmost.
+
+    Raises:
+        ValueError: a tree is deeper than MAX_DEPTH.
     """
-    try:
-        fast = _tree_loop(model)
-        same = np.array_equal(fast(probe), model.decision_function(probe))
-    except (ImportError, AttributeError, TypeError, ValueError):
-        same = False
-    if same:
-        return fast
-    logger.warning("scikit-learn's tree loop is not as expected; scoring through decision_function, which is slower")
-    return lambda matrix: np.asarray(model.decision_function(matrix), dtype=np.float64)
+
+    def __init__(self, model: GradientBoostingClassifier) -> None:
+        trees = [tree.tree_ for (tree,) in model.estimators_]
+        self.depth = max(MIN_DEPTH, *(tree.max_depth for tree in trees))
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"a tree of depth {self.depth}, more than {MAX_DEPTH}; grow shallower trees")
+        slots = 1 << self.depth
+        self.word = np.min_scalar_type((1 << slots) - 1)
+        self.prior = _prior(model)
+        self.value = np.zeros((len(trees), slots))
+        self.is_leaf = np.zeros((len(trees), slots), dtype=bool)
+        self._feature = np.full((len(trees), slots), NO_SPLIT)
+        self._threshold = np.zeros((len(trees), slots))
+        for position, tree in enumerate(trees):
+            for node, number, level in _walk(tree.children_left.tolist(), tree.children_right.tolist()):
+                if tree.children_left[node] == tree.children_right[node]:
+                    slot = (number << self.depth - level) - slots
+                    self.value[position, slot] = model.learning_rate * tree.value[node, 0, 0]
+                    self.is_leaf[position, slot] = True
+                else:
+                    self._feature[position, number] = tree.feature[node]
+                    self._threshold[position, number] = tree.threshold[node]
+        # A walk that ends in slot i ends at number slots + i.
+        self._slots_from = np.arange(-1, len(trees) - 1) * slots
+        self._tables = list(self._outcomes_by_feature())
+
+    def _outcomes_by_feature(self) -> Iterator[tuple[int, NDArray[np.float64], Words]]:
+        """Each feature that splits, its thresholds, and the words of all trees by interval between them."""
+        for feature in np.unique(self._feature[self._feature != NO_SPLIT]).tolist():
+            tree, number = np.nonzero(self._feature == feature)
+            thresholds, rank = np.unique(self._threshold[tree, number], return_inverse=True)
+            table = np.zeros((len(thresholds) + 1, len(self.value)), dtype=self.word)
+            np.bitwise_or.at(table, (rank + 1, tree), self._bit(number))
+            yield feature, thresholds, np.bitwise_or.accumulate(table, axis=0)
+
+    def _bit(self, number: NDArray[np.intp]) -> Words:
+        bit: Words = self.word.type(1) << number.astype(self.word)
+        return bit
+
+    def outcomes(self, matrix: NDArray[np.float32]) -> Words:
+        """Features, shape (n, k), to outcomes, shape (n, trees)."""
+        words = np.zeros((len(matrix), len(self.value)), dtype=self.word)
+        for feature, thresholds, table in self._tables:
+            words |= table.take(thresholds.searchsorted(matrix[:, feature]), axis=0)
+        return words
+
+    def log_odds(self, words: Words) -> NDArray[np.float64]:
+        """Outcomes, shape (n, trees), to log-odds, shape (n,)."""
+        starts = range(0, max(1, len(words)), ROWS_AT_ONCE)
+        return np.concatenate([self._log_odds(words[start : start + ROWS_AT_ONCE]) for start in starts])
+
+    def _log_odds(self, words: Words) -> NDArray[np.float64]:
+        one = self.word.type(1)
+        number = words >> one & one | self.word.type(2)  # the split below the root
+        for _ in range(self.depth - 1):
+            right = words >> number
+            right &= one
+            number <<= one
+            number |= right
+        terms = self.value.take(number.astype(np.intp) + self._slots_from)
+        terms[:, 0] += self.prior
+        # Tree by tree, as scikit-learn adds: sum() would round otherwise.
+        return np.asarray(np.add.accumulate(terms, axis=1)[:, -1], dtype=np.float64)
+
+    def conditions(self, features: Sequence[int]) -> tuple[Words, Words]:
+        """For each slot, the splits on its path that read one of `features`, and those to be passed to the right.
+
+        Outcomes meet them where words & splits == right; those of a slot without a leaf are met by none.
+        """
+        splits = np.zeros(self.value.shape, dtype=self.word)
+        right = (~self.is_leaf).astype(self.word)
+        for numbers, goes_right in self._paths():
+            read = np.where(self.is_leaf & np.isin(self._feature[:, numbers], features), self._bit(numbers), 0)
+            splits |= read
+            right |= np.where(goes_right, read, 0)
+        return splits, right
+
+    def bounds(self, features: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each slot, the half-open interval (low, high] that one of `features` must lie in to come there."""
+        low, high = np.full(self.value.shape, -np.inf), np.full(self.value.shape, np.inf)
+        for numbers, goes_right in self._paths():
+            read, threshold = np.isin(self._feature[:, numbers], features), self._threshold[:, numbers]
+            np.maximum(low, threshold, out=low, where=read & goes_right)
+            np.minimum(high, threshold, out=high, where=read & ~goes_right)
+        return low, high
+
+    def _paths(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+        """Level by level, the split above each slot and whether the way there goes right; shape (slots,)."""
+        ends = np.arange(1 << self.depth, 2 << self.depth)
+        for level in range(self.depth):
+            yield ends >> self.depth - level, (ends >> self.depth - level - 1 & 1).astype(bool)
 
 
-def prior_log_odds(model: GradientBoostingClassifier) -> float:
-    """The log-odds that a model starts from, before any tree."""
+def _prior(model: GradientBoostingClassifier) -> float:
+    """The log-odds that a model starts from: those of the share of defaults, unless it was told to start from 0."""
+    if model.init_ == "zero":
+        return 0.0
     anyone = np.zeros((1, model.n_features_in_), dtype=np.float32)
-    try:
-        return float(model._raw_predict_init(anyone)[0, 0])  # noqa: SLF001  # see the module
-    except (AttributeError, TypeError):
-        trees = sum(float(tree.predict(anyone)[0]) for tree in model.estimators_[:, 0])
-        return float(model.decision_function(anyone)[0]) - float(model.learning_rate) * trees
+    epsilon = np.finfo(np.float64).eps
+    return float(logit(np.clip(model.init_.predict_proba(anyone)[0, 1], epsilon, 1 - epsilon)))
 
 
-def _tree_loop(model: GradientBoostingClassifier) -> LogOdds:
-    from sklearn.ensemble._gradient_boosting import predict_stages  # noqa: PLC0415  # private: may be gone one day
-
-    prior = prior_log_odds(model)
-    trees, learning_rate = model.estimators_, model.learning_rate
-
-    def log_odds(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        raw = np.full((len(matrix), 1), prior)
-        predict_stages(trees, matrix, learning_rate, raw)
-        return raw[:, 0]
-
-    return log_odds
+def _walk(left: list[int], right: list[int]) -> Iterator[tuple[int, int, int]]:
+    """The nodes of one of scikit-learn's trees: its index, its number in a complete tree, and its level."""
+    stack = [(0, 1, 0)]
+    while stack:
+        index, number, level = stack.pop()
+        yield index, number, level
+        if left[index] >= 0:
+            stack += [(left[index], 2 * number, level + 1), (right[index], 2 * number + 1, level + 1)]

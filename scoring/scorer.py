@@ -12,7 +12,7 @@ from scipy.special import expit
 from preprocessing.application import InvalidApplicationError, LoanApplication, parse_application
 from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
-from scoring.boosting import log_odds_function
+from scoring.boosting import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,13 @@ class Scores:
 
     Attributes:
         matrix: features, shape (n, k), float32.
+        words: outcomes of all splits, shape (n, trees), for attributions and sweeps.
         log_odds: of default, shape (n,).
         pd: probability of default, shape (n,), equal to `predict_proba(matrix)[:, 1]` bit for bit.
     """
 
     matrix: NDArray[np.float32]
+    words: Words
     log_odds: NDArray[np.float64]
     pd: NDArray[np.float64]
 
@@ -56,7 +58,6 @@ class Scorer:
         except ValueError as exc:
             raise IncoherentArtifactError(f"{MODEL}: {exc}; train again") from exc
         self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
-        self._log_odds = log_odds_function(self.estimator, self.schema.matrix(self._golden))
 
     @property
     def golden(self) -> Sequence[LoanApplication]:
@@ -69,8 +70,9 @@ class Scorer:
 
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
         """Score feature vectors, shape (n, k)."""
-        log_odds = self._log_odds(matrix)
-        return Scores(matrix, log_odds, expit(log_odds))
+        words = self.leaves.ensemble.outcomes(matrix)
+        log_odds = self.leaves.ensemble.log_odds(words)
+        return Scores(matrix, words, log_odds, expit(log_odds))
 
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""

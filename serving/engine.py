@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from decision import Decision, PolicyFiles, Reason, decide, explain_decision
 from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
 from decision.reasons import discloses_score
@@ -16,6 +13,7 @@ from preprocessing.application import LoanApplication
 from preprocessing.cleaning import policy_fields
 from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
+from scoring.boosting import Words
 from scoring.scorer import Scorer, Scores
 from serving.tracing import tracing
 
@@ -67,7 +65,7 @@ class Engine:
         self.scorer = scorer
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
-        self._sweep = AmountSweep(scorer.leaves)
+        self._sweep = AmountSweep(scorer.leaves.ensemble, scorer.schema)
         self.policy = files.policy
         self._catalogue = files.catalogue
 
@@ -76,8 +74,8 @@ class Engine:
         scores = self._score(applications)
         with tracing.span("decide"):
             return [
-                self._assess(policy_fields(application), pd, row)
-                for application, pd, row in zip(applications, scores.pd.tolist(), scores.matrix, strict=True)
+                self._assess(policy_fields(application), pd, words)
+                for application, pd, words in zip(applications, scores.pd.tolist(), scores.words, strict=True)
             ]
 
     def explain(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
@@ -93,22 +91,22 @@ class Engine:
             return self.scorer.score_matrix(matrix)
 
     def _assess(
-        self, fields: dict[str, Any], pd: float, row: NDArray[np.float32], by_field: dict[str, float] | None = None
+        self, fields: dict[str, Any], pd: float, words: Words, by_field: dict[str, float] | None = None
     ) -> Assessment:
         decision = decide(self.policy, fields, pd)
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
-            by_field = self._attribute(row) if discloses_score(decision) else {}
+            by_field = self._attribute(words) if discloses_score(decision) else {}
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
         return Assessment(fields, pd, decision, reasons, self.identity)
 
     def _explain(self, application: LoanApplication, scores: Scores, i: int) -> Assessment:
-        fields, row = policy_fields(application), scores.matrix[i]
-        by_field = self._attribute(row)
-        assessment = self._assess(fields, float(scores.pd[i]), row, by_field)
+        fields, words = policy_fields(application), scores.words[i]
+        by_field = self._attribute(words)
+        assessment = self._assess(fields, float(scores.pd[i]), words, by_field)
 
         def sweep(lowest: float, highest: float) -> StepsBetween:
-            return self._sweep.steps(row, application.person_income, lowest, highest).between
+            return self._sweep.steps(words, application.person_income, lowest, highest).between
 
         def pds(amounts: Sequence[int]) -> list[float]:
             other = [application.model_copy(update={"loan_amnt": float(amount)}) for amount in amounts]
@@ -121,6 +119,6 @@ class Engine:
             counterfactuals=find_counterfactuals(self.policy, fields, assessment.decision, sweep, pds),
         )
 
-    def _attribute(self, row: NDArray[np.float32]) -> dict[str, float]:
-        impacts = self.attributor.attribute(row[np.newaxis])[0].tolist()
+    def _attribute(self, words: Words) -> dict[str, float]:
+        impacts = self.attributor.attribute_one(words).tolist()
         return dict(zip(self.attributor.fields, impacts, strict=True))

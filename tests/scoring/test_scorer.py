@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -8,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sklearn.ensemble._gradient_boosting
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from preprocessing.application import EXAMPLE, LoanApplication, parse_application
 from preprocessing.features import FEATURES
 from scoring.artifact import GOLDEN, IncoherentArtifactError, read_artifact
-from scoring.boosting import log_odds_function
 from scoring.scorer import Scorer
 from tests.applications import NUMBERS, Document, examples, portfolio, valid_applications
 from tests.artifacts import MODEL_FOLDER, edit_signed, small_model
@@ -68,7 +64,7 @@ class TestAgainstScikitLearn:
         matrix = base[np.random.default_rng(1).integers(len(base), size=len(at))]
         matrix[range(len(at)), [feature for feature, _ in at]] = [value for _, value in at]
         assert len(at) > 1000
-        assert scorer.estimator.decision_function(matrix).tobytes() == scorer._log_odds(matrix).tobytes()
+        assert scorer.estimator.decision_function(matrix).tobytes() == scorer.score_matrix(matrix).log_odds.tobytes()
 
     def test_a_threshold_divides(self, scorer: Scorer) -> None:
         """The rows at the thresholds are no idle ones: a step across changes many an answer."""
@@ -78,7 +74,7 @@ class TestAgainstScikitLearn:
         for threshold in [t for feature, t in splits(scorer) if feature == amount][:50]:
             rows = np.repeat(base, 2, axis=0)
             rows[:, amount] = threshold, np.nextafter(np.float32(threshold), np.float32(np.inf))
-            changed += np.ptp(scorer._log_odds(rows)) > 0
+            changed += np.ptp(scorer.score_matrix(rows).log_odds) > 0
         assert changed > 0
 
     def test_thresholds_in_applications(self, scorer: Scorer) -> None:
@@ -193,71 +189,3 @@ class TestGolden:
         with pytest.raises(IncoherentArtifactError) as info:
             Scorer(read_artifact(folder))
         assert f"{GOLDEN}: {message}; train again" == str(info.value)
-
-
-class TestTreeLoop:
-    """scikit-learn's private loop is used where it is there and agrees, and done without where not."""
-
-    @pytest.fixture
-    def matrix(self, scorer: Scorer, applications: list[LoanApplication]) -> NDArray[np.float32]:
-        return scorer.schema.matrix(applications)
-
-    def test_is_used(
-        self,
-        scorer: Scorer,
-        matrix: NDArray[np.float32],
-        monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
-        """As things are, the public method is not called for scoring, and nothing is logged."""
-        log_odds = log_odds_function(scorer.estimator, matrix)
-        expected = scorer.estimator.decision_function(matrix)
-        monkeypatch.setattr(type(scorer.estimator), "decision_function", None)
-        assert expected.tobytes() == log_odds(matrix).tobytes()
-        assert caplog.records == []
-
-    @pytest.mark.parametrize("loss", ["missing", "other result", "not finite", "other signature", "no prior", "raises"])
-    def test_is_done_without(
-        self,
-        scorer: Scorer,
-        matrix: NDArray[np.float32],
-        monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
-        loss: str,
-    ) -> None:
-        """Where the loop is gone, changed or one bit off, the public method gives the same numbers; that is logged."""
-        module, name = sklearn.ensemble._gradient_boosting, "predict_stages"
-        genuine = module.predict_stages
-
-        def off_by_one_bit(trees: Any, rows: Any, rate: float, out: NDArray[np.float64]) -> None:
-            genuine(trees, rows, rate, out)
-            out[-1] = np.nextafter(out[-1], np.inf)
-
-        def not_finite(_trees: Any, _rows: Any, _rate: float, out: NDArray[np.float64]) -> None:
-            out[:] = np.nan
-
-        def raises(*_arguments: Any) -> None:
-            raise ValueError("Buffer dtype mismatch")
-
-        match loss:
-            case "missing":
-                monkeypatch.delattr(module, name)
-            case "no prior":
-                owner = next(c for c in type(scorer.estimator).__mro__ if "_raw_predict_init" in vars(c))
-                monkeypatch.delattr(owner, "_raw_predict_init")
-            case _:
-                changed = {
-                    "other result": off_by_one_bit,
-                    "not finite": not_finite,
-                    "other signature": lambda trees, rows, out: genuine(trees, rows, 0.1, out),
-                    "raises": raises,
-                }
-                monkeypatch.setattr(module, name, changed[loss])
-        with caplog.at_level(logging.WARNING, logger="scoring.boosting"):
-            log_odds = log_odds_function(scorer.estimator, matrix)
-        monkeypatch.undo()
-        assert [record.levelname for record in caplog.records] == ["WARNING"]
-        assert "decision_function" in caplog.text
-        for rows in (matrix, matrix[:1], matrix[5:12]):
-            assert scorer._log_odds(rows).tobytes() == log_odds(rows).tobytes()
-        assert np.float64 == log_odds(matrix).dtype

@@ -1,0 +1,120 @@
+"""The ensemble as arrays against scikit-learn's own walk: bit for bit, leaf by leaf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.ensemble import GradientBoostingClassifier
+
+from scoring.boosting import Ensemble
+
+FEATURES = 5
+
+MODELS: dict[str, dict[str, Any]] = {
+    **{f"depth {depth}": {"max_depth": depth, "n_estimators": 40} for depth in range(1, 7)},
+    **{f"ragged, depth {d}": {"max_depth": d, "n_estimators": 40, "max_leaf_nodes": d + 2} for d in (3, 4, 6)},
+    "one tree": {"max_depth": 4, "n_estimators": 1},
+    "one leaf in every tree": {"min_impurity_decrease": 1e9, "n_estimators": 3},
+    "starting from zero": {"init": "zero", "n_estimators": 20},
+    "many trees": {"max_depth": 2, "n_estimators": 300, "learning_rate": 0.03},
+}
+
+
+def rows(n: int, seed: int) -> NDArray[np.float32]:
+    """Numbers, whole numbers, flags, and a column that hardly varies."""
+    rng = np.random.default_rng(seed)
+    columns = [
+        rng.lognormal(8, 2, n),
+        rng.integers(0, 9, n),
+        rng.random(n) < 0.3,
+        rng.normal(size=n),
+        1 + rng.random(n) / 1e6,
+    ]
+    return np.array(columns, dtype=np.float32).T.copy()
+
+
+@pytest.fixture(scope="module", params=MODELS.values(), ids=MODELS.keys())
+def model(request: pytest.FixtureRequest) -> GradientBoostingClassifier:
+    matrix = rows(800, 1)
+    odds = np.log(matrix[:, 0]) - 8 + matrix[:, 1] * matrix[:, 2] - matrix[:, 3] + 1e6 * (matrix[:, 4] - 1)
+    labels = (odds + np.random.default_rng(2).normal(size=len(matrix)) > 1).astype(int)
+    return GradientBoostingClassifier(random_state=1, subsample=0.8, **request.param).fit(matrix, labels)
+
+
+@pytest.fixture(scope="module")
+def ensemble(model: GradientBoostingClassifier) -> Ensemble:
+    return Ensemble(model)
+
+
+def at_thresholds(model: GradientBoostingClassifier) -> NDArray[np.float32]:
+    """A row for every split of every tree, at its threshold, and one float32 step to either side."""
+    found = []
+    for (tree,) in model.estimators_:
+        inner = tree.tree_.feature >= 0
+        for feature, threshold in zip(tree.tree_.feature[inner], tree.tree_.threshold[inner], strict=True):
+            middle = np.float32(threshold)
+            around = (middle, np.nextafter(middle, np.float32(-np.inf)), np.nextafter(middle, np.float32(np.inf)))
+            found += [(feature, value) for value in around]
+    matrix = rows(max(1, len(found)), 3)
+    for row, (feature, value) in zip(matrix, found, strict=False):
+        row[feature] = value
+    return matrix
+
+
+class TestLogOdds:
+    def test_random_rows(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
+        matrix = rows(2000, 4)
+        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.outcomes(matrix)).tobytes()
+
+    def test_every_threshold(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
+        matrix = at_thresholds(model)
+        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.outcomes(matrix)).tobytes()
+
+    @pytest.mark.parametrize("n", [1, 2, 7, 64])
+    def test_any_number_of_rows(self, ensemble: Ensemble, n: int) -> None:
+        matrix = rows(128, 5)
+        whole = ensemble.log_odds(ensemble.outcomes(matrix))
+        parts = [ensemble.log_odds(ensemble.outcomes(matrix[i : i + n])) for i in range(0, len(matrix), n)]
+        assert whole.tobytes() == np.concatenate(parts).tobytes()
+
+    def test_no_rows(self, ensemble: Ensemble) -> None:
+        assert ensemble.log_odds(ensemble.outcomes(rows(0, 1))).shape == (0,)
+
+    def test_extremes(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
+        largest = np.finfo(np.float32).max
+        matrix = np.array([np.full(FEATURES, value) for value in (-largest, -0.0, 0.0, largest)], dtype=np.float32)
+        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.outcomes(matrix)).tobytes()
+
+
+class TestLeaves:
+    def test_one_leaf_of_each_tree_is_reached(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
+        """With the conditions on all features, the leaf that scikit-learn comes to and no other."""
+        splits, right = ensemble.conditions(range(FEATURES))
+        for row in rows(50, 6):
+            (words,) = ensemble.outcomes(row[np.newaxis])
+            met = words[:, np.newaxis] & splits == right
+            assert (met.sum(axis=1) == 1).all()
+            leaves = model.apply(row[np.newaxis])[0, :, 0].astype(int)
+            trees = [tree.tree_ for (tree,) in model.estimators_]
+            expected = [model.learning_rate * tree.value[leaf, 0, 0] for tree, leaf in zip(trees, leaves, strict=True)]
+            assert expected == ensemble.value[met].tolist()
+
+    def test_bounds_say_the_same_as_conditions(self, ensemble: Ensemble) -> None:
+        for feature in range(FEATURES):
+            splits, right = ensemble.conditions([feature])
+            low, high = ensemble.bounds([feature])
+            for row in rows(50, 7):
+                (words,) = ensemble.outcomes(row[np.newaxis])
+                within = ensemble.is_leaf & (low < row[feature]) & (row[feature] <= high)
+                assert np.array_equal(within, words[:, np.newaxis] & splits == right)
+
+
+def test_deeper_trees_are_refused() -> None:
+    matrix = rows(400, 8)
+    labels = np.random.default_rng(9).integers(0, 2, len(matrix))
+    deep = GradientBoostingClassifier(max_depth=7, n_estimators=2, random_state=1).fit(matrix, labels)
+    with pytest.raises(ValueError, match="a tree of depth 7, more than 6; grow shallower trees"):
+        Ensemble(deep)
