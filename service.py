@@ -27,15 +27,16 @@ from serving.engine import Assessment, Engine
 from serving.framework import CreditRiskService, StoreEntry, tracer_provider
 from serving.information import Information
 from serving.lifecycle import Draining
-from serving.logs import configure_logging, service_log
+from serving.logs import configure_logging, refusals_as_lines, service_log
 from serving.problems import NotReadyError
 from serving.settings import load_settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
 from serving.tracing import bentoml_tracing, tracing, tracing_settings
 from serving.upkeep import Upkeep
 
-settings = load_settings()
-tracing_options = tracing_settings(os.environ)
+with refusals_as_lines():
+    settings = load_settings()
+    tracing_options = tracing_settings(os.environ)
 configure_logging(settings.log_level)
 information = Information(settings)
 

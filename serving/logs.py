@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -25,6 +27,7 @@ from pydantic_core import to_json
 
 from serving import metrics
 from serving.exchange import current_exchange
+from serving.settings import SettingsError
 from serving.tracing import tracing
 
 request_log = logging.getLogger("credit_risk.request")
@@ -154,6 +157,17 @@ def configure_logging(level: str) -> None:
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+@contextmanager
+def refusals_as_lines() -> Iterator[None]:
+    """Have a refused setting, which ends the process before its logging is set up, told like everything else."""
+    try:
+        yield
+    except SettingsError as exc:
+        configure_logging("INFO")
+        service_log.critical(str(exc))
+        raise SystemExit(1) from None
 
 
 def _log_uncaught(kind: type[BaseException], exc: BaseException | None, trace: TracebackType | None) -> None:

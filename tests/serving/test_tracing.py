@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,7 +138,7 @@ class TestSettings:
             check=False,
         )
         assert (1, 1) == (run.returncode, run.stdout.count("\n"))
-        assert run.stdout.startswith("settings refused: OTEL_PROPAGATORS: ")
+        assert json.loads(run.stdout)["message"].startswith("settings refused: OTEL_PROPAGATORS: ")
 
     def test_off_spares_every_request_the_middleware(self) -> None:
         assert bentoml_tracing(TracingSettings(enabled=False, sample_rate=1.0))["excluded_urls"] == ".*"
