@@ -1,14 +1,15 @@
-# The two commands are `make serve` and `make test`; each does all of its own set-up.
+# The two commands are `make serve` and `make test`; each does all of its own set-up. `make image` needs an engine.
 PYTHON ?= python3.11
 HOST ?= 127.0.0.1
 PORT ?= 3000
 PROMETHEUS_PORT ?= 9090
 DEMO_SECONDS ?= 300
+IMAGE ?= credit-risk-api:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: serve demo test dev import train lock build clean
+.PHONY: serve demo test dev import train lock build image test-image release clean
 
 serve: import
 	@echo 'When "ready" is logged, paste into another shell:'
@@ -25,10 +26,19 @@ test: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-report=term -m "not slow"
+	$(BIN)/pytest --cov --cov-report=term -m "not slow and not container"
 
 build: import
 	$(BIN)/bentoml build
+
+image: import
+	PATH="$(CURDIR)/$(BIN):$$PATH" deploy/image/build $(IMAGE)
+
+test-image: .venv/.dev
+	deploy/image/test $(IMAGE)
+
+release: .venv/.dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy.image.release $(VERSION)
 
 dev: .venv/.dev
 

@@ -1,0 +1,55 @@
+"""What a container runs: the one worker that `bentoml serve` would start, without the supervisor in front of it.
+
+`bentoml serve` loads everything twice, one after the other: in the supervisor, which only asks how many workers there
+are, then in the worker; and it doesn't replace a worker that dies in a container. Here the worker is the container's
+first process: it is ready sooner, needs less memory, gets SIGTERM itself, and when it dies the container ends, which is
+what an orchestrator sees, counts and mends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+
+from serving import SERVICE_NAME
+from serving.settings import SettingsError, load_settings
+
+PORT = 3000
+
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept: longer than load balancers and proxies do (60 s is usual), or one of them would
+now and then send a request on a connection that is just being closed."""
+
+
+def main() -> None:
+    """Serve the Bento in BENTO_PATH on BENTOML_PORT until SIGTERM."""
+    # The kernel ignores SIGTERM for a first process that has no handler, as this one until the server has its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # prometheus_client reads it when it is imported. A new folder, since /tmp may outlive a restart.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-")
+    from serving.logs import refusals_as_lines  # noqa: PLC0415  # imports prometheus_client
+
+    with refusals_as_lines():
+        if load_settings().workers != 1:
+            raise SettingsError(
+                "settings refused: CREDIT_RISK_WORKERS: a container runs one worker; run more containers"
+            )
+    listener = socket.create_server(("0.0.0.0", int(os.environ.get("BENTOML_PORT") or PORT)), backlog=2048)  # noqa: S104
+
+    # Imports prometheus_client, and all the rest.
+    from _bentoml_impl.worker.service import main as worker  # noqa: PLC0415
+
+    options = {
+        "--fd": listener.detach(),
+        "--service-name": SERVICE_NAME,
+        "--worker-id": 1,
+        "--timeout-keep-alive": KEEP_ALIVE_SECONDS,
+    }
+    worker([os.environ["BENTO_PATH"], *(f"{name}={value}" for name, value in options.items())])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What a release is refused for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.image.release import refusals, stated_versions
+from serving import SERVICE_VERSION
+
+STATED = {"pyproject.toml": "1.2.0", "CHANGELOG.md": "1.2.0"}
+
+
+def test_one_version() -> None:
+    """Service, project and changelog state the same version."""
+    assert {SERVICE_VERSION} == set(stated_versions().values())
+
+
+@pytest.mark.parametrize(
+    ("changelog", "expected"), [("# Changelog\n\n## 2.0.0\n\n- x\n\n## 1.0.0\n", "2.0.0"), ("# Changelog\n", "none")]
+)
+def test_the_changelogs_first_entry_counts(tmp_path: Path, changelog: str, expected: str) -> None:
+    """An older entry does not make up for one that is missing."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "2.0.0"\n')
+    (tmp_path / "CHANGELOG.md").write_text(changelog)
+
+    assert expected == stated_versions(tmp_path)["CHANGELOG.md, its first entry"]
+
+
+def test_nothing_to_refuse() -> None:
+    assert [] == refusals("1.2.0", STATED, "")
+
+
+@pytest.mark.parametrize(
+    ("version", "changes", "expected"),
+    [
+        ("1.2.0", " M README.md\n", ["the working tree has changes that are not committed"]),
+        ("1.3.0", "", ["pyproject.toml says 1.2.0, not 1.3.0", "CHANGELOG.md says 1.2.0, not 1.3.0"]),
+    ],
+)
+def test_refused(version: str, changes: str, expected: list[str]) -> None:
+    """Each place that states another version is named; so are changes."""
+    assert expected == refusals(version, STATED, changes)
