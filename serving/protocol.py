@@ -8,6 +8,7 @@ unfinished header, or of trailers. See docs/decisions/0005.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -20,6 +21,37 @@ _UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
 _IGNORED = b"\nignored:"
 _UNFINISHED = re.compile(rb"\n(u(?:p(?:g(?:r(?:a(?:d(?:e)?)?)?)?)?)?)\Z", re.IGNORECASE)
 """The beginning of the header's name at the end of what has been received."""
+
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _WholeResponse:
+    """A connection's transport as the response to one POST sees it: its head waits for the first part of its body.
+
+    uvicorn writes them one by one, and each is a system call and a packet. What has a body only; HEAD would wait.
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        if data == _CONTINUE:
+            self._transport.write(data)
+        elif self._head is None:
+            self._head = data
+        else:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class HTTPProtocol(HttpToolsProtocol):
@@ -76,6 +108,8 @@ class HTTPProtocol(HttpToolsProtocol):
         """The body begins."""
         self._in_head = False
         super().on_headers_complete()
+        if self.scope["method"] == "POST":
+            self.cycle.transport = _WholeResponse(self.transport)  # type: ignore[assignment]  # all that a cycle uses
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
