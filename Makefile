@@ -9,7 +9,7 @@ BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: serve demo test dev import train lock build image test-image release clean
+.PHONY: serve demo test dev import train lock build image test-image bench release clean
 
 serve: import
 	@echo 'When "ready" is logged, paste into another shell:'
@@ -36,6 +36,9 @@ image: import
 
 test-image: .venv/.dev
 	deploy/image/test $(IMAGE)
+
+bench: .venv/.dev
+	$(BIN)/python -m benchmarks
 
 release: .venv/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy.image.release $(VERSION)

@@ -1,0 +1,81 @@
+"""The applications that every server is asked: a portfolio's mix, some of it not approved; none is from any data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers.assessing import load_engine
+from preprocessing.application import LoanApplication, parse_application
+from serving.answers import prediction
+from serving.engine import Engine
+from tests.applications import portfolio
+
+SEED = 6
+NUMBER = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One application, and what a server must say of it.
+
+    Attributes:
+        document: as it is sent.
+        vector: the model's features.
+        answer: of `/predict`.
+    """
+
+    document: dict[str, Any]
+    vector: list[float]
+    answer: dict[str, Any]
+
+    @property
+    def pd(self) -> float:
+        """Probability of default."""
+        pd: float = self.answer["probability_of_default"]
+        return pd
+
+    @property
+    def approved(self) -> bool:
+        """Whether no reasons are owed."""
+        return bool(self.answer["decision"] == "APPROVE")
+
+
+@cache
+def engine() -> Engine:
+    """The model and policy in this process."""
+    return load_engine()
+
+
+def _case(document: dict[str, Any]) -> Case:
+    application = parse_application(document)
+    (assessment,) = engine().assess([application])
+    (vector,) = engine().scorer.schema.matrix([application]).tolist()
+    return Case(document, vector, prediction(assessment))
+
+
+@cache
+def mix() -> tuple[Case, ...]:
+    """A portfolio's mix."""
+    return tuple(map(_case, portfolio(NUMBER, SEED)))
+
+
+@cache
+def approved() -> tuple[Case, ...]:
+    """As many applications that are all approved."""
+    return tuple(islice((case for case in map(_case, portfolio(3 * NUMBER, SEED)) if case.approved), NUMBER))
+
+
+def matrix(cases: tuple[Case, ...]) -> NDArray[np.float32]:
+    """Features, shape (n, k)."""
+    return np.array([case.vector for case in cases], dtype=np.float32)
+
+
+def synthetic(n: int, seed: int) -> list[LoanApplication]:
+    """`n` parsed applications, for models made only to be timed."""
+    return [parse_application(document) for document in portfolio(n, seed)]

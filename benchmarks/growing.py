@@ -1,0 +1,61 @@
+"""Artifacts with models of other sizes, complete and signed, made only to be timed."""
+
+from __future__ import annotations
+
+import io
+import json
+from copy import copy
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import GradientBoostingClassifier
+
+from benchmarks.applications import engine, synthetic
+from benchmarks.peers.assessing import MODEL as SHIPPED
+from preprocessing.application import parse_application
+from scoring.artifact import GOLDEN, MANIFEST, MODEL, TABLES, sha256
+from scoring.attribution import LeafIndex
+
+TREES = (200, 700, 2000)
+APPLICATIONS = 4000
+REFERENCE = 50
+SEED = 7
+
+
+def grown_models(target: Path) -> dict[int, Path]:
+    """A folder for each number of trees; each model is the beginning of the next one, as boosting goes."""
+    schema, shipped = engine().scorer.schema, engine().scorer.estimator
+    features = schema.matrix(synthetic(APPLICATIONS, SEED))
+    rng = np.random.default_rng(SEED)
+    defaulted = (rng.random(len(features)) < features[:, schema.features.index("loan_percent_income")]).astype(int)
+    largest = clone(shipped).set_params(n_estimators=max(TREES)).fit(features, defaulted)
+    return {trees: _write(_first(largest, trees), features[:REFERENCE], target / str(trees)) for trees in TREES}
+
+
+def _first(model: GradientBoostingClassifier, trees: int) -> GradientBoostingClassifier:
+    smaller = copy(model)
+    smaller.n_estimators = smaller.n_estimators_ = trees
+    smaller.estimators_ = model.estimators_[:trees]
+    return smaller
+
+
+def _write(model: GradientBoostingClassifier, reference: np.ndarray, folder: Path) -> Path:
+    schema = engine().scorer.schema
+    manifest = json.loads((SHIPPED / MANIFEST).read_bytes())
+    contents = {name: (SHIPPED / name).read_bytes() for name in manifest["artifacts"]}
+    tables = LeafIndex(model, schema).build_tables(reference)
+    golden = json.loads(contents[GOLDEN])
+    rows = schema.matrix([parse_application(entry["application"]) for entry in golden["applications"]])
+    for entry, pd in zip(golden["applications"], model.predict_proba(rows)[:, 1].tolist(), strict=True):
+        entry["probability_of_default"] = pd
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer)
+    contents |= {MODEL: buffer.getvalue(), TABLES: tables.to_bytes(), GOLDEN: json.dumps(golden).encode()}
+    manifest["reference_population"]["base_value"] = tables.base_value
+    manifest["artifacts"] = {name: sha256(content) for name, content in contents.items()}
+    folder.mkdir(parents=True)
+    for name, content in (contents | {MANIFEST: json.dumps(manifest).encode()}).items():
+        (folder / name).write_bytes(content)
+    return folder

@@ -1,0 +1,1 @@
+"""A hand-written FastAPI service with the bundle's features."""

@@ -1,0 +1,1 @@
+"""Explanations as FastAPI and shap have them."""

@@ -1,0 +1,84 @@
+"""Three times what the bundle can do: who is refused and how, what the others wait, and what is left of it after."""
+
+from __future__ import annotations
+
+from benchmarks.openloop import NOT_SENT
+from benchmarks.run import Run, say
+from benchmarks.section import Ratio, Section, Table
+from benchmarks.servers import BUNDLE
+from benchmarks.spread import ratio, spread
+
+TIMES = 3.0
+
+CONNECTIONS = 2000
+"""As many as its callers hold together: four times what the bundle takes at once, and less than the kernel queues."""
+
+REFUSALS = (429, 503)
+MB = 1e6
+
+
+def measure(run: Run) -> Section:
+    """Open loop at saturation, then at three times that, then closed loop again."""
+    saturation = run.saturation()
+    server = run.server(BUNDLE)
+    values: dict[str, list[float]] = {}
+
+    def note(**figures: float) -> None:
+        for name, value in figures.items():
+            values.setdefault(name, []).append(value)
+
+    for _ in range(max(1, run.rounds - 3)):
+        at = run.open_at_any_lateness(server, saturation, 2 * run.seconds)
+        before = server.usage()
+        over = run.open_at_any_lateness(server, TIMES * saturation, 3 * run.seconds, most_connections=CONNECTIONS)
+        after = run.load(server, seconds=1)
+        refused = sum(over.statuses.get(status, 0) for status in REFUSALS)
+        note(
+            at_p99_ms=at.latency["p99"] * 1e3,
+            over_p99_ms=over.latency["p99"] * 1e3,
+            over_rate=over.achieved,
+            accepted=over.share(200),
+            status_429=over.share(429),
+            status_503=over.share(503),
+            not_sent=over.share(NOT_SENT),
+            other=1 - over.share(200) - refused / over.sent - over.share(NOT_SENT),
+            retry_after=over.with_retry_after / refused if refused else 1.0,
+            before_mb=before.pss / MB,
+            after_mb=server.usage().pss / MB,
+            after_rate=after.rate,
+            late_ms=over.late * 1e3,
+        )
+        say(f"overload: {over.statuses}")
+    figures = {name: spread(each) for name, each in values.items()}
+    rows = (
+        ("asked for, requests/s", f"{TIMES * saturation:,.0f}"),
+        ("due, requests/s", str(figures["over_rate"])),
+        ("share answered 200", str(figures["accepted"])),
+        ("share answered 429", str(figures["status_429"])),
+        ("share answered 503", str(figures["status_503"])),
+        (f"share that found all {CONNECTIONS:,} connections waiting", str(figures["not_sent"])),
+        ("share of any other answer, or none", str(figures["other"])),
+        ("share of 429 and 503 with Retry-After", str(figures["retry_after"])),
+        ("p99 of the accepted, ms", str(figures["over_p99_ms"])),
+        ("p99 at saturation, ms", str(figures["at_p99_ms"])),
+        ("PSS of all processes before, MB", str(figures["before_mb"])),
+        ("PSS of all processes after, MB", str(figures["after_mb"])),
+        ("closed loop in the first second after, requests/s", str(figures["after_rate"])),
+        ("generator's lateness at p99, ms", str(figures["late_ms"])),
+    )
+    return Section(
+        "Overload",
+        (Table(("at three times saturation", "value"), rows),),
+        {
+            "accepted p99 at three times saturation ÷ at saturation": Ratio(
+                ratio(figures["over_p99_ms"], figures["at_p99_ms"]), higher_is_better=False
+            ),
+            "throughput after overload ÷ before": Ratio(
+                spread([value / saturation for value in figures["after_rate"].rounds]), higher_is_better=True
+            ),
+            "memory after overload ÷ before": Ratio(
+                ratio(figures["after_mb"], figures["before_mb"]), higher_is_better=False
+            ),
+        },
+        figures,
+    )

@@ -1,0 +1,107 @@
+"""What the bundle must reach, beside what it reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.section import Section, Table
+from benchmarks.spread import Spread, number
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A limit on one figure.
+
+    Attributes:
+        what: in words.
+        section: whose figure it is.
+        name: of the ratio or figure.
+        limit: to be reached.
+        at_least: whether the limit is the least or the most.
+    """
+
+    what: str
+    section: str
+    name: str
+    limit: float
+    at_least: bool
+
+    def met(self, value: float) -> bool:
+        """Whether a value reaches the limit; NaN does not."""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+def _least(what: str, section: str, name: str, limit: float) -> Target:
+    return Target(what, section, name, limit, at_least=True)
+
+
+def _most(what: str, section: str, name: str, limit: float) -> Target:
+    return Target(what, section, name, limit, at_least=False)
+
+
+TARGETS = (
+    _least(
+        "/predict ÷ FastAPI with the same features and scorer", "throughput", "throughput ÷ fastapi_same", limit=1.2
+    ),
+    _least("/predict ÷ BentoML quickstart style", "throughput", "throughput ÷ bentoml_quickstart", limit=3),
+    _least("/predict ÷ MLServer (bare floats, no decision)", "throughput", "throughput ÷ mlserver", limit=2),
+    _least("/predict ÷ LitServe (the same)", "throughput", "throughput ÷ litserve", limit=3),
+    _least("/predict ÷ the floor", "throughput", "throughput ÷ floor", limit=0.5),
+    _most("open-loop p99 at 60% of saturation ÷ the floor's", "latency", "open-loop p99 at 60% ÷ floor", limit=2),
+    _most("lone-request p50 ÷ the floor's", "throughput", "lone p50 ÷ floor", limit=2.5),
+    _most(
+        "/predict/batch of 500, all approved ÷ predict_proba",
+        "batches",
+        "batch of 500, all approved ÷ predict_proba",
+        limit=3,
+    ),
+    _most(
+        "/predict/batch of 500, portfolio's mix ÷ predict_proba",
+        "batches",
+        "batch of 500, a portfolio's mix ÷ predict_proba",
+        limit=8,
+    ),
+    _least(
+        "/predict/explain ÷ FastAPI with shap, path-dependent",
+        "explanations",
+        "explain throughput ÷ fastapi_shap",
+        limit=2,
+    ),
+    _most("CPU per request, two workers ÷ one", "workers", "CPU per request, 2 workers ÷ 1", limit=1.1),
+    _most("PSS of the worker while serving, MB", "throughput", "bundle/worker_mb", limit=300),
+    _most("time from start to ready, s", "starting", "bundle/ready_s", limit=5),
+    _most(
+        "accepted p99 at three times saturation ÷ at saturation",
+        "overload",
+        "accepted p99 at three times saturation ÷ at saturation",
+        limit=2,
+    ),
+)
+
+
+def value(target: Target, sections: Mapping[str, Section]) -> Spread:
+    """What was measured; empty where its section was not run."""
+    section = sections.get(target.section)
+    if section is None:
+        return Spread(())
+    if target.name in section.ratios:
+        return section.ratios[target.name].over
+    return section.figures[target.name]
+
+
+def table(*runs: Mapping[str, Section]) -> Table:
+    """Every target, with a column for each run."""
+    rows = []
+    for target in TARGETS:
+        values = [value(target, run) for run in runs]
+        limit = f"{'≥' if target.at_least else '≤'} {number(target.limit)}"
+        rows.append((target.what, limit, *(_cell(target, each) for each in values)))
+    names = ["value"] if len(runs) == 1 else [f"run {number}" for number in range(1, len(runs) + 1)]
+    return Table(("figure", "target", *names), tuple(rows))
+
+
+def _cell(target: Target, measured: Spread) -> str:
+    if not measured.rounds:
+        return "not measured"
+    return f"{measured} {'met' if target.met(measured.median) else '**missed**'}"

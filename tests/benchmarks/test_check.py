@@ -1,0 +1,50 @@
+"""Ratios against those of an earlier run."""
+
+import math
+
+import pytest
+
+from benchmarks.check import loss, losses
+from benchmarks.section import Ratio, Section
+from benchmarks.spread import Spread, spread
+
+
+def run(value: float, *, higher_is_better: bool = True, name: str = "a ÷ b") -> dict[str, Section]:
+    return {
+        "part": Section("Part", (), {name: Ratio(spread([value]), higher_is_better)}, {"absolute": spread([value])})
+    }
+
+
+@pytest.mark.parametrize(
+    ("higher_is_better", "now", "expected"),
+    [(True, 1.6, 0.2), (True, 2.4, -0.2), (False, 2.4, 0.2), (False, 1.6, -0.2)],
+)
+def test_a_loss_lies_in_the_bad_direction(higher_is_better: bool, now: float, expected: float) -> None:
+    before = Ratio(spread([2.0]), higher_is_better)
+    assert loss(before, Ratio(spread([now]), higher_is_better)) == pytest.approx(expected)
+
+
+def test_a_loss_of_over_15_percent_is_named() -> None:
+    assert losses(run(2.0), run(1.69)) == ["a ÷ b: 1.69, was 2, worse by 16%"]
+
+
+@pytest.mark.parametrize("now", [1.71, 2.0, 9.0])
+def test_a_smaller_loss_and_any_gain_pass(now: float) -> None:
+    assert losses(run(2.0), run(now)) == []
+
+
+def test_where_less_is_better_more_is_a_loss() -> None:
+    assert losses(run(2.0, higher_is_better=False), run(1.0, higher_is_better=False)) == []
+    assert len(losses(run(2.0, higher_is_better=False), run(2.4, higher_is_better=False))) == 1
+
+
+def test_what_only_one_run_has_is_left_alone() -> None:
+    assert losses({}, run(1.0)) == []
+    assert losses(run(1.0), {}) == []
+    assert losses(run(2.0, name="another"), run(1.0)) == []
+
+
+def test_a_ratio_without_a_valid_round_is_no_loss() -> None:
+    now = {"part": Section("Part", (), {"a ÷ b": Ratio(Spread(()), higher_is_better=True)})}
+    assert math.isnan(loss(run(2.0)["part"].ratios["a ÷ b"], now["part"].ratios["a ÷ b"]))
+    assert losses(run(2.0), now) == []
