@@ -7,6 +7,7 @@ which are counted, and never a request its time.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import json
 import logging
@@ -120,11 +121,13 @@ class QueuedHandler(logging.Handler):
 
 
 class _Shed(logging.Filter):
-    """Drops what BentoML logs as an error for each request that it sheds: the request's own line says 503."""
+    """Drops what BentoML logs as errors for each request that it sheds, split ones too: the request's line says 503."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """False for a shed request."""
-        return not (record.exc_info and isinstance(record.exc_info[1], ServiceUnavailable))
+        exc = record.exc_info[1] if record.exc_info else None
+        split = record.name == "asyncio" and isinstance(exc, asyncio.CancelledError)
+        return not (split or isinstance(exc, ServiceUnavailable))
 
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:

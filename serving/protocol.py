@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sized
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 65_536
 """What one message may need besides its body; h11's limit."""
+
+MAX_PIPELINED = 64
+"""Requests of one connection that may wait for those before them; it is closed behind the last of them."""
 
 _UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
 _IGNORED = b"\nignored:"
@@ -54,6 +59,18 @@ class _WholeResponse:
         return self._transport.is_closing()
 
 
+class _OneAfterTheOther(FlowControl):
+    """Reads no more of a connection while requests of it wait: uvicorn would read on after each response."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class HTTPProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -66,12 +83,17 @@ class HTTPProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._deaf = False
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as theirs
+        """Take over the connection."""
+        super().connection_made(transport)
+        self.flow = _OneAfterTheOther(transport, self.pipeline)
+
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived, but for a header name that may yet turn out to be `Upgrade`."""
         if self._deaf:
             return
         line_start = b"\n" if self._after_newline else b""
-        # Equal in length, so that nothing moves. No body is meant: in no JSON does a line begin with this name.
+        # Equal in length, so that nothing moves. In a body, at most an unknown field's name changes.
         seen = _UPGRADE.sub(_IGNORED, line_start + self._held + data)
         unfinished = _UNFINISHED.search(seen)
         end = unfinished.start(1) if unfinished else len(seen)
@@ -82,7 +104,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._held = b""
 
     def _feed(self, data: bytes) -> None:
-        if not data or self.transport.is_closing():
+        if not data or self._deaf or self.transport.is_closing():
             return
         self._after_newline = data.endswith(b"\n")
         self._begun = False
@@ -91,11 +113,20 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._begun:
             self._head_bytes = 0  # of its first part it isn't known where the message before it ended
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._deaf = True
             self.send_400_response("Request head too large.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what can't be parsed, behind the answers that are owed for what could."""
+        self._deaf = True
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            super().send_400_response(msg)
+        else:
+            self.cycle.keep_alive = False
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise BufferError("too many requests wait")  # the parser's only way to stop
         super().on_message_begin()
         self._in_head = self._begun = True
 
@@ -110,6 +141,14 @@ class HTTPProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.scope["method"] == "POST":
             self.cycle.transport = _WholeResponse(self.transport)  # type: ignore[assignment]  # all that a cycle uses
+
+        if self.expect_100_continue:
+            # Refused without 100, its body may come or not: what follows can't be told from it (RFC 9110, 10.1.1).
+            self.cycle.keep_alive = False
+
+    def on_chunk_complete(self) -> None:
+        """Chunks as small as a token of JSON are all frame."""
+        self._begun = True
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""

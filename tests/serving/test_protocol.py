@@ -143,3 +143,36 @@ class TestHeads:
         large = json.dumps(example).encode() + b" " * 10 * MAX_HEAD_BYTES
         received = exchange(server, [request(large), request(large), request(json.dumps(example).encode())])
         assert received.count(b"HTTP/1.1 200 ") == 3
+
+
+class TestPipelines:
+    def test_requests_that_wait_keep_no_memory(self, server: Server) -> None:
+        """A connection that only sends would be read on after each response."""
+        before = server.worker.memory_info().rss
+        with socket.create_connection(server.address, timeout=1) as connection:
+            end = time.monotonic() + 3
+            try:
+                while time.monotonic() < end:
+                    connection.sendall(b"GET /health HTTP/1.1\r\n\r\n" * 4096)
+            except OSError:
+                pass
+        assert server.worker.memory_info().rss - before < 64 << 20
+
+    def test_what_is_owed_is_answered_before_what_is_broken(self, server: Server, example: dict[str, Any]) -> None:
+        received = exchange(server, [request(json.dumps(example).encode(), b"") + b"BROKEN\x00\r\n\r\n"])
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert received.count(b"HTTP/1.1 ") == 1
+
+    def test_a_refused_expectation_ends_its_connection(self, server: Server) -> None:
+        head = request(SMUGGLED, b"Expect: 100-continue\r\n").removesuffix(SMUGGLED).replace(b"/json", b"/xml")
+        received = exchange(server, [head, SMUGGLED])
+        assert received.startswith(b"HTTP/1.1 415 ")
+        assert b"connection: close" in received
+        assert b"smuggled" not in received
+
+    def test_chunks_may_be_as_small_as_tokens(self, server: Server, example: dict[str, Any]) -> None:
+        tokens = [token.encode() for token in json.JSONEncoder().iterencode([example] * 500)]
+        head = b"POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        body = b"".join(b"%x\r\n%b\r\n" % (len(token), token) for token in tokens)
+        received = exchange(server, [head + b"Transfer-Encoding: chunked\r\n\r\n", body + b"0\r\n\r\n"])
+        assert received.startswith(b"HTTP/1.1 200 ")
