@@ -65,4 +65,4 @@ lock: .venv/.dev
 	@touch $@ .venv/.serving
 
 clean:
-	rm -rf .venv .bentoml
+	rm -rf .venv .bentoml benchmarks/.venvs

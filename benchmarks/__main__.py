@@ -103,6 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     wanted = options.only or [name for name in SECTIONS if name not in ON_REQUEST]
     only = [name for name in SECTIONS if name in wanted]
     rounds, seconds = (1, 1.0) if options.quick else (options.rounds, options.seconds)
+    before = report.read(report.RESULTS).sections if options.check else {}
     try:
         wrk()
         results = measure(only, rounds, seconds)
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         report.write(results, options.json)
     if options.check:
-        worse = losses(report.read(report.RESULTS).sections, results.sections)
+        worse = losses(before, results.sections)
         print("\n".join(["", *worse]) if worse else f"\nno ratio is worse than in {report.RESULTS.name} by over 15%")
         return 1 if worse else 0
     return 0

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bentoml.exceptions import ServiceUnavailable
+from opentelemetry.trace import StatusCode
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -80,16 +81,18 @@ class DirectRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = asyncio.get_running_loop().time()
-        self.traffic.started()
         status = 500
-        try:
-            with tracing.request_span(self.route, scope) as span:
+        with tracing.request_span(self.route, scope) as span:
+            self.traffic.started()
+            try:
                 response = await self._respond(Request(scope, receive, send))
                 status = response.status_code
-                span.set_attribute("http.response.status_code", status)
                 await response(scope, receive, send)
-        finally:
-            self.traffic.finished(status, asyncio.get_running_loop().time() - started)
+            finally:
+                span.set_attribute("http.response.status_code", status)
+                if status >= 500:
+                    span.set_status(StatusCode.ERROR)
+                self.traffic.finished(status, asyncio.get_running_loop().time() - started)
 
     async def _respond(self, request: Request) -> Response:
         if not self.places.take():

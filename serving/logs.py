@@ -153,6 +153,9 @@ def configure_logging(level: str) -> None:
             | {"opentelemetry": {"level": "ERROR"}},
         }
     )
+    # Whoever configured logging before may have disabled every logger there was.
+    for logger in (request_log, decision_log, service_log):
+        logger.disabled = False
     # What no line shows need not be found out for each record (the logging HOWTO's "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001  # the documented way not to look for the caller

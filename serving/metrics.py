@@ -51,7 +51,7 @@ batch_wait = Histogram(
 invalid_fields = Counter(
     "credit_risk_invalid_fields", "Fields outside the contract, by field and kind of error.", ["field", "kind"]
 )
-dropped_log_lines = Counter("credit_risk_log_lines_dropped", "Log lines dropped because the queue was full.")
+dropped_log_lines = Counter("credit_risk_log_lines_dropped", "Log lines lost: the queue was full, or writing failed.")
 start_time = Gauge(
     "credit_risk_start_time_seconds", "When the youngest worker started, Unix time.", multiprocess_mode="livemax"
 )

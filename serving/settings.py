@@ -35,7 +35,7 @@ class Settings(BaseModel):
         int, Field(ge=2, le=10_000, description="Most applications in one /predict/batch; more is 422.")
     ] = 500
     max_concurrency: Annotated[
-        int, Field(ge=1, description="Requests in progress at once, over all workers; more is 429.")
+        int, Field(ge=1, description="Scoring requests at once, split among the workers; more is 429.")
     ] = 512
     batch_latency_ms: Annotated[
         int, Field(ge=10, description="Latency objective of the adaptive batcher; requests that can't meet it are 503.")

@@ -1,8 +1,8 @@
 """Traces: OpenTelemetry's standard variables, the caller's sampling decision, and spans that say what was done.
 
-A request's own spans are its reading (`validate`) and BentoML's span around everything. What a merged batch does
-(`batch`, with `features`, `score` and `decide` in it) belongs to all its requests: it goes under the first sampled one
-and is linked to all of them.
+A request's own spans are the one around everything (BentoML's where a route goes through its stack) and its reading
+(`validate`). What a merged batch does (`batch`, with `features`, `score` and `decide` or `explain` in it) belongs to
+all its requests: it goes under the first sampled one and is linked to all of them.
 """
 
 from __future__ import annotations

@@ -37,13 +37,15 @@ def test_the_application_is_the_example() -> None:
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
-    rows = dict(re.findall(rf"\| `{PREFIX}(\w+)` \| (\S+) \|", README))
-    defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
-    assert defaults.keys() == rows.keys()
-    for name, default in defaults.items():
-        assert ("none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)) == rows[
-            name
-        ]
+    rows = re.findall(rf"^\| `{PREFIX}(\w+)` \| (\S+) \| (.+) \|$", README, re.MULTILINE)
+    expected = [
+        (name.upper(), shown(field.default), field.description) for name, field in Settings.model_fields.items()
+    ]
+    assert expected == rows
+
+
+def shown(default: Any) -> str:
+    return "none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def test_every_metric_of_its_own_is_in_the_table(server: Server) -> None:

@@ -278,9 +278,8 @@ class TestLife:
         result = docker("run", "--rm", "--env", "CREDIT_RISK_WORKERS=2", image, check=False)
 
         assert 1 == result.returncode
-        assert ["settings refused: CREDIT_RISK_WORKERS: a container runs one worker; run more containers"] == (
-            result.stderr.splitlines()
-        )
+        message = "settings refused: CREDIT_RISK_WORKERS: a container runs one worker; run more containers"
+        assert [message] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
 
     def test_sigterm(self, image: str) -> None:
         """It drains and ends with 0, and every line of its log is JSON."""

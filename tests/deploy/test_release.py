@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from deploy.image.release import refusals, stated_versions
+from deploy.image.release import ROOT, refusals, stated_versions
 from serving import SERVICE_VERSION
 
 STATED = {"pyproject.toml": "1.2.0", "CHANGELOG.md": "1.2.0"}
+CLOUDS = ("ecs", "cloud-run", "container-apps")
+PAGES = ("README.md", "docs/image.md", "docs/release.md", *(f"docs/clouds/{name}.md" for name in CLOUDS))
 
 
 def test_one_version() -> None:
     """Service, project and changelog state the same version."""
     assert {SERVICE_VERSION} == set(stated_versions().values())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_name_it(page: str) -> None:
+    """What is to be typed builds, runs or pushes the version that the files beside it deploy."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert {SERVICE_VERSION} == set(re.findall(r"(?:credit-risk-api:|release VERSION=)(\d[\d.]*)", text))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
 from serving.direct import DirectRoute, Places
+from serving.tracing import tracing
 from tests.servers import Server, copy_store, serving
 
 
@@ -135,6 +139,31 @@ class TestRoute:
         with pytest.raises(RuntimeError):
             self._call(self._route(traffic, places, failing))
         assert ([500], 0, 1) == (traffic.statuses, traffic.in_progress, places.free)
+
+    def test_a_failure_is_its_spans_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def failing(_rows: list[Any]) -> list[Any]:
+            raise RuntimeError
+
+        async def never(_rows: list[Any]) -> list[Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def answered(_rows: list[Any]) -> list[Any]:
+            return []
+
+        exporter, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+        with pytest.raises(RuntimeError):
+            self._call(self._route(Counted(), Places(1), failing))
+        for infer in (never, answered):
+            self._call(self._route(Counted(), Places(1), infer))
+        provider.shutdown()
+
+        seen = [
+            (span.attributes["http.response.status_code"], span.status.is_ok) for span in exporter.get_finished_spans()
+        ]
+        assert [(500, False), (504, False), (200, True)] == seen
 
     def test_without_a_place_it_is_refused(self) -> None:
         async def answered(_rows: list[Any]) -> list[Any]:

@@ -100,3 +100,19 @@ def test_a_shed_half_of_a_split_batch_is_no_error() -> None:
     assert not logs._Shed().filter(shed)
     shed.name = "credit_risk.service"
     assert logs._Shed().filter(shed)
+
+
+def test_loggers_that_another_configuration_disabled_write_again() -> None:
+    """As BentoML's does in a container, where `serving.logs` is imported before it."""
+    script = """
+        import logging, logging.config
+        from serving.logs import configure_logging, request_log
+        logging.config.dictConfig({"version": 1})
+        assert request_log.disabled
+        configure_logging("INFO")
+        request_log.info("told")
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ["told"] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
