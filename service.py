@@ -64,6 +64,8 @@ class CreditRisk:
 
     model = StoreEntry(f"{MODEL_ENTRY}:latest")  # pinned when a Bento is built
     policy = StoreEntry(f"{POLICY_ENTRY}:latest")
+    in_threads = frozenset({"predict_explain"})
+    """The APIs whose batches are not worked off on the event loop."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None

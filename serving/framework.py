@@ -7,6 +7,7 @@
 - the tracer provider, which is nowhere else to be had,
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
+- how often they look whether a batch is done,
 - the dispatchers themselves and the metrics of BentoML's middleware, for the scoring routes in `serving.direct`.
 """
 
@@ -125,8 +126,12 @@ class AppFactory(ServiceAppFactory):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.direct: dict[str, ASGIApp] = {}
-        for dispatcher in self.dispatchers.values():
+        for name, dispatcher in self.dispatchers.items():
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
+            if name not in getattr(self.service.inner, "in_threads", ()):
+                # While a batch is worked off, its dispatcher looks every millisecond whether that is done. On the event
+                # loop it is done at the loop's next turn.
+                dispatcher.TICKET_INTERVAL = 0.0
 
     async def create_instance(self, app: Starlette) -> None:
         """Make the service instance, then let each dispatcher learn on the instance's own warm-up items."""

@@ -18,6 +18,7 @@ from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddle
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service import CreditRisk
 from serving import framework
 from serving.edge import Edge
 
@@ -61,6 +62,15 @@ class TestInternals:
         assert 1 == dispatcher.max_latency, CHANGED
         assert {"o_stat", "wait", "outbound_counter"} <= vars(dispatcher.optimizer).keys(), CHANGED
         assert callable(dispatcher.get_batch_size), CHANGED
+        assert 0.001 == CorkDispatcher.TICKET_INTERVAL, CHANGED
+
+    def test_dispatchers_on_the_event_loop_do_not_sleep(self) -> None:
+        """Only explanations, which leave it, are looked after every millisecond."""
+        CreditRisk.inject_config()
+        dispatchers = framework.AppFactory(CreditRisk).dispatchers
+        assert {"predict": 0, "predict_batch": 0, "predict_explain": 0.001} == {
+            name: dispatcher.TICKET_INTERVAL for name, dispatcher in dispatchers.items()
+        }
 
     def test_metrics(self) -> None:
         """BentoML's middleware makes its series when it is first used."""
