@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import inspect
 import logging
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import bentoml
@@ -20,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving import framework
 from serving.edge import Edge
+from tests.servers import run_python
 
 CHANGED = "BentoML has changed inside: see serving/framework.py"
 
@@ -63,15 +67,16 @@ class TestInternals:
         assert callable(dispatcher.get_batch_size), CHANGED
         assert 0.001 == CorkDispatcher.TICKET_INTERVAL, CHANGED
 
-    def test_dispatchers_on_the_event_loop_do_not_sleep(self) -> None:
+    def test_dispatchers_on_the_event_loop_do_not_sleep(self, tmp_path: Path) -> None:
         """Only explanations, which leave it, are looked after every millisecond."""
-        from service import CreditRisk  # noqa: PLC0415  # refuses the variables that the container tests are run with
-
-        CreditRisk.inject_config()
-        dispatchers = framework.AppFactory(CreditRisk).dispatchers
-        assert {"predict": 0, "predict_batch": 0, "predict_explain": 0.001} == {
-            name: dispatcher.TICKET_INTERVAL for name, dispatcher in dispatchers.items()
-        }
+        script = """
+            from service import CreditRisk
+            from serving.framework import AppFactory
+            CreditRisk.inject_config()
+            print({name: dispatcher.TICKET_INTERVAL for name, dispatcher in AppFactory(CreditRisk).dispatchers.items()})
+        """
+        printed = run_python("-c", textwrap.dedent(script), home=tmp_path).splitlines()[-1]
+        assert {"predict": 0, "predict_batch": 0, "predict_explain": 0.001} == ast.literal_eval(printed), CHANGED
 
     def test_metrics(self) -> None:
         """BentoML's middleware makes its series when it is first used."""
