@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from preprocessing.features import FeatureSchema
-from scoring.boosting import Ensemble, Words
+from scoring.boosting import Ensemble
+from scoring.outcomes import Words
 
 AMOUNT, RATIO = "loan_amnt", "loan_percent_income"
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.features import FeatureSchema
-from scoring.boosting import MAX_DEPTH, Ensemble, Words
+from scoring.boosting import MAX_DEPTH, Ensemble
+from scoring.outcomes import Words
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,6 @@
 """A boosted ensemble as arrays: from features to the outcome of every split, and from those to log-odds.
 
-A split sends an application to the right where its feature exceeds a threshold. The outcomes of all splits of a tree,
-whether or not the application comes by them, are the bits of one word. Between two neighbouring thresholds of a feature
-they stay the same, so each feature has a table with the words of all trees for each of its intervals, and an
-application's words are one row of each table, put together by OR. The idea is that of QuickScorer (Lucchese et al.
-2015), which keeps the leaves that are left; outcomes serve the attributions too.
-
-Log-odds are those of scikit-learn bit for bit: thresholds stay float64, and trees add up in order.
+Log-odds are those of scikit-learn bit for bit: outcomes are those of its float64 thresholds, and trees add up in order.
 """
 
 from __future__ import annotations
@@ -18,16 +12,18 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.ensemble import GradientBoostingClassifier
 
+from scoring.outcomes import OutcomeTables, Steps, Words
+
 MAX_DEPTH = 6
 """A tree's splits are the bits of a word of at most 64."""
 
 MIN_DEPTH = 2
 """Shallower trees are filled up, so that all have subtrees of four leaves at the bottom."""
 
-Words = NDArray[np.unsignedinteger]
-"""Outcomes of one tree each. Bit i is split i's: the root is 1, and below i come 2i to the left and 2i + 1."""
-
 NO_SPLIT = -1
+
+FEW_ROWS = 8
+"""Fewer rows are added up sooner by keeping all partial sums."""
 
 ROWS_AT_ONCE = 128
 """Each row needs some twenty bytes for each tree on its way to log-odds."""
@@ -70,16 +66,17 @@ class Ensemble:
                     self._threshold[position, number] = tree.threshold[node]
         # A walk that ends in slot i ends at number slots + i.
         self._slots_from = np.arange(-1, len(trees) - 1) * slots
-        self._tables = list(self._outcomes_by_feature())
+        no_words = np.zeros(len(trees), dtype=self.word)
+        self._tables = OutcomeTables(model.n_features_in_, self._steps(), no_words)
 
-    def _outcomes_by_feature(self) -> Iterator[tuple[int, NDArray[np.float64], Words]]:
-        """Each feature that splits, its thresholds, and the words of all trees by interval between them."""
+    def _steps(self) -> Iterator[Steps]:
+        """The outcomes that depend on each feature that splits."""
         for feature in np.unique(self._feature[self._feature != NO_SPLIT]).tolist():
             tree, number = np.nonzero(self._feature == feature)
             thresholds, rank = np.unique(self._threshold[tree, number], return_inverse=True)
             table = np.zeros((len(thresholds) + 1, len(self.value)), dtype=self.word)
             np.bitwise_or.at(table, (rank + 1, tree), self._bit(number))
-            yield feature, thresholds, np.bitwise_or.accumulate(table, axis=0)
+            yield Steps.of(feature, thresholds, np.bitwise_or.accumulate(table, axis=0))
 
     def _bit(self, number: NDArray[np.intp]) -> Words:
         bit: Words = self.word.type(1) << number.astype(self.word)
@@ -87,10 +84,7 @@ class Ensemble:
 
     def outcomes(self, matrix: NDArray[np.float32]) -> Words:
         """Features, shape (n, k), to outcomes, shape (n, trees)."""
-        words = np.zeros((len(matrix), len(self.value)), dtype=self.word)
-        for feature, thresholds, table in self._tables:
-            words |= table.take(thresholds.searchsorted(matrix[:, feature]), axis=0)
-        return words
+        return self._tables.look_up(matrix)
 
     def log_odds(self, words: Words) -> NDArray[np.float64]:
         """Outcomes, shape (n, trees), to log-odds, shape (n,)."""
@@ -107,8 +101,7 @@ class Ensemble:
             number |= right
         terms = self.value.take(number.astype(np.intp) + self._slots_from)
         terms[:, 0] += self.prior
-        # Tree by tree, as scikit-learn adds: sum() would round otherwise.
-        return np.asarray(np.add.accumulate(terms, axis=1)[:, -1], dtype=np.float64)
+        return _add_in_order(terms)
 
     def conditions(self, features: Sequence[int]) -> tuple[Words, Words]:
         """For each slot, the splits on its path that read one of `features`, and those to be passed to the right.
@@ -137,6 +130,14 @@ class Ensemble:
         ends = np.arange(1 << self.depth, 2 << self.depth)
         for level in range(self.depth):
             yield ends >> self.depth - level, (ends >> self.depth - level - 1 & 1).astype(bool)
+
+
+def _add_in_order(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Row sums, term by term from the left as scikit-learn adds; sum() over the rows would round otherwise."""
+    if len(terms) < FEW_ROWS:
+        return np.asarray(np.add.accumulate(terms, axis=1)[:, -1], dtype=np.float64)
+    # Over the slow axis numpy adds one term to all sums, then the next (see the notes of `numpy.sum`).
+    return np.asarray(np.add.reduce(np.ascontiguousarray(terms.T), axis=0), dtype=np.float64)
 
 
 def _prior(model: GradientBoostingClassifier) -> float:

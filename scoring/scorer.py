@@ -12,7 +12,7 @@ from scipy.special import expit
 from preprocessing.application import InvalidApplicationError, LoanApplication, parse_application
 from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
-from scoring.boosting import Words
+from scoring.outcomes import Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from preprocessing.application import LoanApplication
 from preprocessing.cleaning import policy_fields
 from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
-from scoring.boosting import Words
+from scoring.outcomes import Words
 from scoring.scorer import Scorer, Scores
 from serving.tracing import tracing
 

@@ -73,7 +73,7 @@ class TestLogOdds:
         matrix = at_thresholds(model)
         assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.outcomes(matrix)).tobytes()
 
-    @pytest.mark.parametrize("n", [1, 2, 7, 64])
+    @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 64])
     def test_any_number_of_rows(self, ensemble: Ensemble, n: int) -> None:
         matrix = rows(128, 5)
         whole = ensemble.log_odds(ensemble.outcomes(matrix))
