@@ -69,7 +69,6 @@ class CreditRisk:
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
-        counter: drift.DriftCounter | None = None
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
         if tracing_options.enabled:
@@ -81,12 +80,12 @@ class CreditRisk:
             self.engine = information.engine = Engine(served.scorer, served.attributor, served.policy)
             information.digests = served.digests
             metrics.describe(served.scorer.manifest, served.policy.policy.version)
-            counter = drift.watch(served.distribution)
+            drift.watch(served.distribution)
             service_log.info("ready", extra={"data": information.version()})
         except (ArtifactError, InvalidPolicyError) as exc:
             # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
             service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
-        self.upkeep = Upkeep(self.__is_ready__, counter)
+        self.upkeep = Upkeep(self.__is_ready__)
 
     @bentoml.on_shutdown
     def stop(self) -> None:

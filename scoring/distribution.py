@@ -11,6 +11,7 @@ PD = "probability_of_default"
 """Takes its place among the fields: the model's own output drifts too."""
 
 OTHER = "other"
+"""The bin of a category that the training data lacks."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -48,16 +49,16 @@ class FieldBins(_Strict):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the bins: categories, or numbers from 0 in the order of the values."""
-        return tuple(self.categories) or tuple(str(i) for i in range(len(self.shares)))
+        """Names of the bins: numbers from 0 in the order of the values, or categories, and OTHER behind them."""
+        return (*self.categories, OTHER) if self.categories else tuple(str(i) for i in range(len(self.shares)))
 
-    def label(self, value: Any) -> str | None:
-        """The bin of a value; None where it is missing, OTHER for a category that the training data lacks."""
+    def place(self, value: Any) -> int:
+        """The place among `labels` of the bin of a value; behind them all where it is missing."""
         if value is None:
-            return None
+            return len(self.shares) + bool(self.categories)
         if self.edges:
-            return str(bisect_left(self.edges, value))
-        return value if value in self.categories else OTHER
+            return bisect_left(self.edges, value)
+        return self.categories.index(value) if value in self.categories else len(self.categories)
 
 
 class TrainingDistribution(_Strict):

@@ -237,17 +237,15 @@ async def _record(kind: str, assessments: Sequence[Assessment]) -> None:
         metrics.count(kind, assessment)
         drift.count(assessment)
         decision = assessment.decision
-        decision_log.info(
+        decision_log.write(
             "decision",
-            extra={
-                "data": {
-                    "kind": kind,
-                    "decision": decision.outcome.value,
-                    "probability_of_default": assessment.pd,
-                    "credit_score": decision.credit_score,
-                    "reasons": [reason.code for reason in assessment.reasons],
-                    "model_version": assessment.identity.model_version,
-                    "policy_version": assessment.identity.policy_version,
-                }
+            {
+                "kind": kind,
+                "decision": decision.outcome.value,
+                "probability_of_default": assessment.pd,
+                "credit_score": decision.credit_score,
+                "reasons": [reason.code for reason in assessment.reasons],
+                "model_version": assessment.identity.model_version,
+                "policy_version": assessment.identity.policy_version,
             },
         )

@@ -1,14 +1,14 @@
-"""Counts served applications by the training distribution's bins, so that Prometheus can tell how far they have moved.
-
-Counting is on every answer's path, so it only adds to plain numbers; `flush` carries them over to the metrics.
-"""
+"""Counts served applications by the training data's bins, so that Prometheus can tell how far they have moved."""
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from prometheus_client import Counter, Gauge
 
-from scoring.distribution import OTHER, PD, TrainingDistribution
+from scoring.distribution import PD, FieldBins, TrainingDistribution
 from serving.engine import Assessment
+from serving.tally import carry_over
 
 binned = Counter("credit_risk_drift_values", "Values of answered applications by training bin.", ["field", "bin"])
 missing = Counter("credit_risk_drift_missing", "Answered applications that lack a value.", ["field"])
@@ -30,45 +30,39 @@ class DriftCounter:
     """Where served applications fall in the training distribution."""
 
     def __init__(self, distribution: TrainingDistribution) -> None:
-        self._bins = distribution.bins
-        self._counts: dict[tuple[str, str | None], int] = {}
-        for bins in self._bins:
+        self._counts: list[tuple[FieldBins, list[int]]] = []
+        self._series: list[list[Counter]] = []
+        for bins in distribution.bins:
             expected_missing.labels(bins.field).set(bins.missing)
-            missing.labels(bins.field)
-            expected = dict(zip(bins.labels, bins.shares, strict=True))
-            if bins.categories:
-                expected[OTHER] = 0.0
-            for label, share in expected.items():
+            for label, share in zip_longest(bins.labels, bins.shares, fillvalue=0.0):
                 expected_share.labels(bins.field, label).set(share)
-                binned.labels(bins.field, label)  # from 0 on, or the first increase would not be seen
+            # From 0 on, or the first increase would not be seen.
+            series = [*(binned.labels(bins.field, label) for label in bins.labels), missing.labels(bins.field)]
+            self._series.append(series)
+            self._counts.append((bins, [0] * len(series)))
+        carry_over(self._carry)
 
     def observe(self, assessment: Assessment) -> None:
         """Count one answered application."""
         fields, pd = assessment.fields, assessment.pd
-        counts = self._counts
-        for bins in self._bins:
-            label = bins.label(pd if bins.field == PD else fields[bins.field])
-            key = bins.field, label
-            counts[key] = counts.get(key, 0) + 1
+        for bins, counts in self._counts:
+            counts[bins.place(pd if bins.field == PD else fields[bins.field])] += 1
 
-    def flush(self) -> None:
-        """Carry what was counted over to the metrics."""
-        counts, self._counts = self._counts, {}
-        for (field, label), number in counts.items():
-            if label is None:
-                missing.labels(field).inc(number)
-            else:
-                binned.labels(field, label).inc(number)
+    def _carry(self) -> None:
+        for series, (_, counts) in zip(self._series, self._counts, strict=True):
+            for place, number in enumerate(counts):
+                if number:
+                    series[place].inc(number)
+                    counts[place] = 0
 
 
 _counter: DriftCounter | None = None
 
 
-def watch(distribution: TrainingDistribution) -> DriftCounter:
+def watch(distribution: TrainingDistribution) -> None:
     """Count by this distribution from now on."""
     global _counter  # noqa: PLW0603  # as the metrics themselves, one for the process
     _counter = DriftCounter(distribution)
-    return _counter
 
 
 def count(assessment: Assessment) -> None:

@@ -14,7 +14,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import metrics
+from serving import metrics, tally
 from serving.exchange import Exchange, current_exchange
 from serving.logs import request_log, service_log
 from serving.problems import (
@@ -96,6 +96,8 @@ class Edge:
             elif (direct := self.direct.get(path)) is not None:
                 await direct(scope, receive, responder.send)
             else:
+                if path == "/metrics":
+                    tally.flush()
                 with tracing.fresh_context():
                     await self.app(scope, receive, responder.send)
         except Exception:  # noqa: BLE001  # the client is owed a problem document whatever happened
@@ -167,16 +169,14 @@ def _request_id(scope: Scope) -> str:
 
 def _log(exchange: Exchange, status: int, seconds: float) -> None:
     quiet = exchange.route in _QUIET_ROUTES and status < 400
-    request_log.log(
-        logging.DEBUG if quiet else logging.INFO,
+    request_log.write(
         "request",
-        extra={
-            "data": {
-                "method": exchange.method,
-                "route": exchange.route,
-                "status": status,
-                "duration_ms": round(seconds * 1e3, 3),
-                "rows": exchange.rows,
-            }
+        {
+            "method": exchange.method,
+            "route": exchange.route,
+            "status": status,
+            "duration_ms": round(seconds * 1e3, 3),
+            "rows": exchange.rows,
         },
+        logging.DEBUG if quiet else logging.INFO,
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
+from time import time
 from typing import Any, TypeVar
 
 import uvicorn.config
@@ -34,6 +35,7 @@ from serving.direct import DirectRoute, Places
 from serving.edge import Edge
 from serving.lifecycle import settle_heap
 from serving.logs import service_log
+from serving.tally import Observer, Tally, carry_over, histogram
 
 T = TypeVar("T")
 
@@ -83,7 +85,7 @@ class EagerOptimizer(Optimizer):
 
 
 class BentoTraffic:
-    """BentoML's own counts of the requests of one route, its series looked up once."""
+    """BentoML's own counts of the requests of one route."""
 
     def __init__(self, metrics: RunnerTrafficMetricsMiddleware, route: str) -> None:
         self._metrics = metrics
@@ -94,26 +96,33 @@ class BentoTraffic:
         }
         self._route = route
         self._last_request = metrics.metrics_last_request_timestamp.labels(**self._labels)
-        self._in_progress = metrics.metrics_request_in_progress.labels(endpoint=route, **self._labels)
-        self._answered: dict[int, tuple[Any, Any]] = {}
+        self._in_progress = Tally(metrics.metrics_request_in_progress.labels(endpoint=route, **self._labels))
+        self._answered: dict[int, tuple[Tally, Observer]] = {}
+        self._last = 0.0
+        carry_over(self._carry)
 
     def started(self) -> None:
         """One more is in progress."""
-        self._last_request.set_to_current_time()
-        self._in_progress.inc()
+        self._last = time()
+        self._in_progress.add()
 
     def finished(self, status: int, seconds: float) -> None:
         """It has been answered."""
-        self._in_progress.dec()
-        if (series := self._answered.get(status)) is None:
+        self._in_progress.add(-1)
+        if (tallies := self._answered.get(status)) is None:
             labels = self._labels | {"endpoint": self._route, "http_response_code": str(status)}
-            series = self._answered[status] = (
-                self._metrics.metrics_request_total.labels(**labels),
-                self._metrics.metrics_request_duration.labels(**labels),
+            tallies = self._answered[status] = (
+                Tally(self._metrics.metrics_request_total.labels(**labels)),
+                histogram(self._metrics.metrics_request_duration.labels(**labels)),
             )
-        total, duration = series
-        total.inc()
+        total, duration = tallies
+        total.add()
         duration.observe(seconds)
+
+    def _carry(self) -> None:
+        if self._last:
+            self._last_request.set(self._last)
+            self._last = 0.0
 
 
 class AppFactory(ServiceAppFactory):
@@ -169,7 +178,7 @@ class AppFactory(ServiceAppFactory):
             routes[method.route] = DirectRoute(
                 method.route,
                 method.input_spec.from_http_request,
-                dispatcher(_merged(getattr(self._service_instance, name).local, batch_size.observe)),
+                dispatcher(_merged(getattr(self._service_instance, name).local, histogram(batch_size).observe)),
                 method.output_spec.to_http_response,
                 places,
                 self.timeout,

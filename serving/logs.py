@@ -19,7 +19,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -31,8 +31,6 @@ from serving.exchange import current_exchange
 from serving.settings import SettingsError
 from serving.tracing import tracing
 
-request_log = logging.getLogger("credit_risk.request")
-decision_log = logging.getLogger("credit_risk.decision")
 service_log = logging.getLogger("credit_risk.service")
 
 QUEUE_LINES = 20_000
@@ -47,24 +45,36 @@ GATHER_SECONDS = 0.01
 CLOSING_SECONDS = 5.0
 
 
+def _beginning(created: float, level: str, logger: str, message: str) -> dict[str, Any]:
+    """What every line begins with. The timestamp is UTC, RFC 3339, with milliseconds."""
+    seconds, milliseconds = divmod(int(created * 1000), 1000)
+    line: dict[str, Any] = {
+        "timestamp": f"{_second(seconds)}.{milliseconds:03}+00:00",
+        "level": level,
+        "logger": logger,
+        "message": message,
+    }
+    exchange = current_exchange.get()
+    if exchange is not None:
+        line["request_id"] = exchange.request_id
+    span = tracing.current() or (exchange.span if exchange is not None else None)
+    if span is not None:
+        line["trace_id"] = f"{span.trace_id:032x}"
+        line["span_id"] = f"{span.span_id:016x}"
+    return line
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 class JSONFormatter(logging.Formatter):
     """A log record as one line of JSON; what a caller passes as `extra={"data": {…}}` is merged in."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Timestamps are UTC, RFC 3339, with milliseconds."""
-        line: dict[str, Any] = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        exchange = current_exchange.get()
-        if exchange is not None:
-            line["request_id"] = exchange.request_id
-        span = tracing.current() or (exchange.span if exchange is not None else None)
-        if span is not None:
-            line["trace_id"] = f"{span.trace_id:032x}"
-            line["span_id"] = f"{span.span_id:016x}"
+        """One line."""
+        line = _beginning(record.created, record.levelname, record.name, record.getMessage())
         line |= getattr(record, "data", {})
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = _exception(record.exc_info[0], record.exc_info[2])
@@ -87,14 +97,20 @@ class QueuedHandler(logging.Handler):
         atexit.register(self.close)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Put the line into the queue, or drop it and count it where the queue is full."""
-        if self._lines.qsize() >= QUEUE_LINES:
-            metrics.dropped_log_lines.inc()
-            return
+        """Queue the record's line; one that can't be rendered is dropped and counted."""
         try:
-            self._lines.put(self.format(record))
+            line = self.format(record)
         except Exception:  # noqa: BLE001  # a bad record must not fail its caller, nor be printed as it is
             metrics.dropped_log_lines.inc()
+        else:
+            self.put(line)
+
+    def put(self, line: str) -> None:
+        """Put a line into the queue, or drop it and count it where the queue is full."""
+        if self._lines.qsize() >= QUEUE_LINES:
+            metrics.dropped_log_lines.inc()
+        else:
+            self._lines.put(line)
 
     def close(self) -> None:
         """Write what waits, and stop; give up after a while where nobody reads."""
@@ -120,6 +136,28 @@ class QueuedHandler(logging.Handler):
                 metrics.dropped_log_lines.inc(len(text))
 
 
+class EventLog:
+    """The lines of what happens with every request: as its logger would write them, and where its level lets it.
+
+    A logger's records, filters and handlers cost several times what a line does.
+    """
+
+    handler: QueuedHandler | None = None
+
+    def __init__(self, name: str) -> None:
+        self.logger = logging.getLogger(name)
+
+    def write(self, message: str, data: dict[str, Any], level: int = logging.INFO) -> None:
+        """One line."""
+        if self.handler is not None and self.logger.isEnabledFor(level):
+            line = _beginning(time.time(), logging.getLevelName(level), self.logger.name, message)
+            self.handler.put(to_json(line | data, ensure_ascii=True).decode())
+
+
+request_log = EventLog("credit_risk.request")
+decision_log = EventLog("credit_risk.decision")
+
+
 class _Shed(logging.Filter):
     """Drops what BentoML logs as errors for each request that it sheds, split ones too: the request's line says 503."""
 
@@ -135,6 +173,11 @@ def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[s
     return {"type": kind.__qualname__, "frames": frames}
 
 
+def _shared_handler() -> QueuedHandler:
+    EventLog.handler = QueuedHandler()
+    return EventLog.handler
+
+
 def configure_logging(level: str) -> None:
     """Send every logger of the process through one handler that writes JSON lines to standard output."""
     logging.config.dictConfig(
@@ -143,7 +186,7 @@ def configure_logging(level: str) -> None:
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JSONFormatter}},
             "filters": {"shed": {"()": _Shed}},
-            "handlers": {"stdout": {"()": QueuedHandler, "formatter": "json", "filters": ["shed"]}},
+            "handlers": {"stdout": {"()": _shared_handler, "formatter": "json", "filters": ["shed"]}},
             "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
             "loggers": {
                 name: {"level": level, "handlers": [], "propagate": True}
@@ -154,7 +197,7 @@ def configure_logging(level: str) -> None:
         }
     )
     # Whoever configured logging before may have disabled every logger there was.
-    for logger in (request_log, decision_log, service_log):
+    for logger in (request_log.logger, decision_log.logger, service_log):
         logger.disabled = False
     # What no line shows need not be found out for each record (the logging HOWTO's "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

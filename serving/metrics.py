@@ -2,7 +2,7 @@
 
 Names and units follow Prometheus's conventions. No label takes a value from a request: routes are templates, and a
 field that the contract does not know is "unknown". Looking a series up by its labels costs as much as counting, so the
-series of every request are looked up once.
+series of every request are looked up once, and each has a tally.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from preprocessing.application import FIELDS, FieldError
 from scoring.artifact import Manifest
 from serving import SERVICE_VERSION
 from serving.engine import Assessment
+from serving.tally import Observer, Tally, histogram
 
 KINDS = ("single", "batch", "explain")
 SCORING_ROUTES = ("/predict", "/predict/batch", "/predict/explain")
@@ -70,31 +71,34 @@ model_created = Gauge(
 
 
 @cache
-def _request_series(route: str, status: int) -> Histogram:
-    return requests.labels(route, status)
+def _request_tally(route: str, status: int) -> Observer:
+    return histogram(requests.labels(route, status))
 
 
 def count_request(route: str, status: int, seconds: float) -> None:
     """Count one request, by the template of its route."""
-    _request_series(route, status).observe(seconds)
+    _request_tally(route, status).observe(seconds)
 
 
 @cache
-def _batch_series(route: str) -> tuple[Histogram, Histogram]:
-    return batch_rows.labels(route), batch_wait.labels(route)
+def _batch_tallies(route: str) -> tuple[Observer, Observer]:
+    return histogram(batch_rows.labels(route)), histogram(batch_wait.labels(route))
 
 
 def count_batch(route: str, rows: int, waits: Iterable[float]) -> None:
     """Count one merged batch, and how long each of its requests waited, in seconds."""
-    row_series, wait_series = _batch_series(route)
-    row_series.observe(rows)
+    row_tally, wait_tally = _batch_tallies(route)
+    row_tally.observe(rows)
     for wait in waits:
-        wait_series.observe(wait)
+        wait_tally.observe(wait)
 
 
 @cache
-def _answer_series(kind: str, outcome: Outcome) -> tuple[Counter, Counter]:
-    return applications.labels(kind), decisions.labels(outcome.value)
+def _answer_tallies(kind: str, outcome: Outcome) -> tuple[Tally, Tally]:
+    return Tally(applications.labels(kind)), Tally(decisions.labels(outcome.value))
+
+
+_pd_tally = histogram(probability_of_default)
 
 
 def count(kind: str, assessment: Assessment) -> None:
@@ -104,9 +108,9 @@ def count(kind: str, assessment: Assessment) -> None:
         kind: "single", "batch" or "explain".
         assessment: what was answered.
     """
-    for series in _answer_series(kind, assessment.decision.outcome):
-        series.inc()
-    probability_of_default.observe(assessment.pd)
+    for tally in _answer_tallies(kind, assessment.decision.outcome):
+        tally.add()
+    _pd_tally.observe(assessment.pd)
 
 
 def count_invalid(error: FieldError) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 import psutil
 from prometheus_client import Gauge, multiprocess
 
-from serving import metrics
-from serving.drift import DriftCounter
+from serving import metrics, tally
 from serving.logs import service_log
 
 SECONDS = 1.0
@@ -38,9 +37,8 @@ _NO_LIMIT = 1 << 60
 class Upkeep:
     """The periodic task of one worker."""
 
-    def __init__(self, is_ready: Callable[[], bool], drift: DriftCounter | None) -> None:
+    def __init__(self, is_ready: Callable[[], bool]) -> None:
         self._is_ready = is_ready
-        self._drift = drift
         self._process = psutil.Process()
         self._limit = _memory_limit()
         _forget_dead_workers()
@@ -53,8 +51,7 @@ class Upkeep:
         metrics.ready.set(self._is_ready())
         resident_memory.set(self._process.memory_info().rss)
         memory_used.set(_memory_used() if self._limit else 0)
-        if self._drift is not None:
-            self._drift.flush()
+        tally.flush()
 
     def stop(self) -> None:
         """Carry the last counts over, and stop."""

@@ -63,13 +63,7 @@ class Drawing:
         parsed = [parse_application(application) for application in applications]
         pds = self._scorer.score(parsed).pd.tolist()
         rows = [{**policy_fields(one), PD: pd} for one, pd in zip(parsed, pds, strict=True)]
-        numbers = {
-            bins.field: {label: number for number, label in enumerate([*bins.labels, None])} for bins in self.bins
-        }
-        return {
-            bins.field: np.array([numbers[bins.field][bins.label(row[bins.field])] for row in rows])
-            for bins in self.bins
-        }
+        return {bins.field: np.array([bins.place(row[bins.field]) for row in rows]) for bins in self.bins}
 
     def _independent(self, n: int, rng: np.random.Generator, shares: Shares) -> list[dict[str, Any]]:
         columns = {
@@ -96,6 +90,6 @@ def _values(bins: FieldBins, n: int, rng: np.random.Generator, shares: Sequence[
 
 
 def _psi(bins: FieldBins, found: NDArray[np.int64]) -> float:
-    counts = np.bincount(found, minlength=len(bins.shares) + 1)[:-1]
+    counts = np.bincount(found, minlength=len(bins.shares))[: len(bins.shares)]
     actual, expected = np.maximum(counts / counts.sum(), 1e-4), np.maximum(bins.shares, 1e-4)
     return float(np.sum((actual - expected) * np.log(actual / expected)))

@@ -7,33 +7,34 @@ from pydantic import ValidationError
 
 from preprocessing.application import FIELDS
 from scoring.artifact import read_artifact
-from scoring.distribution import PD, FieldBins
+from scoring.distribution import OTHER, PD, FieldBins
 from tests.artifacts import MODEL_FOLDER
 
 NUMBERS = FieldBins(field="loan_amnt", edges=[10.0, 20.0], categories=[], shares=[0.2, 0.3, 0.5], missing=0.0)
 CATEGORIES = FieldBins(field="loan_grade", edges=[], categories=["B", "A"], shares=[0.6, 0.4], missing=0.0)
 
 
-class TestLabels:
+class TestPlaces:
     @pytest.mark.parametrize(
         ("value", "label"),
         [(-1, "0"), (10, "0"), (10.0, "0"), (math.nextafter(10, 11), "1"), (20, "1"), (20.5, "2"), (1e9, "2")],
     )
     def test_numbers(self, value: float, label: str) -> None:
         """A number's bin is the first whose upper bound it does not exceed; the last bin has none."""
-        assert label == NUMBERS.label(value)
+        assert label == NUMBERS.labels[NUMBERS.place(value)]
 
-    def test_categories(self) -> None:
-        """A category is its own bin."""
-        assert CATEGORIES.label("A") == "A"
+    @pytest.mark.parametrize(("value", "label"), [("B", "B"), ("A", "A"), ("C", OTHER)])
+    def test_categories(self, value: str, label: str) -> None:
+        """A category is its own bin, and one that the training data lacks is in the other one."""
+        assert label == CATEGORIES.labels[CATEGORIES.place(value)]
 
     def test_missing(self) -> None:
-        """A missing value is in no bin."""
-        assert (None, None) == (NUMBERS.label(None), CATEGORIES.label(None))
+        """A missing value is behind all bins."""
+        assert (len(NUMBERS.labels), len(CATEGORIES.labels)) == (NUMBERS.place(None), CATEGORIES.place(None))
 
     def test_in_the_order_of_the_shares(self) -> None:
         """There is one label for each share, in their order."""
-        assert (("0", "1", "2"), ("B", "A")) == (NUMBERS.labels, CATEGORIES.labels)
+        assert (("0", "1", "2"), ("B", "A", OTHER)) == (NUMBERS.labels, CATEGORIES.labels)
 
 
 class TestCoherence:

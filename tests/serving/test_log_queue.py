@@ -108,9 +108,9 @@ def test_loggers_that_another_configuration_disabled_write_again() -> None:
         import logging, logging.config
         from serving.logs import configure_logging, request_log
         logging.config.dictConfig({"version": 1})
-        assert request_log.disabled
+        assert request_log.logger.disabled
         configure_logging("INFO")
-        request_log.info("told")
+        request_log.write("told", {})
     """
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
