@@ -1,6 +1,6 @@
 """Everything that leans on BentoML's inside, in one place; `tests/serving/test_framework.py` says when it has changed.
 
-- the server's choice of HTTP parser,
+- the server's choice of HTTP parser, and how it listens,
 - the descriptor base classes (only one of them is public),
 - the model reference, which by itself ends the server where the store has no such entry,
 - the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
@@ -34,6 +34,7 @@ from serving.batches import Result, Row
 from serving.direct import DirectRoute, Places
 from serving.edge import Edge
 from serving.lifecycle import settle_heap
+from serving.listening import listen_with_several_handles
 from serving.logs import service_log
 from serving.tally import Observer, Tally, carry_over, histogram
 
@@ -42,6 +43,7 @@ T = TypeVar("T")
 __all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry", "tracer_provider"]
 
 uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.protocol:HTTPProtocol"
+listen_with_several_handles()
 
 WARM_UP_CALLS = 24
 """The dispatcher trains on its first 17 calls, some of which it delays on purpose."""

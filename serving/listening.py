@@ -1,0 +1,35 @@
+"""A listening socket that many new connections are taken from at each turn of the event loop.
+
+uvloop takes one a turn. A turn is the longer the more requests are at work in it, so that under load new connections, a
+probe's among them, would wait for seconds while the old ones are served.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any
+
+import uvicorn
+
+HANDLES = 16
+"""Connections taken a turn. Each handle more costs a system call where one connection comes alone."""
+
+
+def several_handles(sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """Each socket under several file descriptors, all of which the event loop serves in one turn."""
+    return [handle for sock in sockets for handle in (sock, *(sock.dup() for _ in range(HANDLES - 1)))]
+
+
+def listen_with_several_handles() -> None:
+    """Have uvicorn listen so wherever it is given its sockets, as BentoML does. Doing it again changes nothing."""
+    startup = uvicorn.Server.startup
+    if getattr(startup, "__wrapped__", None) is not None:
+        return
+
+    @wraps(startup)
+    async def with_several_handles(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> Any:
+        await startup(self, several_handles(sockets) if sockets else sockets)
+
+    uvicorn.Server.startup = with_several_handles  # type: ignore[method-assign]  # there is no other way in

@@ -1,0 +1,91 @@
+"""New connections are taken while old ones keep the event loop busy."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+
+from serving.listening import HANDLES, listen_with_several_handles, several_handles
+
+CHANGED = "uvicorn has changed inside: see serving/listening.py"
+WAITING = 4 * HANDLES
+
+
+def test_uvicorn_starts_with_the_sockets_that_it_is_given() -> None:
+    assert ["self", "sockets"] == list(inspect.signature(uvicorn.Server.startup).parameters), CHANGED
+    assert "startup(sockets=sockets)" in inspect.getsource(uvicorn.Server._serve), CHANGED
+
+
+def test_once_is_enough() -> None:
+    listen_with_several_handles()
+    startup = uvicorn.Server.startup
+    listen_with_several_handles()
+    assert startup is uvicorn.Server.startup
+
+
+async def turns_until_all_are_taken(sockets: list[socket.socket], address: Any) -> int:
+    """Turns of the event loop that it takes to accept WAITING connections, which have all been made before."""
+    clients = [socket.create_connection(address) for _ in range(WAITING)]
+    loop, taken, turns = asyncio.get_running_loop(), [], 0
+
+    class Taken(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            taken.append(transport)
+
+    servers = [await loop.create_server(Taken, sock=each) for each in sockets]
+    while len(taken) < WAITING:
+        await asyncio.sleep(0)
+        turns += 1
+        assert turns < 1000
+    for transport in taken:
+        transport.close()
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+    for client in clients:
+        client.close()
+    return turns
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_connections_a_turn(several: bool) -> None:
+    """With one handle a turn for each connection, or several handles would not be needed any more."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=WAITING)
+    listener.setblocking(False)
+    address = listener.getsockname()
+    sockets = several_handles([listener]) if several else [listener]
+    turns = uvloop.run(turns_until_all_are_taken(sockets, address))
+    if several:
+        assert turns < WAITING / 2
+    else:
+        assert turns >= WAITING, "uvloop takes several connections a turn: serving/listening.py can go"
+
+
+def test_nothing_listens_once_a_server_has_ended() -> None:
+    """All handles are closed, or the port would stay open, and connections to it would wait for ever."""
+    listen_with_several_handles()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Never called."""
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+
+    async def serve() -> None:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        assert HANDLES == len(server.servers)
+        server.should_exit = True
+        await serving
+
+    uvloop.run(serve())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
