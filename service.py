@@ -41,8 +41,8 @@ configure_logging(settings.log_level)
 information = Information(settings)
 
 MOST_MERGED = 512
-"""Requests of one application that are scored together: as many as are taken at once, and in one go, since under load
-each turn of the event loop in between is spent on those that come after them."""
+"""Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
+between is spent on those that come after them."""
 
 SCORING_CHUNK = 50
 """Rows of /predict/batch scored before other requests get their turn on the event loop."""

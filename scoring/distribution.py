@@ -52,6 +52,11 @@ class FieldBins(_Strict):
         """Names of the bins: numbers from 0 in the order of the values, or categories, and OTHER behind them."""
         return (*self.categories, OTHER) if self.categories else tuple(str(i) for i in range(len(self.shares)))
 
+    @property
+    def expected(self) -> tuple[float, ...]:
+        """Shares by label; the training data has none in OTHER."""
+        return (*self.shares, 0.0) if self.categories else tuple(self.shares)
+
     def place(self, value: Any) -> int:
         """The place among `labels` of the bin of a value; behind them all where it is missing."""
         if value is None:

@@ -76,7 +76,7 @@ class OutcomeTables:
         self._row_zero = starts @ self._strides
 
     def look_up(self, matrix: NDArray[np.float32]) -> Words:
-        """Features, shape (n, k), to outcomes, shape (n, trees)."""
+        """Features, float32 without NaN, shape (n, k), to outcomes, shape (n, trees)."""
         rows = self._keys.searchsorted(_ordered(matrix) + self._offsets) @ self._strides - self._row_zero
         words = self._tables[0].take(rows[:, 0], axis=0)
         for number, table in enumerate(self._tables[1:], 1):

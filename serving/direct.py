@@ -26,7 +26,8 @@ from serving.tracing import tracing
 
 REFUSAL_SECONDS = 0.25
 """How long a request waits for its 429. Under overload, callers that come again at once would otherwise have the
-service spend most of its time on refusing them, at the cost of those whom it has accepted."""
+service spend most of its time on refusing them, at the cost of those whom it has accepted. BentoML's gauge of requests
+in progress includes those that wait so."""
 
 
 class Traffic(Protocol):

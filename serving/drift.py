@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 from prometheus_client import Counter, Gauge
 
 from scoring.distribution import PD, FieldBins, TrainingDistribution
@@ -30,26 +28,24 @@ class DriftCounter:
     """Where served applications fall in the training distribution."""
 
     def __init__(self, distribution: TrainingDistribution) -> None:
-        self._counts: list[tuple[FieldBins, list[int]]] = []
-        self._series: list[list[Counter]] = []
+        self._fields: list[tuple[FieldBins, list[int], list[Counter]]] = []
         for bins in distribution.bins:
             expected_missing.labels(bins.field).set(bins.missing)
-            for label, share in zip_longest(bins.labels, bins.shares, fillvalue=0.0):
+            for label, share in zip(bins.labels, bins.expected, strict=True):
                 expected_share.labels(bins.field, label).set(share)
             # From 0 on, or the first increase would not be seen.
             series = [*(binned.labels(bins.field, label) for label in bins.labels), missing.labels(bins.field)]
-            self._series.append(series)
-            self._counts.append((bins, [0] * len(series)))
+            self._fields.append((bins, [0] * len(series), series))
         carry_over(self._carry)
 
     def observe(self, assessment: Assessment) -> None:
         """Count one answered application."""
         fields, pd = assessment.fields, assessment.pd
-        for bins, counts in self._counts:
+        for bins, counts, _ in self._fields:
             counts[bins.place(pd if bins.field == PD else fields[bins.field])] += 1
 
     def _carry(self) -> None:
-        for series, (_, counts) in zip(self._series, self._counts, strict=True):
+        for _, counts, series in self._fields:
             for place, number in enumerate(counts):
                 if number:
                     series[place].inc(number)

@@ -100,7 +100,7 @@ class BentoTraffic:
         self._last_request = metrics.metrics_last_request_timestamp.labels(**self._labels)
         self._in_progress = Tally(metrics.metrics_request_in_progress.labels(endpoint=route, **self._labels))
         self._answered: dict[int, tuple[Tally, Observer]] = {}
-        self._last = 0.0
+        self._last: float | None = None
         carry_over(self._carry)
 
     def started(self) -> None:
@@ -122,9 +122,9 @@ class BentoTraffic:
         duration.observe(seconds)
 
     def _carry(self) -> None:
-        if self._last:
+        if self._last is not None:
             self._last_request.set(self._last)
-            self._last = 0.0
+            self._last = None
 
 
 class AppFactory(ServiceAppFactory):

@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 
 HANDLES = 16
-"""Connections taken a turn. Each handle more costs a system call where one connection comes alone."""
+"""Connections taken a turn. Each handle more costs a system call where one connection comes alone, in each worker."""
 
 
 def several_handles(sockets: Sequence[socket.socket]) -> list[socket.socket]:
@@ -25,11 +25,12 @@ def several_handles(sockets: Sequence[socket.socket]) -> list[socket.socket]:
 def listen_with_several_handles() -> None:
     """Have uvicorn listen so wherever it is given its sockets, as BentoML does. Doing it again changes nothing."""
     startup = uvicorn.Server.startup
-    if getattr(startup, "__wrapped__", None) is not None:
+    if getattr(startup, "several_handles", False):
         return
 
     @wraps(startup)
     async def with_several_handles(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> Any:
         await startup(self, several_handles(sockets) if sockets else sockets)
 
+    with_several_handles.several_handles = True  # type: ignore[attr-defined]  # a mark
     uvicorn.Server.startup = with_several_handles  # type: ignore[method-assign]  # there is no other way in

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from bentoml.exceptions import ServiceUnavailable
 from pydantic_core import to_json
@@ -69,6 +69,13 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
+def _render(line: dict[str, Any]) -> str:
+    try:
+        return to_json(line, fallback=str, ensure_ascii=True).decode()
+    except ValueError:  # text that is no UTF-8, from a library's own line
+        return json.dumps(line, default=str)
+
+
 class JSONFormatter(logging.Formatter):
     """A log record as one line of JSON; what a caller passes as `extra={"data": {…}}` is merged in."""
 
@@ -78,10 +85,7 @@ class JSONFormatter(logging.Formatter):
         line |= getattr(record, "data", {})
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = _exception(record.exc_info[0], record.exc_info[2])
-        try:
-            return to_json(line, fallback=str, ensure_ascii=True).decode()
-        except ValueError:  # text that is no UTF-8, from a library's own line
-            return json.dumps(line, default=str)
+        return _render(line)
 
 
 class QueuedHandler(logging.Handler):
@@ -142,7 +146,7 @@ class EventLog:
     A logger's records, filters and handlers cost several times what a line does.
     """
 
-    handler: QueuedHandler | None = None
+    handler: ClassVar[QueuedHandler | None] = None
 
     def __init__(self, name: str) -> None:
         self.logger = logging.getLogger(name)
@@ -151,7 +155,7 @@ class EventLog:
         """One line."""
         if self.handler is not None and self.logger.isEnabledFor(level):
             line = _beginning(time.time(), logging.getLevelName(level), self.logger.name, message)
-            self.handler.put(to_json(line | data, ensure_ascii=True).decode())
+            self.handler.put(_render(line | data))
 
 
 request_log = EventLog("credit_risk.request")
@@ -173,7 +177,7 @@ def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[s
     return {"type": kind.__qualname__, "frames": frames}
 
 
-def _shared_handler() -> QueuedHandler:
+def _install_handler() -> QueuedHandler:
     EventLog.handler = QueuedHandler()
     return EventLog.handler
 
@@ -186,7 +190,7 @@ def configure_logging(level: str) -> None:
             "disable_existing_loggers": False,
             "formatters": {"json": {"()": JSONFormatter}},
             "filters": {"shed": {"()": _Shed}},
-            "handlers": {"stdout": {"()": _shared_handler, "formatter": "json", "filters": ["shed"]}},
+            "handlers": {"stdout": {"()": _install_handler, "formatter": "json", "filters": ["shed"]}},
             "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
             "loggers": {
                 name: {"level": level, "handlers": [], "propagate": True}

@@ -1,7 +1,8 @@
-"""Counts made in plain numbers, and carried over to the metrics once a second, before a scrape, and at the end.
+"""Counts, and gauges that follow requests, made in plain numbers.
 
-To write one series of prometheus_client's shared files takes a microsecond and more, and each answer writes some twenty
-of them. A worker that is killed takes the counts of its last second with it.
+They are carried over to the metrics once a second, before a scrape, and at the end. To write one series of
+prometheus_client's shared files takes a microsecond and more, and each answer would write some twenty of them. A worker
+that is killed takes the counts of its last second with it.
 """
 
 from __future__ import annotations

@@ -48,10 +48,10 @@ class Upkeep:
 
     def once(self) -> None:
         """Carry counts over and look at the process."""
+        tally.flush()
         metrics.ready.set(self._is_ready())
         resident_memory.set(self._process.memory_info().rss)
         memory_used.set(_memory_used() if self._limit else 0)
-        tally.flush()
 
     def stop(self) -> None:
         """Carry the last counts over, and stop."""
@@ -62,7 +62,7 @@ class Upkeep:
         while True:
             try:
                 self.once()
-            except Exception:  # noqa: BLE001  # a fault here must not freeze readiness and drift at their last values
+            except Exception:  # noqa: BLE001  # a fault here must not freeze readiness and counts at their last values
                 service_log.exception("upkeep failed")
             await asyncio.sleep(SECONDS)
 

@@ -33,7 +33,8 @@ class TestPlaces:
         assert (len(NUMBERS.labels), len(CATEGORIES.labels)) == (NUMBERS.place(None), CATEGORIES.place(None))
 
     def test_in_the_order_of_the_shares(self) -> None:
-        """There is one label for each share, in their order."""
+        """There is one label for each expected share, in their order."""
+        assert ((0.2, 0.3, 0.5), (0.6, 0.4, 0.0)) == (NUMBERS.expected, CATEGORIES.expected)
         assert (("0", "1", "2"), ("B", "A", OTHER)) == (NUMBERS.labels, CATEGORIES.labels)
 
 

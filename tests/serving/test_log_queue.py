@@ -116,3 +116,17 @@ def test_loggers_that_another_configuration_disabled_write_again() -> None:
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
     )
     assert ["told"] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
+
+
+def test_an_event_that_json_can_not_say_is_written_all_the_same() -> None:
+    """A line must never fail the request that it tells of."""
+    script = """
+        from serving.logs import configure_logging, decision_log
+        configure_logging("INFO")
+        decision_log.write("decision", {"of": object, "text": "half a pair: " + chr(0xdc80)})
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    (line,) = map(json.loads, result.stdout.splitlines())
+    assert ("<class 'object'>", "half a pair: \udc80") == (line["of"], line["text"])
