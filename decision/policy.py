@@ -8,15 +8,19 @@ Conditions are declarative: a field, an operator, a value. There is no expressio
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from decision.score import ScoreScale
+from preprocessing.application import Application, InvalidApplicationError
+from preprocessing.contract import Contract
+from preprocessing.documents import Strict
+from preprocessing.fields import MAX_NUMBER
 
 
 class Outcome(StrEnum):
@@ -30,52 +34,36 @@ class Outcome(StrEnum):
 _SEVERITY = {outcome: severity for severity, outcome in enumerate(Outcome)}
 
 Scalar = int | float | str
-Fields = Mapping[str, Any]
-
-NUMBER_FIELDS = frozenset(
-    {
-        "person_age",
-        "person_income",
-        "person_emp_length",
-        "loan_amnt",
-        "loan_int_rate",
-        "loan_percent_income",
-        "cb_person_cred_hist_length",
-    }
-)
-CATEGORY_FIELDS: dict[str, frozenset[str]] = {
-    "person_home_ownership": frozenset({"RENT", "OWN", "MORTGAGE", "OTHER"}),
-    "loan_intent": frozenset({"PERSONAL", "EDUCATION", "MEDICAL", "VENTURE", "HOMEIMPROVEMENT", "DEBTCONSOLIDATION"}),
-    "loan_grade": frozenset("ABCDEFG"),
-    "cb_person_default_on_file": frozenset("YN"),
-}
-"""What a condition may name. `loan_percent_income` is the exact loan_amnt / person_income."""
 
 
-MAX_NUMBER = 1e12
-"""Beyond any field's bound; larger ones would overflow where they are compared with amounts."""
+def contract_of(info: ValidationInfo) -> Contract:
+    """The contract that a policy is validated against, from the validation context."""
+    contract = (info.context or {}).get("contract")
+    assert isinstance(contract, Contract), "a policy is validated with the context {'contract': …}"
+    return contract
 
-ELDERLY_AGES = range(62, 121)
-"""Ages that must never count against an applicant, up to the contract's bound."""
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+FIRST_PROTECTED_AGE = 62
+"""From this age on, an applicant's age must never count against them."""
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+    "<": lambda value, bound: not isinstance(value, str) and value < bound,
+    "<=": lambda value, bound: not isinstance(value, str) and value <= bound,
+    ">": lambda value, bound: not isinstance(value, str) and value > bound,
+    ">=": lambda value, bound: not isinstance(value, str) and value >= bound,
     "==": operator.eq,
-    "!=": operator.ne,
+    "!=": lambda value, other: isinstance(value, str) is isinstance(other, str) and value != other,
     "in": lambda value, choices: value in choices,
 }
+"""A field with special codes holds a number or the name of a state, which no number is compared with."""
 
 
-class Condition(_Strict):
-    """One test of one field. A missing value (None) satisfies `is_null` and nothing else."""
+class Condition(Strict):
+    """One test of one field. A missing value (None) satisfies `is_null` and nothing else.
+
+    What a condition may name is the contract's, in the validation context; see `decision.files.read_policy`.
+    """
 
     field: str
     op: Literal["<", "<=", ">", ">=", "==", "!=", "in", "is_null"]
@@ -90,10 +78,11 @@ class Condition(_Strict):
         return value
 
     @model_validator(mode="after")
-    def _fits_the_field(self) -> Self:
-        if self.field not in NUMBER_FIELDS and self.field not in CATEGORY_FIELDS:
-            known = ", ".join(sorted(NUMBER_FIELDS | CATEGORY_FIELDS.keys()))
-            raise ValueError(f"unknown field {self.field!r}; use one of {known}")
+    def _fits_the_field(self, info: ValidationInfo) -> Self:
+        known = {field.name: field for field in contract_of(info).fields if field.for_rules}
+        field = known.get(self.field)
+        if field is None:
+            raise ValueError(f"unknown field {self.field!r}; use one of {', '.join(sorted(known))}")
         if self.op == "is_null":
             if self.value is not None:
                 raise ValueError("is_null takes no value; remove it")
@@ -103,19 +92,22 @@ class Condition(_Strict):
             raise ValueError(f"{self.op!r} takes {'a list' if self.op == 'in' else 'one value'}")
         if not values:
             raise ValueError("'in' takes at least one value")
-        categories = CATEGORY_FIELDS.get(self.field)
-        if categories is None:
-            if any(not isinstance(v, int | float) for v in values):
-                raise ValueError(f"{self.field} is a number; compare it with numbers")
-        elif self.op not in ("==", "!=", "in"):
-            raise ValueError(f"{self.field} is a category; compare it by ==, != or in")
-        elif not categories.issuperset(v for v in values if isinstance(v, str)) or any(
-            not isinstance(v, str) for v in values
-        ):
-            raise ValueError(f"{self.field} takes {', '.join(sorted(categories))}")
+        texts = [value for value in values if isinstance(value, str)]
+        if choices := getattr(field, "choices", None):
+            if self.op not in ("==", "!=", "in"):
+                raise ValueError(f"{self.field} is a category; compare it by ==, != or in")
+            if len(texts) < len(values) or not set(choices).issuperset(texts):
+                raise ValueError(f"{self.field} takes {', '.join(sorted(choices))}")
+            return self
+        states = getattr(field, "codes", {})
+        if not states.keys() >= set(texts) or any(value is None for value in values):
+            by_name = f", or by ==, != or in with {', '.join(states)}" if states else ""
+            raise ValueError(f"{self.field} is a number; compare it with numbers{by_name}")
+        if texts and self.op not in ("==", "!=", "in"):
+            raise ValueError(f"{texts[0]} is a state of {self.field}; compare it by ==, != or in")
         return self
 
-    def matches(self, fields: Fields) -> bool:
+    def matches(self, fields: Application) -> bool:
         """Whether `fields` satisfies this condition."""
         value = fields[self.field]
         if value is None or self.op == "is_null":
@@ -123,7 +115,7 @@ class Condition(_Strict):
         return _COMPARE[self.op](value, self.value)
 
 
-class Rule(_Strict):
+class Rule(Strict):
     """A conjunction of conditions that, when all hold, makes the outcome at least as bad as `outcome`, for `reason`."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -139,16 +131,20 @@ class Rule(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _spares_the_elderly(self) -> Self:
-        ages = [condition for condition in self.conditions if condition.field == "person_age"]
-        if ages and any(all(c.matches({"person_age": age}) for c in ages) for age in ELDERLY_AGES):
+    def _spares_the_elderly(self, info: ValidationInfo) -> Self:
+        contract = contract_of(info)
+        if contract.age is None:
+            return self
+        ages = [condition for condition in self.conditions if condition.field == contract.age]
+        protected = range(FIRST_PROTECTED_AGE, int(contract.by_name[contract.age].maximum) + 1)
+        if ages and any(all(c.matches({contract.age: age}) for c in ages) for age in protected):
             raise ValueError(
-                "counts the age of applicants of 62 and over against them (Reg B, 12 CFR 1002.6(b)(2)); "
-                "add a condition on person_age that ends below 62"
+                f"counts the age of applicants of {FIRST_PROTECTED_AGE} and over against them (Reg B, 12 CFR "
+                f"1002.6(b)(2)); add a condition on {contract.age} that ends below {FIRST_PROTECTED_AGE}"
             )
         return self
 
-    def matches(self, fields: Fields) -> bool:
+    def matches(self, fields: Application) -> bool:
         """Whether every condition holds for `fields`."""
         for condition in self.conditions:  # a loop: twice as fast as all() over a generator  # noqa: SIM110
             if not condition.matches(fields):
@@ -156,7 +152,7 @@ class Rule(_Strict):
         return True
 
 
-class Thresholds(_Strict):
+class Thresholds(Strict):
     """Bands of the PD: approve below `approve_below`, reject from `reject_from` on, conditional between."""
 
     approve_below: Annotated[float, Field(gt=0, lt=1)]
@@ -169,12 +165,12 @@ class Thresholds(_Strict):
         return self
 
 
-class Example(_Strict):
+class Example(Strict):
     """A case that the policy's author decided by hand; the loader checks that the policy agrees.
 
     Attributes:
         name: what the case shows.
-        fields: every field of an application, the exact ratio among them.
+        fields: every field that rules may name.
         probability_of_default: as if the model had said so.
         expected: the outcome.
         rules: ids of the rules that match, in the policy's order.
@@ -189,18 +185,26 @@ class Example(_Strict):
     credit_score: int | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
-        known = NUMBER_FIELDS | CATEGORY_FIELDS.keys()
+    def _within_the_contract(self, info: ValidationInfo) -> Self:
+        contract = contract_of(info)
+        known = {field.name for field in contract.fields if field.for_rules}
         if self.fields.keys() != known:
             wrong = ", ".join(sorted(known ^ self.fields.keys()))
-            raise ValueError(f"an example states every field once; missing or unknown: {wrong}")
-        numbers = {name: self.fields[name] for name in NUMBER_FIELDS if self.fields[name] is not None}
-        if wrong := ", ".join(sorted(name for name, value in numbers.items() if isinstance(value, str))):
-            raise ValueError(f"an example states numbers as numbers; as text: {wrong}")
+            raise ValueError(f"an example states every field that rules may name once; missing or unknown: {wrong}")
+        try:
+            self.application(contract)
+        except InvalidApplicationError as exc:
+            raise ValueError(
+                "\n".join(f"{'.'.join(map(str, error.loc))}: {error.msg}" for error in exc.errors)
+            ) from None
         return self
 
+    def application(self, contract: Contract) -> Application:
+        """The case as the contract reads it; what rules can't name is taken from the contract's own example."""
+        return contract.parse({**contract.example, **self.fields})
 
-class Policy(_Strict):
+
+class Policy(Strict):
     """A decision policy, complete and checked.
 
     Attributes:
@@ -231,20 +235,24 @@ class Policy(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _examples_hold(self) -> Self:
-        for example in self.examples:
-            decision = decide(self, example.fields, example.probability_of_default)
-            for what, expected, decided in (
-                ("outcome", example.expected, decision.outcome),
-                ("rules", list(example.rules), [rule.id for rule in decision.rules]),
-                ("credit_score", example.credit_score, decision.credit_score),
-            ):
-                if expected != decided and expected is not None:
-                    raise ValueError(
-                        f"example {example.name!r} expects {what} {expected} but the policy gives {decided}; "
-                        "correct the example or the policy"
-                    )
+    def _examples_hold(self, info: ValidationInfo) -> Self:
+        contract = contract_of(info)
+        if problems := [problem for example in self.examples for problem in self._contradictions(contract, example)]:
+            raise ValueError("\n".join(problems))
         return self
+
+    def _contradictions(self, contract: Contract, example: Example) -> Iterator[str]:
+        decision = decide(self, example.application(contract), example.probability_of_default)
+        for what, expected, decided in (
+            ("outcome", example.expected, decision.outcome),
+            ("rules", list(example.rules), [rule.id for rule in decision.rules]),
+            ("credit_score", example.credit_score, decision.credit_score),
+        ):
+            if expected != decided and expected is not None:
+                yield (
+                    f"example {example.name!r} expects {what} {expected} but the policy gives {decided}; "
+                    "correct the example or the policy"
+                )
 
     def band(self, pd: float) -> Outcome:
         """The outcome that the PD alone would bring."""
@@ -272,12 +280,12 @@ class Decision:
     rules: tuple[Rule, ...]
 
 
-def decide(policy: Policy, fields: Fields, pd: float) -> Decision:
+def decide(policy: Policy, fields: Application, pd: float) -> Decision:
     """Apply the policy to one application.
 
     Args:
         policy: thresholds, scale and rules.
-        fields: the application's cleaned, unimputed fields and the exact ratio.
+        fields: the application as the contract reads it.
         pd: probability of default, 0 to 1.
     """
     outcome = band = policy.band(pd)

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from decision.policy import Decision, Outcome
+from preprocessing.application import Application
+from preprocessing.documents import Strict
 
 MAX_REASONS = 4
 
 
-class CatalogueEntry(BaseModel):
+class CatalogueEntry(Strict):
     """One reason that can be given.
 
     Attributes:
@@ -28,21 +30,24 @@ class CatalogueEntry(BaseModel):
         scores: the scored fields whose attributions it sums up; empty for a reason that only rules give.
         text: what the applicant is told.
         text_if_missing: what is told instead where the applicant's value is missing.
+        text_by_value: what is told instead for a category, or for the state that a special code stands for.
     """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     code: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
     field: str
     scores: tuple[str, ...]
     text: Annotated[str, Field(min_length=1)]
     text_if_missing: Annotated[str, Field(min_length=1)] | None = None
+    text_by_value: dict[str, Annotated[str, Field(min_length=1)]] = {}
+
+    def told(self, fields: Application) -> str:
+        """What this applicant is told."""
+        value = fields[self.field]
+        return (self.text_if_missing if value is None else self.text_by_value.get(value)) or self.text
 
 
-class ReasonCatalogue(BaseModel):
+class ReasonCatalogue(Strict):
     """`reason_codes.json`: every reason, in the order that settles ties."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     format: Literal[1]
     version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
@@ -93,7 +98,7 @@ class Reason:
 
 
 def explain_decision(
-    decision: Decision, catalogue: ReasonCatalogue, fields: Mapping[str, Any], attributions: Mapping[str, float]
+    decision: Decision, catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]
 ) -> tuple[Reason, ...]:
     """The principal reasons for a decision: none for an approval, else at most four, each field once.
 
@@ -127,7 +132,7 @@ def discloses_score(decision: Decision) -> bool:
 
 
 def _score_reasons(
-    catalogue: ReasonCatalogue, fields: Mapping[str, Any], attributions: Mapping[str, float]
+    catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]
 ) -> list[Reason]:
     sums = [(sum(attributions[field] for field in entry.scores), entry) for entry in catalogue.reasons if entry.scores]
     adverse = sorted((pair for pair in sums if pair[0] > 0), key=lambda pair: -pair[0])  # stable: ties keep their order
@@ -135,7 +140,6 @@ def _score_reasons(
 
 
 def _reason(
-    entry: CatalogueEntry, fields: Mapping[str, Any], source: Literal["policy", "score"], impact: float | None = None
+    entry: CatalogueEntry, fields: Application, source: Literal["policy", "score"], impact: float | None = None
 ) -> Reason:
-    text = (entry.text_if_missing if fields[entry.field] is None else None) or entry.text
-    return Reason(entry.code, entry.field, text, source, impact)
+    return Reason(entry.code, entry.field, entry.told(fields), source, impact)

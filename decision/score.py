@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from preprocessing.documents import Strict
 
 
-class ScoreScale(BaseModel):
+class ScoreScale(Strict):
     """Points-to-double-the-odds scaling.
 
     score = base_score + (points_to_double_odds / ln 2) · (ln((1 - PD) / PD) - ln(base_odds)), rounded and clipped;
@@ -21,8 +23,6 @@ class ScoreScale(BaseModel):
         minimum: no score lies below.
         maximum: no score lies above.
     """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     base_score: Annotated[float, Field(gt=0, le=1e6)]
     base_odds: Annotated[float, Field(gt=0, le=1e6)]

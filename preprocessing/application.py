@@ -1,113 +1,26 @@
-"""The raw contract: one loan application as a lender's system sends it.
+"""One loan application as a lender's system sends it, held against a contract's fields.
 
 Validation is strict: a value is accepted as it stands or refused with the field's name and the remedy. The only
-normalisation is of form, never of content: strings are trimmed and upper-cased, and an integral number such as 30.0 is
-taken where an integer is asked.
+normalisation is of form, never of content: texts are trimmed and spelt as the contract spells them, and an integral
+number such as 30.0 is taken where an integer is asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-MAX_AMOUNT = 1e9
-"""Upper bound of money fields, in currency units, and of the ratio: far above any consumer loan."""
+from preprocessing.documents import printable
+from preprocessing.fields import AnyField, Ratio
 
-RATIO_TOLERANCE = 0.1
-"""How far a stated loan_percent_income may lie from loan_amnt / person_income: absolute up to 1, relative above."""
+Application = Mapping[str, Any]
+"""What was read: every field of the contract, None where it is missing, and ratios as computed. Nothing changes it."""
 
 MAX_UNKNOWN_FIELDS_NAMED = 20
 """Unknown fields named in one application's errors; the rest are counted, so that no answer outgrows its request."""
-
-MAX_UNKNOWN_NAME_LENGTH = 64
-
-
-def _trimmed_upper(value: Any) -> Any:
-    # ASCII only: str.upper() would turn some foreign letters (such as the long s) into a valid category.
-    return value.strip().upper() if isinstance(value, str) and value.isascii() else value
-
-
-def _integral(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Category = BeforeValidator(_trimmed_upper)
-Integral = BeforeValidator(_integral)
-
-HomeOwnership = Literal["RENT", "OWN", "MORTGAGE", "OTHER"]
-LoanIntent = Literal["PERSONAL", "EDUCATION", "MEDICAL", "VENTURE", "HOMEIMPROVEMENT", "DEBTCONSOLIDATION"]
-LoanGrade = Literal["A", "B", "C", "D", "E", "F", "G"]
-YesNo = Literal["Y", "N"]
-
-EXAMPLE: dict[str, Any] = {
-    "person_age": 34,
-    "person_income": 62000,
-    "person_home_ownership": "MORTGAGE",
-    "person_emp_length": 6,
-    "loan_intent": "HOMEIMPROVEMENT",
-    "loan_grade": "B",
-    "loan_amnt": 9000,
-    "loan_int_rate": 10.6,
-    "loan_percent_income": 0.15,
-    "cb_person_default_on_file": "N",
-    "cb_person_cred_hist_length": 9,
-}
-
-
-class LoanApplication(BaseModel):
-    """One application. `null` and absent mean the same for the three nullable fields; all others are required."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-        json_schema_extra={"example": EXAMPLE},
-    )
-
-    person_age: Annotated[int, Integral, Field(ge=0, le=120, description="Age in years. Never scored.")]
-    person_income: Annotated[float, Field(ge=1, le=MAX_AMOUNT, description="Income per year.")]
-    person_home_ownership: Annotated[HomeOwnership, Category, Field(description="Housing situation.")]
-    person_emp_length: Annotated[
-        float | None, Field(ge=0, le=80, description="Years in employment; null where unknown.")
-    ] = None
-    loan_intent: Annotated[LoanIntent, Category, Field(description="Purpose of the loan.")]
-    loan_grade: Annotated[LoanGrade, Category, Field(description="The lender's own grade, A (best) to G.")]
-    loan_amnt: Annotated[float, Field(ge=1, le=MAX_AMOUNT, description="Amount asked for.")]
-    loan_int_rate: Annotated[
-        float | None, Field(ge=0, le=100, description="Interest rate in percent per year; null where not set.")
-    ] = None
-    loan_percent_income: Annotated[
-        float | None,
-        Field(ge=0, le=MAX_AMOUNT, description="loan_amnt / person_income as stated; checked, then computed exactly."),
-    ] = None
-    cb_person_default_on_file: Annotated[YesNo, Category, Field(description="A default on the bureau's file.")]
-    cb_person_cred_hist_length: Annotated[
-        int, Integral, Field(ge=0, le=100, description="Years of credit history. Never scored.")
-    ]
-
-    @field_validator("loan_percent_income", mode="after")
-    @classmethod
-    def _ratio_agrees(cls, stated: float | None, info: ValidationInfo) -> float | None:
-        amount, income = info.data.get("loan_amnt"), info.data.get("person_income")
-        if stated is None or amount is None or income is None:  # a field already in error is reported by itself
-            return stated
-        exact = amount / income
-        # A billionth of slack, for .4 - .3 is a little more than .1 in binary.
-        if abs(stated - exact) > RATIO_TOLERANCE * max(1.0, exact) * (1 + 1e-9):
-            raise PydanticCustomError(
-                "ratio_mismatch",
-                "loan_percent_income disagrees with loan_amnt / person_income; correct one of the three or leave "
-                "loan_percent_income out",
-            )
-        return stated
-
-
-FIELDS: tuple[str, ...] = tuple(LoanApplication.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +54,35 @@ class InvalidApplicationError(ValueError):
         self.errors = errors
 
 
-def parse_application(document: object) -> LoanApplication:
-    """Validate one decoded JSON document.
+def validator(fields: Sequence[AnyField], example: Mapping[str, Any]) -> type[BaseModel]:
+    """The model that validates one decoded JSON document, and documents it.
 
-    Raises:
-        InvalidApplicationError: with every wrong field named, and no value repeated.
+    Args:
+        fields: in order; `null` and absent mean the same for the nullable ones and for ratios.
+        example: of a document.
     """
-    try:
-        return LoanApplication.model_validate(document)
-    except ValidationError as exc:
-        # Chaining would carry the values along into whatever prints the exception.
-        raise InvalidApplicationError(_field_errors(exc)) from None
+    config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        json_schema_extra={"example": dict(example)},
+        protected_namespaces=(),
+    )
+    definitions: dict[str, Any] = {
+        field.name: (
+            (field.annotation() | None, Field(default=None, description=field.description))
+            if field.nullable or isinstance(field, Ratio)
+            else (field.annotation(), Field(description=field.description))
+        )
+        for field in fields
+    }
+    return create_model(
+        "LoanApplication",
+        __config__=config,
+        __doc__="One application. `null` and absent mean the same for what is nullable; all else is required.",
+        **definitions,
+    )
 
 
 _REMEDIES = {
@@ -160,7 +91,8 @@ _REMEDIES = {
 }
 
 
-def _field_errors(exc: ValidationError) -> tuple[FieldError, ...]:
+def field_errors(exc: ValidationError) -> tuple[FieldError, ...]:
+    """A model's refusal, field by field and without values."""
     errors: list[FieldError] = []
     unknown = 0
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
@@ -168,15 +100,10 @@ def _field_errors(exc: ValidationError) -> tuple[FieldError, ...]:
         if kind == "extra_forbidden":
             unknown += 1
             if unknown <= MAX_UNKNOWN_FIELDS_NAMED:
-                name = _printable(str(error["loc"][0]))
-                errors.append(FieldError((name,), "unknown field; remove it", kind))
+                errors.append(FieldError((printable(str(error["loc"][0])),), "unknown field; remove it", kind))
         else:
             errors.append(FieldError(tuple(error["loc"][:1]), _REMEDIES.get(kind, error["msg"]), kind))
     if unknown > MAX_UNKNOWN_FIELDS_NAMED:
         more = unknown - MAX_UNKNOWN_FIELDS_NAMED
         errors.append(FieldError((), f"{more} more unknown field(s); remove them", "extra_forbidden"))
     return tuple(errors)
-
-
-def _printable(name: str) -> str:
-    return name[:MAX_UNKNOWN_NAME_LENGTH].encode("unicode_escape").decode("ascii")

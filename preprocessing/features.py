@@ -1,106 +1,125 @@
-"""From a clean application to the vector that the model sees, in the order that the artifact states.
+"""From an application to the vector that the model sees: the one implementation that training and serving share.
 
+A contract says which features there are, training what stands in for a missing number. Both travel with the model, and
+nothing is ever learned from the other rows of a request, so an application's answer depends on that application alone.
 Every feature is computed from exactly one field, so that an attribution to features adds up to one per field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self, get_args
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, groupby
+from statistics import median
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
-from preprocessing.application import HomeOwnership, LoanApplication, LoanGrade, LoanIntent
-from preprocessing.cleaning import CleanApplication, CleaningConstants, clean
+from preprocessing.application import Application
+from preprocessing.contract import Contract
+from preprocessing.documents import Strict
+from preprocessing.fields import Feature
 
-
-class Feature(NamedTuple):
-    """One column: the field that it is made of, and how."""
-
-    field: str
-    compute: Callable[[CleanApplication], float]
+RowOf = Callable[[Application], list[float]]
 
 
-def _one_hot(field: str, categories: tuple[str, ...]) -> dict[str, Feature]:
-    position = CleanApplication._fields.index(field)
+class SchemaFile(Strict):
+    """The artifact `feature_schema.json`: what the contract makes of an application, and what training learned for it.
 
-    def member(category: str) -> Feature:
-        return Feature(field, lambda clean_application: clean_application[position] == category)
-
-    return {f"{field}_{category}": member(category) for category in categories}
-
-
-_GRADE_RANK = {grade: rank for rank, grade in enumerate(get_args(LoanGrade))}
-
-FEATURES: dict[str, Feature] = {
-    "person_income": Feature("person_income", lambda c: c.person_income),
-    "person_emp_length": Feature("person_emp_length", lambda c: c.person_emp_length),
-    "person_emp_length_missing": Feature("person_emp_length", lambda c: c.person_emp_length_missing),
-    "loan_grade_rank": Feature("loan_grade", lambda c: _GRADE_RANK[c.loan_grade]),
-    "loan_amnt": Feature("loan_amnt", lambda c: c.loan_amnt),
-    "loan_int_rate": Feature("loan_int_rate", lambda c: c.loan_int_rate),
-    "loan_int_rate_missing": Feature("loan_int_rate", lambda c: c.loan_int_rate_missing),
-    "loan_percent_income": Feature("loan_percent_income", lambda c: c.loan_percent_income),
-    "cb_person_default_on_file": Feature("cb_person_default_on_file", lambda c: c.cb_person_default_on_file == "Y"),
-    **_one_hot("person_home_ownership", get_args(HomeOwnership)),
-    **_one_hot("loan_intent", get_args(LoanIntent)),
-}
-"""Every feature the code can produce, by name; a schema chooses among them and sets their order."""
-
-SCHEMA_VERSION = 1
-
-
-class FeatureSchema(BaseModel):
-    """The artifact `feature_schema.json`: names, their order, and the cleaning constants.
-
-    Raises:
-        pydantic.ValidationError: on load, where a name has no code behind it: never a silent zero.
+    Attributes:
+        format: of the file.
+        features: the model's columns in order, for whoever opens the model elsewhere.
+        cleaning: field to the number that stands in where it has none: the training data's median.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    schema_version: int
+    format: Literal[2]
     features: list[str]
-    cleaning: CleaningConstants
-    _compute: tuple[Callable[[CleanApplication], float], ...] = PrivateAttr(default=())
+    cleaning: dict[str, float]
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        if self.schema_version != SCHEMA_VERSION:
-            raise ValueError(f"schema_version is {self.schema_version}; this code reads {SCHEMA_VERSION}")
-        unknown = [name for name in self.features if name not in FEATURES]
-        if unknown:
-            raise ValueError(f"the code does not produce {', '.join(unknown)}")
-        if len(set(self.features)) != len(self.features):
-            raise ValueError("a feature is listed twice")
-        if not self.features:
-            raise ValueError("no features are listed")
-        return self
 
-    def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002  # pydantic's signature
-        """Resolve the names once: the request path only walks a tuple of functions."""
-        self._compute = tuple(FEATURES[name].compute for name in self.features if name in FEATURES)
+class FeatureSchema:
+    """A contract's features with the constants that stand in for missing numbers.
+
+    Attributes:
+        contract: whose features they are.
+        cleaning: field to constant.
+        features: names of the columns, in order.
+        fields: the scored fields, each once, in the order of their first feature.
+
+    Raises:
+        ValueError: the constants are not those that the contract needs.
+    """
+
+    def __init__(self, contract: Contract, cleaning: Mapping[str, float]) -> None:
+        if wrong := sorted(set(contract.imputed) ^ set(cleaning)):
+            raise ValueError(f"the contract asks for other cleaning constants than there are: {', '.join(wrong)}")
+        self.contract = contract
+        self.cleaning = dict(cleaning)
+        self.features = [feature.name for feature in contract.features]
+        self.fields = contract.scored
+        self.row: RowOf = compile_row(contract.features, cleaning)
+
+    @classmethod
+    def learned(cls, contract: Contract, applications: Sequence[Application]) -> FeatureSchema:
+        """With the medians of the numbers that are there; for training only.
+
+        Raises:
+            ValueError: a field has none.
+        """
+        return cls(contract, {field: _median(contract, field, applications) for field in contract.imputed})
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """The scored fields, each once, in the order of their first feature."""
-        return tuple(dict.fromkeys(FEATURES[name].field for name in self.features))
+    def file(self) -> SchemaFile:
+        """As an artifact."""
+        return SchemaFile(format=2, features=self.features, cleaning=self.cleaning)
 
     def columns(self, field: str) -> list[int]:
         """The positions of the features made of `field`."""
-        return [i for i, name in enumerate(self.features) if FEATURES[name].field == field]
+        return [i for i, feature in enumerate(self.contract.features) if feature.field == field]
 
-    def row(self, application: LoanApplication) -> list[float]:
-        """One application's features as Python numbers, in the schema's order."""
-        clean_application = clean(application, self.cleaning)
-        return [compute(clean_application) for compute in self._compute]
-
-    def matrix(self, applications: Sequence[LoanApplication]) -> NDArray[np.float32]:
+    def matrix(self, applications: Sequence[Application]) -> NDArray[np.float32]:
         """Features of many applications, shape (len(applications), len(features)).
 
         float32, since that is what scikit-learn's trees compare; the cast happens once, here.
         """
-        rows = [self.row(application) for application in applications]
+        row = self.row
+        rows = [row(application) for application in applications]
         return np.array(rows, dtype=np.float32).reshape(len(rows), len(self.features))
+
+
+def compile_row(features: Sequence[Feature], cleaning: Mapping[str, float]) -> RowOf:
+    """The function from an application to its features as Python numbers, as straight-line code.
+
+    The names in it are the contract's field names, which are identifiers; texts enter as keys of tables only.
+    """
+    names: dict[str, Any] = {}
+    parts = []
+    for (field, kind), group in groupby(features, key=lambda feature: (feature.field, feature.kind)):
+        made = list(group)
+        if kind == "flag":
+            flagged = dict.fromkeys(chain.from_iterable(feature.values for feature in made))
+            table = {value: tuple(float(value in feature.values) for feature in made) for value in flagged}
+            names[f"flags_{field}"], names[f"none_{field}"] = table.get, (0.0,) * len(made)
+            parts.append(f"*flags_{field}(a['{field}'], none_{field})")
+        elif made[0].ranks is not None:
+            names[f"ranks_{field}"] = {None: cleaning.get(field), **made[0].ranks}
+            parts.append(f"ranks_{field}[a['{field}']]")
+        elif field in cleaning:
+            names[f"constant_{field}"] = cleaning[field]
+            parts.append(f"constant_{field} if (v := a['{field}']) is None or v.__class__ is str else v")
+        else:
+            parts.append(f"a['{field}']")
+    row: RowOf = eval(f"lambda a: [{', '.join(parts)}]", names)  # noqa: S307  # identifiers only, see above
+    return row
+
+
+def _median(contract: Contract, field: str, applications: Sequence[Application]) -> float:
+    ranks = next(feature.ranks for feature in contract.features if feature.field == field)
+    present = [
+        value if ranks is None else ranks[value]
+        for value in (application[field] for application in applications)
+        if value is not None and (ranks is not None or not isinstance(value, str))
+    ]
+    if not present:
+        raise ValueError(f"{field} has no number in any row")
+    return float(median(present))

@@ -1,13 +1,13 @@
 """The probability of default as a function of the loan's amount, all else held.
 
-Only the amount and its ratio to income move, so every leaf that the other fields allow holds on one interval of
+Only the amount and its ratios to other fields move, so every leaf that the other fields allow holds on one interval of
 amounts, and the log-odds are a step function of at most twice as many steps. That makes "which amounts would have
 passed" a matter of one sweep instead of thousands of calls of the scorer. PD is not monotone in the amount.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,6 @@ from scipy.special import expit
 from preprocessing.features import FeatureSchema
 from scoring.boosting import Ensemble
 from scoring.outcomes import Words
-
-AMOUNT, RATIO = "loan_amnt", "loan_percent_income"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +42,42 @@ class AmountSteps:
 
 
 class AmountSweep:
-    """Steps of the PD over amounts, read off an ensemble's leaves."""
+    """Steps of the PD over amounts, read off an ensemble's leaves; for a contract that has an amount."""
 
     def __init__(self, ensemble: Ensemble, schema: FeatureSchema) -> None:
-        amount, ratio = schema.columns(AMOUNT), schema.columns(RATIO)
-        held = [i for i in range(len(schema.features)) if i not in (*amount, *ratio)]
+        contract = schema.contract
+        names = [contract.amount, *(ratio.name for ratio in contract.amount_ratios)]
+        # The column of the number itself: whether a ratio is missing does not move with the amount.
+        columns = [[i for i in schema.columns(name or "") if contract.features[i].kind == "number"] for name in names]
+        moving = {i for of_field in columns for i in of_field}
         self._prior = ensemble.prior
         self._value = ensemble.value.ravel()
-        self._splits, self._right = ensemble.conditions(held)
-        self._amount, self._ratio = (
-            tuple(bounds.ravel() for bounds in ensemble.bounds(columns)) for columns in (amount, ratio)
-        )
+        self._held = ensemble.conditions([i for i in range(len(schema.features)) if i not in moving])
+        self._conditions = [ensemble.conditions(of_field) for of_field in columns]
+        self._bounds = [tuple(bounds.ravel() for bounds in ensemble.bounds(of_field)) for of_field in columns]
 
-    def steps(self, words: Words, income: float, lowest: float, highest: float) -> AmountSteps:
+    def steps(self, words: Words, scales: Sequence[float | None], lowest: float, highest: float) -> AmountSteps:
         """The steps between two amounts, both included.
 
         Args:
             words: the application's outcomes, shape (trees,).
-            income: the applicant's, in the amount's unit.
+            scales: what the amount is divided by in each of its ratios, None where a ratio is missing.
             lowest: amount where the steps end.
             highest: amount where they begin.
         """
-        held = np.flatnonzero(words[:, np.newaxis] & self._splits == self._right)
-        low = np.maximum(self._amount[0][held], self._ratio[0][held] * income)
-        high = np.minimum(self._amount[1][held], self._ratio[1][held] * income)
+        splits, right = self._held
+        meets = words[:, np.newaxis] & splits == right
+        moving = []
+        for scale, bounds, (splits, right) in zip((1.0, *scales), self._bounds, self._conditions, strict=True):
+            if scale is None:
+                meets &= words[:, np.newaxis] & splits == right
+            else:
+                moving.append((scale, bounds))
+        held = np.flatnonzero(meets)
+        low, high = np.full(len(held), -np.inf), np.full(len(held), np.inf)
+        for scale, (above, up_to) in moving:
+            np.maximum(low, above[held] * scale, out=low)
+            np.minimum(high, up_to[held] * scale, out=high)
         value = np.where(low < high, self._value[held], 0.0)
         # Walking down from the top, a leaf counts from its upper end to just above its lower one.
         at_top = (high >= highest) & (low < highest)

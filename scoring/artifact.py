@@ -21,14 +21,17 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import joblib
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.exceptions import InconsistentVersionWarning
 
-from preprocessing.features import FeatureSchema
+from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract
+from preprocessing.documents import InvalidDocumentError, Strict, read_document
+from preprocessing.documents import Model as Document
+from preprocessing.features import FeatureSchema, SchemaFile
 from scoring.attribution import Tables
 from scoring.distribution import TrainingDistribution
 
@@ -67,19 +70,12 @@ class IncoherentArtifactError(ArtifactError):
     """Parts of the artifact contradict each other."""
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-class ReferencePopulation(_Strict):
+class ReferencePopulation(Strict):
     """Whom attributions compare an applicant with: marginally approved applicants of the training data.
 
     Attributes:
@@ -97,7 +93,7 @@ class ReferencePopulation(_Strict):
     base_value: float
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """`model_metadata.json`: what the model is, what it was made of, and the digest of every other file.
 
     Attributes:
@@ -110,7 +106,7 @@ class Manifest(_Strict):
         evaluation: the split, the seed, and the metrics with their spread over folds.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     created: date
@@ -124,7 +120,7 @@ class Manifest(_Strict):
     artifacts: dict[str, Sha256]
 
 
-class GoldenApplication(_Strict):
+class GoldenApplication(Strict):
     """A hand-written application and the probability of default that the model gives it."""
 
     name: str
@@ -132,7 +128,7 @@ class GoldenApplication(_Strict):
     probability_of_default: Annotated[float, Field(ge=0, le=1)]
 
 
-class GoldenApplications(_Strict):
+class GoldenApplications(Strict):
     """`golden_applications.json`."""
 
     format: Literal[1]
@@ -145,7 +141,7 @@ class Artifact:
 
     Attributes:
         manifest: the parsed manifest.
-        schema: features and cleaning constants.
+        schema: what the contract makes of an application, with the cleaning constants.
         golden: applications with the PDs that the model must reproduce.
         tables: attributions by leaf and pattern, against the reference population.
         distribution: the training data in bins.
@@ -158,6 +154,11 @@ class Artifact:
     tables: Tables
     distribution: TrainingDistribution
     contents: Mapping[str, bytes]
+
+    @property
+    def contract(self) -> Contract:
+        """The loan book's."""
+        return self.schema.contract
 
     @property
     def digests(self) -> dict[str, str]:
@@ -178,7 +179,7 @@ def read_artifact(folder: Path) -> Artifact:
     """
     manifest_bytes = _read(folder / MANIFEST)
     manifest = _parse(Manifest, MANIFEST, manifest_bytes)
-    missing = {MODEL, SCHEMA, GOLDEN, TABLES, DISTRIBUTION} - manifest.artifacts.keys()
+    missing = {MODEL, CONTRACT_FILE, SCHEMA, GOLDEN, TABLES, DISTRIBUTION} - manifest.artifacts.keys()
     if missing:
         raise IncoherentArtifactError(f"{MANIFEST} vouches for no {', '.join(sorted(missing))}; train again")
     contents = {MANIFEST: manifest_bytes}
@@ -193,12 +194,7 @@ def read_artifact(folder: Path) -> Artifact:
                 "restore the file, or train again"
             )
     _check_libraries(manifest)
-    schema = _parse(FeatureSchema, SCHEMA, contents[SCHEMA])
-    if schema.features != manifest.features:
-        raise IncoherentArtifactError(
-            f"{SCHEMA} and {MANIFEST} list different features or another order "
-            f"({len(schema.features)} and {len(manifest.features)}); train again"
-        )
+    schema = _read_schema(manifest, contents)
     golden = _parse(GoldenApplications, GOLDEN, contents[GOLDEN])
     distribution = _parse(TrainingDistribution, DISTRIBUTION, contents[DISTRIBUTION])
     return Artifact(manifest, schema, golden, _read_tables(manifest, contents[TABLES]), distribution, contents)
@@ -241,6 +237,25 @@ def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:
     return model
 
 
+def _read_schema(manifest: Manifest, contents: Mapping[str, bytes]) -> FeatureSchema:
+    try:
+        contract = read_contract(contents[CONTRACT_FILE])
+    except InvalidContractError as exc:
+        raise IncoherentArtifactError(f"{'; '.join(str(exc).splitlines())}; train again with this code") from exc
+    file = _parse(SchemaFile, SCHEMA, contents[SCHEMA])
+    try:
+        schema = FeatureSchema(contract, file.cleaning)
+    except ValueError as exc:
+        raise IncoherentArtifactError(f"{SCHEMA}: {exc}; train again") from exc
+    for name, features in ((SCHEMA, file.features), (MANIFEST, manifest.features)):
+        if features != schema.features:
+            raise IncoherentArtifactError(
+                f"{name} lists other features than {CONTRACT_FILE} makes, or in another order "
+                f"({len(features)} and {len(schema.features)}); train again"
+            )
+    return schema
+
+
 def _read_tables(manifest: Manifest, content: bytes) -> Tables:
     try:
         tables = Tables.from_bytes(content)
@@ -262,15 +277,12 @@ def _read(path: Path) -> bytes:
         ) from exc
 
 
-def _parse(model: type[Model], name: str, content: bytes) -> Model:
+def _parse(model: type[Document], name: str, content: bytes) -> Document:
     try:
-        return model.model_validate_json(content)
-    except ValidationError as exc:
-        error = exc.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, error["loc"])).encode("unicode_escape").decode("ascii")
-        message = error["msg"].removeprefix("Value error, ")
+        return read_document(model, content)
+    except InvalidDocumentError as exc:
         raise IncoherentArtifactError(
-            f"{name}{f' at {place}' if place else ''}: {message}; restore the file, or train again with this code"
+            f"{name}: {'; '.join(exc.problems)}; restore the file, or train again with this code"
         ) from exc
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from preprocessing.documents import Strict
 
 PD = "probability_of_default"
 """Takes its place among the fields: the model's own output drifts too."""
@@ -16,17 +19,14 @@ OTHER = "other"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FieldBins(_Strict):
-    """One field's distribution: of numbers by edges, of categories by name.
+class FieldBins(Strict):
+    """One field's distribution: of numbers by edges, of categories and of special codes' states by name.
 
     Attributes:
         field: a scored field, or the probability of default.
-        edges: upper bounds, included, of all bins but the last; empty for categories.
-        categories: one bin each; empty for numbers.
+        edges: upper bounds, included, of all bins of numbers but the last; without categories there is at least one.
+        categories: one bin each; a field of categories has no numbers.
+        states: of a number's special codes, one bin each, behind the numbers.
         shares: of present values by bin; they add up to 1.
         missing: share of applications without a value.
     """
@@ -34,39 +34,46 @@ class FieldBins(_Strict):
     field: str
     edges: list[float]
     categories: list[str]
+    states: list[str] = []
     shares: Annotated[list[Share], Field(min_length=1)]
     missing: Share
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        if bool(self.edges) == bool(self.categories):
-            raise ValueError(f"{self.field} needs either edges or categories")
-        if len(self.shares) != (len(self.edges) + 1 if self.edges else len(self.categories)):
+        if self.categories and (self.edges or self.states):
+            raise ValueError(f"{self.field} has either categories or numbers")
+        if len(self.shares) != (len(self.categories) or len(self.edges) + 1 + len(self.states)):
             raise ValueError(f"{self.field} needs one share for each bin")
         if self.edges != sorted(set(self.edges)):
             raise ValueError(f"the edges of {self.field} must rise")
         return self
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Names of the bins: numbers from 0 in the order of the values, or categories, and OTHER behind them."""
-        return (*self.categories, OTHER) if self.categories else tuple(str(i) for i in range(len(self.shares)))
+        """Names of the bins: numbers from 0 in the order of the values, then names, and OTHER behind categories."""
+        if self.categories:
+            return (*self.categories, OTHER)
+        return (*(str(i) for i in range(len(self.edges) + 1)), *self.states)
 
     @property
     def expected(self) -> tuple[float, ...]:
         """Shares by label; the training data has none in OTHER."""
         return (*self.shares, 0.0) if self.categories else tuple(self.shares)
 
+    @cached_property
+    def _place_of(self) -> dict[str | None, int]:
+        named = self.categories or self.states
+        first = len(self.labels) - len(self.states) if self.states else 0
+        return {None: len(self.labels)} | {name: first + i for i, name in enumerate(named)}
+
     def place(self, value: Any) -> int:
         """The place among `labels` of the bin of a value; behind them all where it is missing."""
-        if value is None:
-            return len(self.shares) + bool(self.categories)
-        if self.edges:
-            return bisect_left(self.edges, value)
-        return self.categories.index(value) if value in self.categories else len(self.categories)
+        if value is None or isinstance(value, str):
+            return self._place_of.get(value, len(self.categories))
+        return bisect_left(self.edges, value)
 
 
-class TrainingDistribution(_Strict):
+class TrainingDistribution(Strict):
     """`training_distribution.json`."""
 
     format: Literal[1]

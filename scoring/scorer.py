@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from preprocessing.application import InvalidApplicationError, LoanApplication, parse_application
+from preprocessing.application import Application, InvalidApplicationError
 from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
 from scoring.outcomes import Words
@@ -47,7 +47,7 @@ class Scorer:
         self.schema = artifact.schema
         self.estimator = load_estimator(artifact)
         try:
-            self._golden = [parse_application(golden.application) for golden in artifact.golden.applications]
+            self._golden = [artifact.contract.parse(golden.application) for golden in artifact.golden.applications]
         except InvalidApplicationError as exc:
             error = exc.errors[0]
             raise IncoherentArtifactError(
@@ -60,11 +60,11 @@ class Scorer:
         self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
 
     @property
-    def golden(self) -> Sequence[LoanApplication]:
+    def golden(self) -> Sequence[Application]:
         """The artifact's golden applications, for warming up."""
         return self._golden
 
-    def score(self, applications: Sequence[LoanApplication]) -> Scores:
+    def score(self, applications: Sequence[Application]) -> Scores:
         """Score applications, each by itself, in order."""
         return self.score_matrix(self.schema.matrix(applications))
 

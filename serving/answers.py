@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from decision.counterfactuals import AMOUNT, INCOME, RATIO
 from serving.engine import Assessment
 
 
@@ -129,8 +128,7 @@ def explanation(assessment: Assessment) -> dict[str, Any]:
         },
         "counterfactuals": [
             {
-                # The stated ratio goes with the amount, or the changed application would contradict itself.
-                "changes": {AMOUNT: found.amount, RATIO: found.amount / assessment.fields[INCOME]},
+                "changes": dict(found.changes),
                 "decision": found.outcome.value,
                 "probability_of_default": found.pd,
             }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
-from preprocessing.application import InvalidApplicationError, LoanApplication
+from preprocessing.application import Application, InvalidApplicationError
 from serving import metrics
 from serving.engine import Assessment
 from serving.exchange import current_exchange
@@ -17,7 +17,7 @@ from serving.logs import service_log
 from serving.problems import InternalError, ProblemError
 from serving.tracing import tracing
 
-Item = LoanApplication | InvalidApplicationError | ProblemError
+Item = Application | InvalidApplicationError | ProblemError
 """What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request."""
 
 Result = Assessment | InvalidApplicationError | ProblemError
@@ -38,7 +38,7 @@ class Row(NamedTuple):
     span: SpanContext | None = None
 
 
-Work = Callable[[Sequence[LoanApplication]], Awaitable[list[Assessment]]]
+Work = Callable[[Sequence[Application]], Awaitable[list[Assessment]]]
 """Assesses applications in order, or raises a ProblemError that holds for all of them."""
 
 
@@ -72,13 +72,13 @@ async def answer(items: Sequence[Item], work: Work, chunk: int) -> list[Result]:
         if start:
             await asyncio.sleep(0)
         part = items[start : start + chunk]
-        applications = [item for item in part if isinstance(item, LoanApplication)]
+        applications = [item for item in part if not isinstance(item, Exception)]
         assessed = iter(await _assess(applications, work))
-        results += [next(assessed) if isinstance(item, LoanApplication) else item for item in part]
+        results += [item if isinstance(item, Exception) else next(assessed) for item in part]
     return results
 
 
-async def _assess(applications: list[LoanApplication], work: Work) -> Sequence[Result]:
+async def _assess(applications: list[Application], work: Work) -> Sequence[Result]:
     if not applications:
         return []
     try:

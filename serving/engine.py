@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from decision import Decision, PolicyFiles, Reason, decide, explain_decision
 from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
 from decision.reasons import discloses_score
-from preprocessing.application import LoanApplication
-from preprocessing.cleaning import policy_fields
+from preprocessing.application import Application
 from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
 from scoring.outcomes import Words
@@ -40,7 +38,7 @@ class Assessment:
     """What the service says of one application.
 
     Attributes:
-        fields: as the policy saw them: normalised, unimputed, with the exact ratio.
+        fields: the application as the contract reads it.
         pd: probability of default, 0 to 1.
         decision: what the policy made of it.
         reasons: why it is not an approval; empty where it is one.
@@ -49,7 +47,7 @@ class Assessment:
         counterfactuals: the same.
     """
 
-    fields: Mapping[str, Any]
+    fields: Application
     pd: float
     decision: Decision
     reasons: tuple[Reason, ...]
@@ -65,33 +63,34 @@ class Engine:
         self.scorer = scorer
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
-        self._sweep = AmountSweep(scorer.leaves.ensemble, scorer.schema)
+        self.contract = scorer.schema.contract
+        self._sweep = AmountSweep(scorer.leaves.ensemble, scorer.schema) if self.contract.amount else None
         self.policy = files.policy
         self._catalogue = files.catalogue
 
-    def assess(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
+    def assess(self, applications: Sequence[Application]) -> list[Assessment]:
         """Score, decide and give reasons, each application by itself, in order."""
         scores = self._score(applications)
         with tracing.span("decide"):
             return [
-                self._assess(policy_fields(application), pd, words)
+                self._assess(application, pd, words)
                 for application, pd, words in zip(applications, scores.pd.tolist(), scores.words, strict=True)
             ]
 
-    def explain(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
+    def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the lower amounts that would have got a better decision."""
         scores = self._score(applications)
         with tracing.span("explain"):
             return [self._explain(application, scores, i) for i, application in enumerate(applications)]
 
-    def _score(self, applications: Sequence[LoanApplication]) -> Scores:
+    def _score(self, applications: Sequence[Application]) -> Scores:
         with tracing.span("features"):
             matrix = self.scorer.schema.matrix(applications)
         with tracing.span("score"):
             return self.scorer.score_matrix(matrix)
 
     def _assess(
-        self, fields: dict[str, Any], pd: float, words: Words, by_field: dict[str, float] | None = None
+        self, fields: Application, pd: float, words: Words, by_field: dict[str, float] | None = None
     ) -> Assessment:
         decision = decide(self.policy, fields, pd)
         if by_field is None:
@@ -100,24 +99,32 @@ class Engine:
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
         return Assessment(fields, pd, decision, reasons, self.identity)
 
-    def _explain(self, application: LoanApplication, scores: Scores, i: int) -> Assessment:
-        fields, words = policy_fields(application), scores.words[i]
+    def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
+        words = scores.words[i]
         by_field = self._attribute(words)
-        assessment = self._assess(fields, float(scores.pd[i]), words, by_field)
-
-        def sweep(lowest: float, highest: float) -> StepsBetween:
-            return self._sweep.steps(words, application.person_income, lowest, highest).between
-
-        def pds(amounts: Sequence[int]) -> list[float]:
-            other = [application.model_copy(update={"loan_amnt": float(amount)}) for amount in amounts]
-            confirmed: list[float] = self.scorer.score(other).pd.tolist()
-            return confirmed
-
+        assessment = self._assess(application, float(scores.pd[i]), words, by_field)
         return replace(
             assessment,
             attributions=Attributions(self.attributor.base_value, by_field),
-            counterfactuals=find_counterfactuals(self.policy, fields, assessment.decision, sweep, pds),
+            counterfactuals=self._counterfactuals(application, assessment.decision, words),
         )
+
+    def _counterfactuals(self, application: Application, decision: Decision, words: Words) -> tuple[Counterfactual, ...]:
+        if self._sweep is None:
+            return ()
+        over, contract = self._sweep, self.contract
+        divisors = [application[ratio.denominator] for ratio in contract.amount_ratios]
+        scales = [divisor if isinstance(divisor, int | float) else None for divisor in divisors]
+
+        def sweep(lowest: float, highest: float) -> StepsBetween:
+            return over.steps(words, scales, lowest, highest).between
+
+        def pds(amounts: Sequence[int]) -> list[float]:
+            other = [contract.with_amount(application, float(amount)) for amount in amounts]
+            confirmed: list[float] = self.scorer.score(other).pd.tolist()
+            return confirmed
+
+        return find_counterfactuals(self.policy, contract, application, decision, sweep, pds)
 
     def _attribute(self, words: Words) -> dict[str, float]:
         impacts = self.attributor.attribute_one(words).tolist()
