@@ -12,7 +12,7 @@ import anyio.to_thread
 import bentoml
 
 from decision import InvalidPolicyError
-from preprocessing.application import LoanApplication
+from preprocessing.application import Application
 from scoring.artifact import ArtifactError
 from serving import SERVICE_NAME, SERVICE_VERSION, drift, metrics
 from serving.batches import Item, Result, Row, answer, answer_batch
@@ -110,7 +110,7 @@ class CreditRisk:
 
     @bentoml.api(
         route="/predict",
-        input_spec=application_input(settings),
+        input_spec=application_input(settings, information.contract),
         output_spec=prediction_output(),
         batchable=True,
         max_batch_size=MOST_MERGED,
@@ -122,7 +122,7 @@ class CreditRisk:
 
     @bentoml.api(
         route="/predict/batch",
-        input_spec=applications_input(settings),
+        input_spec=applications_input(settings, information.contract),
         output_spec=batch_output(),
         batchable=True,
         max_batch_size=settings.max_batch_rows,
@@ -134,7 +134,7 @@ class CreditRisk:
 
     @bentoml.api(
         route="/predict/explain",
-        input_spec=application_input(settings),
+        input_spec=application_input(settings, information.contract),
         output_spec=explanation_output(),
         batchable=True,
         max_batch_size=32,
@@ -144,10 +144,10 @@ class CreditRisk:
         """Decide one application and say what moved its probability of default."""
         return await answer_batch("/predict/explain", rows, self._explain, EXPLAINING_CHUNK)
 
-    async def _assess(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
+    async def _assess(self, applications: Sequence[Application]) -> list[Assessment]:
         return self._ready_engine().assess(applications)
 
-    async def _explain(self, applications: Sequence[LoanApplication]) -> list[Assessment]:
+    async def _explain(self, applications: Sequence[Application]) -> list[Assessment]:
         return await anyio.to_thread.run_sync(self._ready_engine().explain, applications)
 
     def _ready_engine(self) -> Engine:

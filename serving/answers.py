@@ -29,6 +29,7 @@ class Prediction(BaseModel):
     model_name: str
     model_version: str
     policy_version: str
+    reference: str | None = Field(default=None, description="The caller's own, where one was sent.")
 
 
 class WrongField(BaseModel):
@@ -110,6 +111,7 @@ def prediction(assessment: Assessment) -> dict[str, Any]:
         "model_name": identity.model_name,
         "model_version": identity.model_version,
         "policy_version": identity.policy_version,
+        **({} if assessment.reference is None else {"reference": assessment.reference}),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -15,7 +16,8 @@ from pydantic_core import from_json, to_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from preprocessing.application import FieldError, InvalidApplicationError, LoanApplication, parse_application
+from preprocessing.application import FieldError, InvalidApplicationError
+from preprocessing.contract import Contract
 from serving import drift, metrics
 from serving.answers import BatchPrediction, Explanation, Prediction, explanation, prediction
 from serving.batches import Item, Result, Row
@@ -63,18 +65,22 @@ class Input(IODescriptor):
         raise AssertionError("every input defines its own")
 
 
-def application_input(limits: Settings) -> type[IODescriptor]:
+ContractOf = Callable[[], Contract]
+"""The served contract, which is known only once the model is loaded; until then a NotReadyError is raised."""
+
+
+def application_input(limits: Settings, contract_of: ContractOf) -> type[IODescriptor]:
     """The descriptor of a body that is one application."""
 
-    class Application(Input, LoanApplication):
+    class Application(Input, IORootModel[dict[str, Any]]):
         __root_input__: ClassVar[bool] = True
 
         @classmethod
         async def read(cls, request: Request) -> list[Item]:
-            document = await _read_json(request, limits)
+            contract, document = contract_of(), await _read_json(request, limits)
             _note_rows(1)
             try:
-                return [parse_application(document)]
+                return [contract.parse(document)]
             except InvalidApplicationError as exc:
                 _count_invalid(exc)
                 raise _invalid(exc.errors) from None
@@ -82,15 +88,15 @@ def application_input(limits: Settings) -> type[IODescriptor]:
     return Application
 
 
-def applications_input(limits: Settings) -> type[IODescriptor]:
+def applications_input(limits: Settings, contract_of: ContractOf) -> type[IODescriptor]:
     """The descriptor of a body that is a list of applications."""
 
-    class Applications(Input, IORootModel[list[LoanApplication]]):
+    class Applications(Input, IORootModel[list[dict[str, Any]]]):
         __root_input__: ClassVar[bool] = True
 
         @classmethod
         async def read(cls, request: Request) -> list[Item]:
-            partial = _partial(request)
+            partial, contract = _partial(request), contract_of()
             document = await _read_json(request, limits)
             if not isinstance(document, list):
                 raise InvalidRequestError("the body must be a JSON list of applications; send one alone to /predict")
@@ -99,7 +105,7 @@ def applications_input(limits: Settings) -> type[IODescriptor]:
                     f"the list holds {len(document)} applications; send 1 to {limits.max_batch_rows}"
                 )
             _note_rows(len(document))
-            items = await _parse_rows(document)
+            items = await _parse_rows(contract, document)
             if not partial and (
                 errors := [
                     error for item in items if isinstance(item, InvalidApplicationError) for error in item.errors
@@ -177,11 +183,11 @@ def _count_invalid(exc: InvalidApplicationError) -> None:
         metrics.count_invalid(error)
 
 
-async def _parse_rows(document: list[Any]) -> list[Item]:
+async def _parse_rows(contract: Contract, document: list[Any]) -> list[Item]:
     items: list[Item] = []
     for row, entry in enumerate(document):
         try:
-            items.append(parse_application(entry))
+            items.append(contract.parse(entry))
         except InvalidApplicationError as exc:
             _count_invalid(exc)
             items.append(InvalidApplicationError(tuple(error.at(row) for error in exc.errors)))
@@ -247,5 +253,11 @@ async def _record(kind: str, assessments: Sequence[Assessment]) -> None:
                 "reasons": [reason.code for reason in assessment.reasons],
                 "model_version": assessment.identity.model_version,
                 "policy_version": assessment.identity.policy_version,
+                **_digest(assessment.reference),
             },
         )
+
+
+def _digest(reference: str | None) -> dict[str, str]:
+    """The caller's reference as it may stand in a log: enough to find a line by, and not the reference."""
+    return {} if reference is None else {"reference_sha256": sha256(reference.encode()).hexdigest()[:16]}

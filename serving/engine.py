@@ -43,6 +43,7 @@ class Assessment:
         decision: what the policy made of it.
         reasons: why it is not an approval; empty where it is one.
         identity: of the model and policy that said so.
+        reference: the caller's own, where one was sent.
         attributions: for an explanation only.
         counterfactuals: the same.
     """
@@ -52,6 +53,7 @@ class Assessment:
     decision: Decision
     reasons: tuple[Reason, ...]
     identity: Identity
+    reference: str | None = None
     attributions: Attributions | None = None
     counterfactuals: tuple[Counterfactual, ...] = ()
 
@@ -97,7 +99,8 @@ class Engine:
             # Most of an answer's cost, so only where something of it is told.
             by_field = self._attribute(words) if discloses_score(decision) else {}
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
-        return Assessment(fields, pd, decision, reasons, self.identity)
+        reference = fields[self.contract.reference] if self.contract.reference else None
+        return Assessment(fields, pd, decision, reasons, self.identity, reference)
 
     def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
         words = scores.words[i]

@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.engine import Engine
 from serving.openapi import openapi_document
+from serving.problems import NotReadyError
 from serving.settings import Settings
 
 # BentoML packages the page's script and style, so nothing is loaded from elsewhere; its own page loads a tag manager.
@@ -41,6 +43,16 @@ class Information:
         self.engine: Engine | None = None
         self.digests: dict[str, str] = {}
         self.bento: str | None = None
+
+    def contract(self) -> Contract:
+        """The served one.
+
+        Raises:
+            NotReadyError: none is served yet.
+        """
+        if self.engine is None:
+            raise NotReadyError
+        return self.engine.contract
 
     def version(self) -> dict[str, Any]:
         """The answer of /version; nulls where no model could be verified."""

@@ -12,6 +12,7 @@ import bentoml
 import numpy as np
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
+from preprocessing.contract import Contract
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from scoring.artifact import (
     GOLDEN,
@@ -62,7 +63,8 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
     """
     artifact = read_artifact(settings.model_path or Path(_stored(MODEL_ENTRY, bento).path))
     scorer, attributor = open_model(artifact)
-    policy = read_policy(settings.policy_path) if settings.policy_path else _stored_policy(bento)
+    contract = artifact.contract
+    policy = read_policy(settings.policy_path, contract) if settings.policy_path else _stored_policy(bento, contract)
     check_fit(artifact, policy)
     return Served(scorer, attributor, policy, artifact.distribution, artifact.digests | policy.digests)
 
@@ -114,10 +116,10 @@ def check_fit(artifact: Artifact, files: PolicyFiles) -> None:
         )
 
 
-def _stored_policy(bento: bentoml.Bento | None) -> PolicyFiles:
+def _stored_policy(bento: bentoml.Bento | None, contract: Contract) -> PolicyFiles:
     """The store's policy; a policy carries no digest of itself, so the entry's metadata vouches for it."""
     entry = _stored(POLICY_ENTRY, bento)
-    policy = read_policy(Path(entry.path) / POLICY_FILE)
+    policy = read_policy(Path(entry.path) / POLICY_FILE, contract)
     metadata = entry.info.metadata
     if not isinstance(metadata, dict) or policy.digests != metadata.get("sha256"):
         raise InvalidPolicyError(
