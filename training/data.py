@@ -1,43 +1,30 @@
-"""The training data: read from CSV, held against the contract row by row, de-duplicated, and grouped for the split.
+"""The training data: read, held against the contract row by row, de-duplicated, and grouped for the split.
 
-Every row goes through `preprocessing.application.parse_application`, as a request does, so that the model learns from
-nothing that serving would refuse.
+Every row goes through `Contract.parse`, as a request does, so that the model learns from nothing that serving would
+refuse.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.application import FIELDS, InvalidApplicationError, LoanApplication, parse_application
+from preprocessing.application import Application, InvalidApplicationError
+from preprocessing.contract import Contract, Label
+from preprocessing.documents import printable
+from preprocessing.fields import AnyField, Integer, Number, Ratio
 from training.errors import DataError
-
-LABEL = "loan_status"
-"""The label's column: 1 where the loan defaulted, 0 where it was repaid."""
-
-KNOWN_NAME = "credit_risk_dataset.csv"
-KNOWN_SHA256 = "b32fa6878cc21181e78cd91ceafeaaa0e48a830fab2acd8ba56fc8879124ab1b"
-"""The file that this project's figures were measured on; many copies under its name are altered."""
-
-GROUP_FIELDS = ("person_age", "person_income", "loan_amnt", "person_emp_length")
-"""Rows equal in these are taken for one applicant's; see `near_duplicates`."""
+from training.tables import Cell, Row, Table, number, read_table
 
 MIN_ROWS_PER_CLASS = 50
 """Usable rows that each label needs: with fewer, five folds measure nothing."""
-
-_MISSING = frozenset({"", "na", "nan", "null"})
-
-Cell = int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +33,25 @@ class DataSummary:
 
     Attributes:
         sha256: of the file, hexadecimal.
-        rows_read: rows below the header.
+        rows_read: rows of data.
         rows_outside_contract: rows dropped because the contract or the label refused them.
-        reasons: "field: problem" to the number of rows it was found in, most frequent first; a row may have several.
+        refusals: "field: problem" to the number of rows it was found in, most frequent first; a row may have several.
         duplicates: rows dropped because an equal application with the same label came before.
         rows_used: rows left.
-        defaults: rows left whose label is 1.
-        missing: nullable field to the number of rows left that lack it.
+        defaults: rows left that defaulted.
+        missing: field that may be missing to the number of rows left that lack it.
         ignored_columns: columns that are neither a field nor the label.
     """
 
     sha256: str
     rows_read: int
     rows_outside_contract: int
-    reasons: dict[str, int]
+    refusals: dict[str, int]
     duplicates: int
     rows_used: int
     defaults: int
     missing: dict[str, int]
     ignored_columns: tuple[str, ...]
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the file is the one that this project's figures were measured on."""
-        return self.sha256 == KNOWN_SHA256
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,160 +59,187 @@ class TrainingData:
     """What a model is fitted on.
 
     Attributes:
+        contract: of the loan book.
         applications: n of them, each within the contract.
         labels: 1 where the loan defaulted, shape (n,).
         groups: which rows must stay on one side of a split, shape (n,); see `near_duplicates`.
         summary: where they came from.
     """
 
-    applications: Sequence[LoanApplication]
+    contract: Contract
+    applications: Sequence[Application]
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
     summary: DataSummary
 
 
-def read_training_data(path: Path) -> TrainingData:
-    """Read, check, de-duplicate and group the rows of a CSV file with a header.
+def read_training_data(path: Path, contract: Contract) -> TrainingData:
+    """Read, check, de-duplicate and group the rows of a CSV or Parquet file.
 
     Raises:
-        DataError: the file can't be read, is not CSV, lacks a column, or leaves too little to train on.
+        DataError: the file can't be read, lacks a column, or leaves too little to train on.
     """
-    content = _content(path)
-    reader = _reader(path, content, (*FIELDS, LABEL))
-    kept: list[tuple[LoanApplication, int]] = []
-    reasons: Counter[str] = Counter()
-    rows = 0
-    for cells in _rows(path, reader):
+    table = read_table(path, contract.file)
+    _check_columns(table, contract, (contract.label.column,))
+    kept: dict[tuple[Any, ...], tuple[Application, int]] = {}
+    refusals: Counter[str] = Counter()
+    labels_seen: Counter[str] = Counter()
+    label_of = _labels(contract.label)
+    rows = inside = 0
+    for row in table.rows:
         rows += 1
-        row, problems = _examine(cells)
-        reasons.update(problems)
-        if row is not None:
-            kept.append(row)
-    unique = list(dict.fromkeys(kept))
-    applications = [application for application, _ in unique]
-    labels = np.array([label for _, label in unique], dtype=np.int64)
-    nullable = [name for name, field in LoanApplication.model_fields.items() if not field.is_required()]
+        cell = row.cells.get(contract.label.column)
+        labels_seen[printable(str(cell))] += 1
+        label = label_of.get(_canonical(cell))
+        application, problems = _application(row, contract, table.typed)
+        if label is None:
+            problems.insert(0, f"{contract.label.column}: is no label that the contract names")
+        refusals.update(problems)
+        if application is not None and label is not None:
+            inside += 1
+            kept.setdefault(_identity(application, label, contract), (application, label))
+    applications = [application for application, _ in kept.values()]
+    labels = np.array([label for _, label in kept.values()], dtype=np.int64)
+    sources = {field.source for field in contract.fields} | {contract.label.column}
     summary = DataSummary(
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=hashlib.sha256(table.content).hexdigest(),
         rows_read=rows,
-        rows_outside_contract=rows - len(kept),
-        reasons=dict(sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))),
-        duplicates=len(kept) - len(unique),
-        rows_used=len(unique),
+        rows_outside_contract=rows - inside,
+        refusals=dict(sorted(refusals.items(), key=lambda refusal: (-refusal[1], refusal[0]))),
+        duplicates=inside - len(kept),
+        rows_used=len(kept),
         defaults=int(labels.sum()),
-        missing={name: sum(getattr(a, name) is None for a in applications) for name in nullable},
-        ignored_columns=tuple(name for name in reader.fieldnames or () if name not in (*FIELDS, LABEL)),
+        missing={
+            field.name: sum(application[field.name] is None for application in applications)
+            for field in contract.fields
+            if contract.may_lack(field) and field.name != contract.reference
+        },
+        ignored_columns=tuple(name for name in table.columns if name not in sources),
     )
-    _check_enough(path, summary)
-    return TrainingData(applications, labels, near_duplicates(applications), summary)
+    _check_labels(path, contract.label, labels_seen)
+    _check_enough(path, contract, applications, summary)
+    return TrainingData(contract, applications, labels, near_duplicates(applications, contract.applicant), summary)
 
 
-def read_portfolio(path: Path) -> tuple[list[LoanApplication], int]:
-    """Read applications from a CSV file with a header; other columns, a label among them, are ignored.
+def read_portfolio(path: Path, contract: Contract) -> tuple[list[Application], int]:
+    """Read applications from a CSV or Parquet file; other columns, a label among them, are ignored.
 
     Returns:
         The applications within the contract, and how many rows lie outside it.
 
     Raises:
-        DataError: the file can't be read, is not CSV, lacks a column, or has no row within the contract.
+        DataError: the file can't be read, lacks a column, or has no row within the contract.
     """
-    outcomes = [_application(cells)[0] for cells in _rows(path, _reader(path, _content(path), FIELDS))]
-    applications = [application for application in outcomes if application is not None]
+    table = read_table(path, contract.file)
+    _check_columns(table, contract)
+    read = [_application(row, contract, table.typed)[0] for row in table.rows]
+    applications = [application for application in read if application is not None]
     if not applications:
-        raise DataError(f"{path}: none of its {len(outcomes)} rows is within the contract; correct the file")
-    return applications, len(outcomes) - len(applications)
+        raise DataError(f"{path}: none of its {len(read)} rows is within the contract; correct the file")
+    return applications, len(read) - len(applications)
 
 
-def near_duplicates(applications: Sequence[LoanApplication]) -> NDArray[np.int64]:
-    """Number the groups of applications that look like one applicant's: equal in all of `GROUP_FIELDS`.
+def near_duplicates(applications: Sequence[Application], fields: Sequence[str]) -> NDArray[np.int64]:
+    """Number the groups of applications that look like one applicant's: equal in all of `fields`.
 
     Such rows agree on nearly everything, the label included, and would leak across a random split. The numbers follow
-    the sorted keys (unknown employment length last) and not the rows' order, for the split depends on them.
+    the sorted keys (what is missing last) and not the rows' order, for the split depends on them. Without fields, every
+    application is a group of its own.
 
     Returns:
         One number per application, shape (n,).
     """
-    fields = attrgetter(*GROUP_FIELDS)
-    keys = [tuple(math.inf if value is None else value for value in fields(a)) for a in applications]
-    number = {key: i for i, key in enumerate(sorted(set(keys)))}
-    return np.array([number[key] for key in keys], dtype=np.int64)
+    if not fields:
+        return np.arange(len(applications), dtype=np.int64)
+    keys = [tuple(_sortable(application[field]) for field in fields) for application in applications]
+    numbers = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return np.array([numbers[key] for key in keys], dtype=np.int64)
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise DataError(f"{path}: can't be read ({exc.strerror}); give --data the path of the CSV file") from exc
+def _sortable(value: Any) -> tuple[int, float, str]:
+    if value is None:
+        return 2, 0.0, ""
+    return (1, 0.0, value) if isinstance(value, str) else (0, value, "")
 
 
-def _reader(path: Path, content: bytes, columns: Sequence[str]) -> csv.DictReader[str]:
-    try:
-        text = content.decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        header = reader.fieldnames or ()
-    except (UnicodeDecodeError, csv.Error) as exc:
-        raise DataError(f"{path}: is not CSV text in UTF-8; give --data the CSV file itself, unpacked") from exc
-    absent = [name for name in columns if name not in header]
-    if absent:
-        raise DataError(f"{path}: has no column {', '.join(absent)}; its first line must name {', '.join(columns)}")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: names column {', '.join(twice)} twice; keep one")
-    return reader
+def _identity(application: Application, label: int, contract: Contract) -> tuple[Any, ...]:
+    return (label, *(value for name, value in application.items() if name != contract.reference))
 
 
-def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str | None, str | list[str] | None]]:
-    try:
-        yield from reader
-    except csv.Error as exc:
-        raise DataError(f"{path}: line {reader.line_num} is not CSV ({exc}); correct the file") from exc
+def _canonical(cell: Cell) -> Cell:
+    """Labels are the same whether a file writes 1, 1.0 or "1"."""
+    value = number(cell.strip()) if isinstance(cell, str) else cell
+    return float(value) if isinstance(value, int | float) else value
 
 
-def _examine(cells: dict[str | None, str | list[str] | None]) -> tuple[tuple[LoanApplication, int] | None, list[str]]:
-    """One row's application and label, or None and what is wrong with it."""
-    text = cells.get(LABEL)
-    label = _value(text) if isinstance(text, str) else None
-    application, problems = _application(cells)
-    if label not in (0, 1):
-        problems.insert(0, f"{LABEL}: neither 0 (repaid) nor 1 (defaulted)")
-    return (None if problems or application is None else (application, int(label or 0))), problems
+def _labels(label: Label) -> dict[Cell, int]:
+    return {_canonical(value): kind for kind, values in ((1, label.defaulted), (0, label.repaid)) for value in values}
 
 
-def _application(
-    cells: dict[str | None, str | list[str] | None],
-) -> tuple[LoanApplication | None, list[str]]:
+def _application(row: Row, contract: Contract, typed: bool) -> tuple[Application | None, list[str]]:
     """One row's application, or None and what is wrong with it."""
-    values = {name: _value(text) for name, text in cells.items() if name in FIELDS and isinstance(text, str)}
+    if row.surplus:
+        return None, ["row: more cells than there are columns"]
     # A missing value is left out, not passed as None, so that the contract calls it missing where it is required.
-    document = {name: value for name, value in values.items() if value is not None}
-    if None in cells:
-        return None, ["row: more cells than the header has columns"]
+    document = {
+        field.name: value if typed and not _is_text(field) else _cell(field, value)
+        for field in contract.fields
+        if (value := row.cells.get(field.source)) is not None
+    }
     try:
-        return parse_application(document), []
+        return contract.parse(document), []
     except InvalidApplicationError as exc:
         return None, [f"{'.'.join(map(str, error.loc))}: {error.msg}" for error in exc.errors]
 
 
-def _value(text: str) -> Cell:
-    if text.strip().lower() in _MISSING:
-        return None
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+def _is_text(field: AnyField) -> bool:
+    return not isinstance(field, Number | Integer | Ratio)
 
 
-def _check_enough(path: Path, summary: DataSummary) -> None:
+def _cell(field: AnyField, value: Cell) -> Cell:
+    if _is_text(field):
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return number(value) if isinstance(value, str) else value
+
+
+def _check_columns(table: Table, contract: Contract, more: Sequence[str] = ()) -> None:
+    needed = [field.source for field in contract.fields if not (isinstance(field, Ratio) or field.nullable)]
+    # A column that may be empty may not be absent: nothing tells a forgotten column from a column of gaps.
+    needed += [field.source for field in contract.fields if field.nullable and field.name != contract.reference]
+    absent = [name for name in (*needed, *more) if name not in table.columns]
+    if absent:
+        one = len(table.columns) == 1 and "; is the contract's file.delimiter the file's?" or ""
+        raise DataError(
+            f"{table.path}: has no column {', '.join(absent)}; its columns are "
+            f"{', '.join(printable(name) for name in table.columns[:40]) or 'none'}{one}"
+        )
+
+
+def _check_labels(path: Path, label: Label, seen: Counter[str]) -> None:
+    found = {_canonical(text) for text in seen}
+    for role, values in (("defaulted", label.defaulted), ("repaid", label.repaid)):
+        if absent := [str(value) for value in values if _canonical(value) not in found]:
+            most = ", ".join(text for text, _ in seen.most_common(5)) or "nothing"
+            raise DataError(
+                f"{path}: column {label.column} never holds {', '.join(absent)}, which the contract's label.{role} "
+                f"names; it holds {most}"
+            )
+
+
+def _check_enough(path: Path, contract: Contract, applications: Sequence[Application], summary: DataSummary) -> None:
     scarcest = min(summary.defaults, summary.rows_used - summary.defaults)
     if scarcest < MIN_ROWS_PER_CLASS:
-        most = next(iter(summary.reasons), "")
+        most = next(iter(summary.refusals), "")
         raise DataError(
             f"{path}: of {summary.rows_read} rows {summary.rows_used} are usable, {summary.defaults} of them defaults; "
             f"training needs {MIN_ROWS_PER_CLASS} of each label"
             + (f" (most often refused for {most})" if most else "; give it more rows")
         )
-    for field in ("person_emp_length", "loan_int_rate"):
-        if summary.rows_used - summary.missing[field] < MIN_ROWS_PER_CLASS:
-            raise DataError(f"{path}: {field} is missing in nearly every row; its median can't be learned; fill it in")
+    for field in contract.imputed:
+        ordered = contract.by_name[field].type == "ordered"
+        present = sum(a[field] is not None and (ordered or not isinstance(a[field], str)) for a in applications)
+        if present < MIN_ROWS_PER_CLASS:
+            raise DataError(
+                f"{path}: {field} is missing in nearly every row; its median can't be learned; fill it in, or change "
+                "the contract so that it isn't scored"
+            )

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from preprocessing.application import LoanApplication
-from preprocessing.cleaning import policy_fields
-from preprocessing.features import FeatureSchema
+from preprocessing.application import Application
+from preprocessing.contract import Contract
 from scoring.distribution import PD, FieldBins, TrainingDistribution
 from training.metrics import Probabilities
 
@@ -17,31 +16,45 @@ BINS = 10
 
 
 def training_distribution(
-    schema: FeatureSchema, applications: Sequence[LoanApplication], pds: Probabilities
+    contract: Contract, applications: Sequence[Application], pds: Probabilities
 ) -> TrainingDistribution:
     """The distribution of every scored field and of the PD.
 
     Args:
-        schema: says which fields are scored.
+        contract: says which fields are scored, and what they may hold.
         applications: n of them.
         pds: what the model gives them, shape (n,): served applications are scored by the same model.
     """
-    rows = [policy_fields(application) for application in applications]
-    fields = [_bins(field, [row[field] for row in rows]) for field in schema.fields]
-    return TrainingDistribution(format=1, rows=len(rows), bins=[*fields, _bins(PD, pds.tolist())])
+    bins = [_bins(contract, field, [application[field] for application in applications]) for field in contract.scored]
+    return TrainingDistribution(format=1, rows=len(applications), bins=[*bins, _number_bins(PD, pds.tolist(), ())])
 
 
-def _bins(field: str, values: Sequence[float | str | None]) -> FieldBins:
+def _bins(contract: Contract, field: str, values: Sequence[float | str | None]) -> FieldBins:
+    if not (choices := getattr(contract.by_name[field], "choices", ())):
+        return _number_bins(field, values, tuple(getattr(contract.by_name[field], "codes", ())))
+    present = [str(value) for value in values if value is not None]
+    counts = Counter(present)
+    # In alphabetical order, and only what there is: OTHER is for what the training data lacks.
+    categories = sorted(counts) or [choices[0]]
+    shares = [counts[category] / max(1, len(present)) for category in categories]
+    return FieldBins(
+        field=field, edges=[], categories=categories, shares=shares, missing=1 - len(present) / len(values)
+    )
+
+
+def _number_bins(field: str, values: Sequence[float | str | None], states: Sequence[str]) -> FieldBins:
     present = [value for value in values if value is not None]
-    missing = 1 - len(present) / len(values)
-    if isinstance(present[0], str):
-        categories = sorted({str(value) for value in present})
-        counts = Counter(present)
-        shares = [counts[category] / len(present) for category in categories]
-        return FieldBins(field=field, edges=[], categories=categories, shares=shares, missing=missing)
-    numbers = np.array(present, dtype=np.float64)
+    numbers = np.array([value for value in present if not isinstance(value, str)], dtype=np.float64)
     # Six digits say where a tenth ends; more would be the values of single rows.
     quantiles = np.quantile(numbers, np.arange(1, BINS) / BINS)
     edges = sorted({float(f"{quantile:.6g}") for quantile in quantiles.tolist()} - {float(numbers.max())})
-    shares = (np.bincount(np.searchsorted(edges, numbers), minlength=len(edges) + 1) / len(numbers)).tolist()
-    return FieldBins(field=field, edges=edges, categories=[], shares=shares, missing=missing)
+    counts = np.bincount(np.searchsorted(edges, numbers), minlength=len(edges) + 1)
+    counted = np.append(counts, [present.count(state) for state in states])
+    return FieldBins(
+        field=field,
+        edges=edges,
+        categories=[],
+        states=list(states),
+        shares=(counted / len(present)).tolist(),
+        missing=1 - len(present) / len(values),
+    )

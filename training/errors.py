@@ -1,7 +1,8 @@
 """What can be wrong with what training was given.
 
 TrainingError
-+-- DataError     the CSV can't be read, or can't be trained on
++-- BookError     a file of the loan book's folder can't be used
++-- DataError     the data can't be read, or can't be trained on
 +-- OutputError   the folder can't be written
 """
 
@@ -10,6 +11,10 @@ from __future__ import annotations
 
 class TrainingError(Exception):
     """Training can't go on; the message is one line with the remedy."""
+
+
+class BookError(TrainingError):
+    """A file of the loan book's folder can't be used; the message may have a line for each fault."""
 
 
 class DataError(TrainingError):

@@ -1,12 +1,11 @@
 """Grouped cross-validation: everything that is learned from data is learned inside each fold, from its training rows.
 
-The split keeps near-duplicates on one side (see `training.data.near_duplicates`). Age takes part in grouping and in
-reporting only; no model sees it.
+The split keeps near-duplicates on one side (see `training.data.near_duplicates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +16,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from preprocessing.application import LoanApplication
 from preprocessing.features import FeatureSchema
 from training.data import TrainingData
+from training.groups import Groups
 from training.metrics import Labels, Metrics, Probabilities, measure
-from training.recipe import SEED, Recipe, fit_baseline
+from training.recipe import CHALLENGERS, SEED, Recipe
 
 FOLDS = 5
 SPLIT_SEED = 11
@@ -36,17 +35,15 @@ class Fold:
     Attributes:
         rows: positions of the test rows, shape (m,).
         pd: the model's, shape (m,).
-        baseline_pd: the logistic regression's, shape (m,).
         metrics: of `pd`.
-        baseline_metrics: of `baseline_pd`.
+        challengers: name to the metrics of what the model has to beat.
         importance: field to the loss of AUC when the field is shuffled among the test rows.
     """
 
     rows: Rows
     pd: Probabilities
-    baseline_pd: Probabilities
     metrics: Metrics
-    baseline_metrics: Metrics
+    challengers: Mapping[str, Metrics]
     importance: dict[str, float]
 
 
@@ -74,9 +71,11 @@ class Evaluation:
         """Metric to its spread over folds, for the model."""
         return _spreads([fold.metrics for fold in self.folds])
 
-    def baseline(self) -> dict[str, Spread]:
-        """Metric to its spread over folds, for the logistic regression."""
-        return _spreads([fold.baseline_metrics for fold in self.folds])
+    def challengers(self) -> dict[str, dict[str, Spread]]:
+        """Challenger to metric to its spread over folds."""
+        return {
+            name: _spreads([fold.challengers[name] for fold in self.folds]) for name in self.folds[0].challengers
+        }
 
     def importance(self) -> dict[str, Spread]:
         """Field to the spread over folds of its importance, most important first."""
@@ -112,12 +111,12 @@ def split(data: TrainingData) -> list[tuple[Rows, Rows]]:
 
 
 def evaluate(data: TrainingData, recipe: Recipe) -> Evaluation:
-    """Fit and test the model and the baseline on every fold, with a progress bar on stderr.
+    """Fit and test the model and its challengers on every fold, with a progress bar on stderr.
 
     As many folds at a time as there are processors; the result does not depend on how many.
     """
     run = Parallel(n_jobs=min(FOLDS, cpu_count()), return_as="generator")
-    tasks = (delayed(_fold)(data, recipe, number, *rows) for number, rows in enumerate(split(data)))
+    tasks = (delayed(_fold)(task, recipe) for task in _tasks(data))
     folds: list[Fold] = list(tqdm(run(tasks), total=FOLDS, desc="folds", unit="fold"))
     pd = np.empty(len(data.labels))
     for fold in folds:
@@ -125,24 +124,21 @@ def evaluate(data: TrainingData, recipe: Recipe) -> Evaluation:
     return Evaluation(folds, pd)
 
 
-def by_group(
-    data: TrainingData, pd: Probabilities, group_of: Callable[[LoanApplication], str], order: Sequence[str]
-) -> list[GroupMetrics]:
+def by_group(data: TrainingData, pd: Probabilities, groups: Groups) -> list[GroupMetrics]:
     """Metrics of each group that has rows.
 
     Args:
         data: n applications.
         pd: out-of-fold PDs, shape (n,).
-        group_of: an application's group.
-        order: the groups to report, in that order.
+        groups: to report.
     """
-    names = np.array([group_of(application) for application in data.applications])
-    return [_group(name, data.labels[names == name], pd[names == name]) for name in order if name in names]
+    names = np.array([groups.of(application) for application in data.applications])
+    return [_group(name, data.labels[names == name], pd[names == name]) for name in groups.names if name in names]
 
 
 def permutation_importance(
     model: GradientBoostingClassifier,
-    schema: FeatureSchema,
+    columns: Mapping[str, Sequence[int]],
     matrix: NDArray[np.float32],
     labels: Labels,
     seed: int,
@@ -153,7 +149,7 @@ def permutation_importance(
 
     Args:
         model: fitted on the schema's features.
-        schema: tells which features a field has.
+        columns: field to the positions of its features.
         matrix: rows that the model did not see, shape (m, k).
         labels: shape (m,).
         seed: of the shuffles.
@@ -161,30 +157,56 @@ def permutation_importance(
     intact = float(roc_auc_score(labels, model.predict_proba(matrix)[:, 1]))
     order = np.random.default_rng(seed).permutation(len(matrix))
     losses = {}
-    for field in schema.fields:
+    for field, made in columns.items():
         shuffled = matrix.copy()
-        columns = schema.columns(field)
-        shuffled[:, columns] = matrix[order][:, columns]
+        shuffled[:, made] = matrix[order][:, made]
         losses[field] = intact - float(roc_auc_score(labels, model.predict_proba(shuffled)[:, 1]))
     return losses
 
 
-def _fold(data: TrainingData, recipe: Recipe, number: int, train: Rows, test: Rows) -> Fold:
-    learned_from = [data.applications[row] for row in train]
-    schema = recipe.schema(learned_from)
-    seen = schema.matrix(learned_from)
-    unseen = schema.matrix([data.applications[row] for row in test])
-    labels = data.labels[test]
-    model = recipe.fit(seen, data.labels[train])
-    pd = model.predict_proba(unseen)[:, 1]
-    baseline_pd = fit_baseline(seen, data.labels[train]).predict_proba(unseen.astype(np.float64))[:, 1]
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One fold, as arrays: features of the rows to learn from and of those to test on, and where fields have theirs."""
+
+    rows: Rows
+    seen: NDArray[np.float32]
+    seen_labels: Labels
+    unseen: NDArray[np.float32]
+    unseen_labels: Labels
+    columns: Mapping[str, Sequence[int]]
+    seed: int
+
+
+def _tasks(data: TrainingData) -> Iterator[_Task]:
+    for number, (train, test) in enumerate(split(data)):
+        learned_from = [data.applications[row] for row in train]
+        schema = FeatureSchema.learned(data.contract, learned_from)
+        yield _Task(
+            rows=test,
+            seen=schema.matrix(learned_from),
+            seen_labels=data.labels[train],
+            unseen=schema.matrix([data.applications[row] for row in test]),
+            unseen_labels=data.labels[test],
+            columns={field: schema.columns(field) for field in schema.fields},
+            seed=SEED + number,
+        )
+
+
+def _fold(task: _Task, recipe: Recipe) -> Fold:
+    labels = task.unseen_labels
+    model = recipe.fit(task.seen, task.seen_labels)
+    pd = model.predict_proba(task.unseen)[:, 1]
+    unseen = task.unseen.astype(np.float64)
+    challengers = {
+        name: measure(labels, fit(task.seen.astype(np.float64), task.seen_labels).predict_proba(unseen)[:, 1])
+        for name, fit in CHALLENGERS.items()
+    }
     return Fold(
-        rows=test,
+        rows=task.rows,
         pd=pd,
-        baseline_pd=baseline_pd,
         metrics=measure(labels, pd),
-        baseline_metrics=measure(labels, baseline_pd),
-        importance=permutation_importance(model, schema, unseen, labels, SEED + number),
+        challengers=challengers,
+        importance=permutation_importance(model, task.columns, task.unseen, labels, task.seed),
     )
 
 

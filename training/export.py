@@ -13,6 +13,7 @@ import joblib
 from pydantic import BaseModel
 from sklearn.ensemble import GradientBoostingClassifier
 
+from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
 from scoring.artifact import (
     CARD,
@@ -20,6 +21,7 @@ from scoring.artifact import (
     GOLDEN,
     MANIFEST,
     MODEL,
+    PINNED_LIBRARIES,
     SCHEMA,
     TABLES,
     Artifact,
@@ -30,20 +32,18 @@ from scoring.artifact import (
     sha256,
 )
 from scoring.scorer import Scorer
-from training.data import GROUP_FIELDS
+from training.book import Golden
 from training.errors import TrainingError
 from training.evaluation import FOLDS, SPLIT_SEED, Spread
-from training.golden import Golden
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
 from training.trained import Trained
 
 MODEL_NAME = "credit_risk_gradient_boosting"
 
-OWNED = frozenset({MANIFEST, MODEL, SCHEMA, TABLES, DISTRIBUTION, GOLDEN, CARD, CALIBRATION_PLOT, IMPORTANCE_PLOT})
+OWNED = frozenset(
+    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, TABLES, DISTRIBUTION, GOLDEN, CARD, CALIBRATION_PLOT, IMPORTANCE_PLOT}
+)
 """Every file that an artifact folder may hold."""
-
-LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib")
-"""Whose code the PDs depend on."""
 
 _DECIMALS = 6
 
@@ -84,7 +84,7 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
         if type(value) in (int, float, str) and value != "deprecated"
     }
     return Manifest(
-        format=1,
+        format=2,
         name=MODEL_NAME,
         version=trained.version,
         created=trained.created,
@@ -94,10 +94,9 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
         libraries=library_versions(),
         training_data={
             "sha256": data.sha256,
-            "is_known": data.is_known,
             "rows_read": data.rows_read,
             "rows_outside_contract": data.rows_outside_contract,
-            "reasons": data.reasons,
+            "refusals": data.refusals,
             "duplicates": data.duplicates,
             "rows_used": data.rows_used,
             "defaults": data.defaults,
@@ -105,10 +104,13 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
         },
         evaluation={
             "split": f"StratifiedGroupKFold({FOLDS}, shuffle=True, random_state={SPLIT_SEED})",
-            "groups": list(GROUP_FIELDS),
+            "applicant": list(trained.data.contract.applicant),
             "size": {"trees": trained.trees, "leaves": trained.leaves},
             "model": _rounded(trained.evaluation.model()),
-            "logistic_regression": _rounded(trained.evaluation.baseline()),
+            **{
+                name.lower().replace(" ", "_"): _rounded(spreads)
+                for name, spreads in trained.evaluation.challengers().items()
+            },
         },
         reference_population=trained.reference,
         artifacts={name: sha256(content) for name, content in sorted(contents.items())},
@@ -117,7 +119,7 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
 
 def library_versions() -> dict[str, str]:
     """Distribution name to installed version."""
-    return {name: installed_version(name) for name in LIBRARIES}
+    return {name: installed_version(name) for name in PINNED_LIBRARIES}
 
 
 def json_bytes(document: BaseModel) -> bytes:

@@ -1,31 +1,54 @@
-"""Groups of applicants to report by. For reporting only: no feature reads age."""
+"""Groups of applicants to report by, as the contract says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import get_args
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from preprocessing.application import HomeOwnership, LoanApplication
+from preprocessing.application import Application
+from preprocessing.contract import Contract, Grouping
+from preprocessing.fields import AnyField, Integer
 
-AGE_GROUPS: Mapping[str, range] = MappingProxyType(
-    {"under 25": range(25), "25 to 39": range(25, 40), "40 to 59": range(40, 60), "60 and over": range(60, 1000)}
-)
-
-HOME_OWNERSHIP: tuple[str, ...] = get_args(HomeOwnership)
+NOT_STATED = "not stated"
 
 
-def age_group(application: LoanApplication) -> str:
-    """The name of the applicant's age group."""
-    return next(name for name, ages in AGE_GROUPS.items() if application.person_age in ages)
+class Groups(NamedTuple):
+    """One way to group applicants.
+
+    Attributes:
+        title: what they are grouped by.
+        names: of the groups, in order.
+        of: an application's group.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    of: Callable[[Application], str]
 
 
-def home_ownership(application: LoanApplication) -> str:
-    """The applicant's housing situation."""
-    return application.person_home_ownership
+def groups_of(contract: Contract) -> list[Groups]:
+    """Every way that the contract names."""
+    return [_groups(contract, grouping, contract.by_name[grouping.field]) for grouping in contract.groups]
 
 
-GROUPINGS: Mapping[str, tuple[Callable[[LoanApplication], str], tuple[str, ...]]] = MappingProxyType(
-    {"age": (age_group, tuple(AGE_GROUPS)), "home ownership": (home_ownership, HOME_OWNERSHIP)}
-)
-"""What applicants are grouped by, to the grouping function and its groups in order."""
+def _groups(contract: Contract, grouping: Grouping, field: AnyField) -> Groups:
+    ranges = _range_names(grouping.below, whole=isinstance(field, Integer)) if grouping.below else ()
+    named = (*getattr(field, "choices", ()), *getattr(field, "codes", ()))
+
+    def group(application: Application) -> str:
+        value = application[grouping.field]
+        if value is None:
+            return NOT_STATED
+        return value if isinstance(value, str) else ranges[bisect_right(grouping.below, value)]
+
+    return Groups(grouping.title, (*ranges, *named, *([NOT_STATED] if contract.may_lack(field) else ())), group)
+
+
+def _range_names(below: Sequence[float], *, whole: bool) -> tuple[str, ...]:
+    first, last = f"under {below[0]:g}", f"{below[-1]:g} and over"
+    between = [
+        f"{low:g} to {high - 1:g}" if whole else f"{low:g} to below {high:g}"
+        for low, high in zip(below, below[1:], strict=False)
+    ]
+    return (first, *between, last)

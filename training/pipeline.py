@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from decision import Policy
+from preprocessing.contract import CONTRACT_FILE
+from preprocessing.features import FeatureSchema
 from scoring.artifact import CARD, DISTRIBUTION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
+from training.book import Book
 from training.card import model_card
 from training.data import TrainingData
 from training.distribution import training_distribution
 from training.evaluation import evaluate
 from training.export import OWNED, golden_file, json_bytes, manifest, model_bytes, verified
 from training.fairness import fairness
-from training.golden import golden_applications
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT, calibration_plot, importance_plot
 from training.recipe import Recipe
 from training.reference import reference_tables
@@ -22,14 +23,14 @@ from training.trained import Trained
 
 
 def train(  # noqa: PLR0913  # everything that makes two trainings differ
-    data: TrainingData, out: Path, *, policy: Policy, created: date, version: str, recipe: Recipe | None = None
+    book: Book, data: TrainingData, out: Path, *, created: date, version: str, recipe: Recipe | None = None
 ) -> Artifact:
     """Evaluate on grouped folds, fit on everything, and write the artifact folder as a whole or not at all.
 
     Args:
+        book: contract, the policy whose marginally approved applicants attributions compare with, and the rest.
         data: what to train on.
         out: the folder to replace.
-        policy: whose marginally approved applicants attributions compare with.
         created: the date that the manifest and the card state.
         version: of the model, X.Y.Z.
         recipe: the project's own unless given.
@@ -38,22 +39,23 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         TrainingError: the folder can't be written.
         ArtifactError: what was written would be refused by serving.
     """
-    recipe = recipe or Recipe()
-    golden = golden_applications()
+    recipe, policy = recipe or Recipe(), book.policy.policy
     with replacing(out, OWNED) as folder:
         evaluation = evaluate(data, recipe)
-        schema = recipe.schema(data.applications)
-        model = recipe.fit(schema.matrix(data.applications), data.labels)
-        fitted = model.predict_proba(schema.matrix(data.applications))[:, 1]
+        schema = FeatureSchema.learned(book.contract, data.applications)
+        matrix = schema.matrix(data.applications)
+        model = recipe.fit(matrix, data.labels)
         tables, reference = reference_tables(model, schema, data.applications, policy)
-        examined = fairness(model, schema, data.applications, evaluation.pd, policy)
-        trained = Trained(version, created, data, schema, model, reference, tables, examined, evaluation)
+        examined = fairness(data, evaluation.pd, policy)
+        trained = Trained(version, created, book, data, schema, model, reference, tables, examined, evaluation)
+        distribution = training_distribution(book.contract, data.applications, model.predict_proba(matrix)[:, 1])
         vouched_for = {
             MODEL: model_bytes(model),
-            SCHEMA: json_bytes(schema),
+            CONTRACT_FILE: book.contract_bytes,
+            SCHEMA: json_bytes(schema.file),
             TABLES: tables.to_bytes(),
-            DISTRIBUTION: json_bytes(training_distribution(schema, data.applications, fitted)),
-            GOLDEN: json_bytes(golden_file(model, schema, golden)),
+            DISTRIBUTION: json_bytes(distribution),
+            GOLDEN: json_bytes(golden_file(model, schema, book.golden)),
             CARD: model_card(trained).encode(),
         }
         contents = {

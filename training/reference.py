@@ -12,8 +12,7 @@ import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 
 from decision import Outcome, Policy, decide
-from preprocessing.application import LoanApplication
-from preprocessing.cleaning import policy_fields
+from preprocessing.application import Application
 from preprocessing.features import FeatureSchema
 from scoring.artifact import ReferencePopulation
 from scoring.attribution import LeafIndex, Tables
@@ -24,7 +23,7 @@ WIDTH = 0.8
 
 
 def reference_tables(
-    model: GradientBoostingClassifier, schema: FeatureSchema, applications: Sequence[LoanApplication], policy: Policy
+    model: GradientBoostingClassifier, schema: FeatureSchema, applications: Sequence[Application], policy: Policy
 ) -> tuple[Tables, ReferencePopulation]:
     """Attribution tables against the applications that `policy` marginally approves.
 
@@ -37,7 +36,7 @@ def reference_tables(
     marginal = [
         i
         for i in np.flatnonzero((pds >= WIDTH * below) & (pds < below)).tolist()
-        if decide(policy, policy_fields(applications[i]), float(pds[i])).outcome is Outcome.APPROVE
+        if decide(policy, applications[i], float(pds[i])).outcome is Outcome.APPROVE
     ]
     if not marginal:
         raise TrainingError(f"no application has a PD just under {below}; use a policy with another approval threshold")

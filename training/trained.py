@@ -10,6 +10,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from preprocessing.features import FeatureSchema
 from scoring.artifact import ReferencePopulation
 from scoring.attribution import Tables
+from training.book import Book
 from training.data import TrainingData
 from training.evaluation import Evaluation
 from training.fairness import Fairness
@@ -22,6 +23,7 @@ class Trained:
     Attributes:
         version: of the model, X.Y.Z.
         created: the date to state.
+        book: what people wrote for it.
         data: what the model was fitted on.
         schema: its features and cleaning constants.
         model: fitted on everything.
@@ -33,6 +35,7 @@ class Trained:
 
     version: str
     created: date
+    book: Book
     data: TrainingData
     schema: FeatureSchema
     model: GradientBoostingClassifier
