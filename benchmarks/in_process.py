@@ -10,10 +10,10 @@ from time import perf_counter
 
 import numpy as np
 import shap
+from preprocessing.cleaning import policy_fields
 
 from decision import decide, read_policy
 from preprocessing.application import parse_application
-from preprocessing.cleaning import policy_fields
 from scoring.artifact import read_artifact
 from serving.engine import Engine
 from serving.store import open_model

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from decision.files import CATALOGUE_FILE, InvalidPolicyError, PolicyFiles, beside_or_default, read_policy
 from decision.policy import Condition, Outcome
+from preprocessing.contract import CONTRACT_FILE, InvalidContractError, read_contract
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,10 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("check", help="validate a policy file and print it as a table")
     check.add_argument("file", type=Path)
     check.add_argument("--catalogue", type=Path, help=f"reason catalogue (default: {CATALOGUE_FILE} beside FILE)")
+    check.add_argument("--contract", type=Path, help=f"of the loan book (default: {CONTRACT_FILE} beside FILE)")
     options = parser.parse_args(arguments)
     try:
-        files = read_policy(options.file, options.catalogue or beside_or_default(options.file))
-    except InvalidPolicyError as exc:
+        contract = read_contract((options.contract or beside_or_default(options.file, CONTRACT_FILE)).read_bytes())
+        files = read_policy(options.file, contract, options.catalogue or beside_or_default(options.file))
+    except OSError as exc:
+        print(f"{CONTRACT_FILE}: can't be read ({exc.strerror}); name the loan book's with --contract", file=sys.stderr)
+        return 1
+    except (InvalidContractError, InvalidPolicyError) as exc:
         print(exc, file=sys.stderr)
         return 1
     print(render(files))

@@ -54,7 +54,7 @@ class Counterfactual:
     pd: float
 
 
-def find_counterfactuals(  # noqa: PLR0913  # what decides, on what, and the two that know the PD
+def find_counterfactuals(  # noqa: PLR0913, PLR0917  # what decides, on what, and the two that know the PD
     policy: Policy, contract: Contract, fields: Application, decision: Decision, sweep: Sweep, pds: PDs
 ) -> tuple[Counterfactual, ...]:
     """For each better decision, the largest lower whole amount that gets it; best decision first.

@@ -16,7 +16,8 @@ from preprocessing.documents import InvalidDocumentError, Model, read_document
 POLICY_FILE = "decision_policy.json"
 CATALOGUE_FILE = "reason_codes.json"
 
-PROJECT_CATALOGUE = Path(__file__).resolve().parent.parent / "artifacts" / "policy" / CATALOGUE_FILE
+DEFAULT_BOOK = Path(__file__).resolve().parent.parent / "artifacts" / "policy"
+"""The project's own loan book; absent from a Bento."""
 
 
 class InvalidPolicyError(ValueError):
@@ -58,10 +59,10 @@ def read_policy(path: Path, contract: Contract, catalogue_path: Path | None = No
     return PolicyFiles(policy, catalogue, {POLICY_FILE: policy_bytes, CATALOGUE_FILE: catalogue_bytes})
 
 
-def beside_or_default(policy: Path) -> Path:
-    """The catalogue in the policy's own folder; where it has none, the project's."""
-    beside = policy.parent / CATALOGUE_FILE
-    return PROJECT_CATALOGUE if PROJECT_CATALOGUE.is_file() and not beside.is_file() else beside
+def beside_or_default(policy: Path, name: str = CATALOGUE_FILE) -> Path:
+    """The file of this name in the policy's own folder; where there is none, the project's own."""
+    beside, default = policy.parent / name, DEFAULT_BOOK / name
+    return default if default.is_file() and not beside.is_file() else beside
 
 
 def _disagreements(policy: Policy, catalogue: ReasonCatalogue, contract: Contract) -> Iterator[str]:
@@ -82,7 +83,9 @@ def _disagreements(policy: Policy, catalogue: ReasonCatalogue, contract: Contrac
             field = known[entry.field]
             values = {*getattr(field, "choices", ()), *getattr(field, "codes", ())}
             if strange := sorted(entry.text_by_value.keys() - values):
-                yield f"reason code {entry.code}: text_by_value: {field.name} has no value {', '.join(strange)}; remove it"
+                yield (
+                    f"reason code {entry.code}: text_by_value: {field.name} has no value {', '.join(strange)}; remove it"
+                )
 
 
 def _read(path: Path) -> bytes:

@@ -87,25 +87,33 @@ class Condition(Strict):
             if self.value is not None:
                 raise ValueError("is_null takes no value; remove it")
             return self
-        values = self.value if isinstance(self.value, list) else [self.value]
         if isinstance(self.value, list) != (self.op == "in"):
             raise ValueError(f"{self.op!r} takes {'a list' if self.op == 'in' else 'one value'}")
-        if not values:
+        if self.value == []:
             raise ValueError("'in' takes at least one value")
-        texts = [value for value in values if isinstance(value, str)]
-        if choices := getattr(field, "choices", None):
-            if self.op not in ("==", "!=", "in"):
-                raise ValueError(f"{self.field} is a category; compare it by ==, != or in")
-            if len(texts) < len(values) or not set(choices).issuperset(texts):
-                raise ValueError(f"{self.field} takes {', '.join(sorted(choices))}")
-            return self
-        states = getattr(field, "codes", {})
-        if not states.keys() >= set(texts) or any(value is None for value in values):
+        if choices := getattr(field, "choices", ()):
+            self._check_texts(choices)
+        else:
+            self._check_numbers(tuple(getattr(field, "codes", ())))
+        return self
+
+    @property
+    def _values(self) -> list[Scalar | None]:
+        return [*self.value] if isinstance(self.value, list) else [self.value]
+
+    def _check_texts(self, choices: tuple[str, ...]) -> None:
+        if self.op not in ("==", "!=", "in"):
+            raise ValueError(f"{self.field} is a category; compare it by ==, != or in")
+        if any(value not in choices for value in self._values):
+            raise ValueError(f"{self.field} takes {', '.join(sorted(choices))}")
+
+    def _check_numbers(self, states: tuple[str, ...]) -> None:
+        others = [value for value in self._values if not isinstance(value, int | float)]
+        if any(value not in states for value in others):
             by_name = f", or by ==, != or in with {', '.join(states)}" if states else ""
             raise ValueError(f"{self.field} is a number; compare it with numbers{by_name}")
-        if texts and self.op not in ("==", "!=", "in"):
-            raise ValueError(f"{texts[0]} is a state of {self.field}; compare it by ==, != or in")
-        return self
+        if others and self.op not in ("==", "!=", "in"):
+            raise ValueError(f"{others[0]} is a state of {self.field}; compare it by ==, != or in")
 
     def matches(self, fields: Application) -> bool:
         """Whether `fields` satisfies this condition."""
@@ -136,7 +144,7 @@ class Rule(Strict):
         if contract.age is None:
             return self
         ages = [condition for condition in self.conditions if condition.field == contract.age]
-        protected = range(FIRST_PROTECTED_AGE, int(contract.by_name[contract.age].maximum) + 1)
+        protected = range(FIRST_PROTECTED_AGE, int(contract.number(contract.age).maximum) + 1)
         if ages and any(all(c.matches({contract.age: age}) for c in ages) for age in protected):
             raise ValueError(
                 f"counts the age of applicants of {FIRST_PROTECTED_AGE} and over against them (Reg B, 12 CFR "

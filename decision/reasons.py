@@ -38,7 +38,7 @@ class CatalogueEntry(Strict):
     scores: tuple[str, ...]
     text: Annotated[str, Field(min_length=1)]
     text_if_missing: Annotated[str, Field(min_length=1)] | None = None
-    text_by_value: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    text_by_value: dict[str, Annotated[str, Field(min_length=1)]] = Field(default={})
 
     def told(self, fields: Application) -> str:
         """What this applicant is told."""
@@ -131,9 +131,7 @@ def discloses_score(decision: Decision) -> bool:
     return decision.outcome is decision.band and decision.outcome is not Outcome.APPROVE
 
 
-def _score_reasons(
-    catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]
-) -> list[Reason]:
+def _score_reasons(catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]) -> list[Reason]:
     sums = [(sum(attributions[field] for field in entry.scores), entry) for entry in catalogue.reasons if entry.scores]
     adverse = sorted((pair for pair in sums if pair[0] > 0), key=lambda pair: -pair[0])  # stable: ties keep their order
     return [_reason(entry, fields, "score", impact) for impact, entry in adverse]

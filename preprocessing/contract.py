@@ -267,9 +267,14 @@ class Contract(Strict):
     @property
     def least_amount(self) -> float:
         """The lowest amount that an application may state."""
-        field = self.by_name[self.amount or ""]
-        assert isinstance(field, Number | Integer)
+        field = self.number(self.amount or "")
         return field.plausible.minimum if field.plausible else field.minimum
+
+    def number(self, name: str) -> Number | Integer:
+        """The field of this name, which must be a number."""
+        field = self.by_name[name]
+        assert isinstance(field, Number | Integer)
+        return field
 
     @cached_property
     def example(self) -> Mapping[str, Any]:
@@ -298,7 +303,7 @@ class Contract(Strict):
 
     def with_amount(self, application: Application, amount: float) -> Application:
         """The same application for another amount."""
-        values = {**application, self.amount: amount}
+        values = {**application, self.amount or "": amount}
         for ratio in self.ratios:
             values[ratio.name] = ratio.exact(values)
         return MappingProxyType(values)

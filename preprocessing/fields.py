@@ -183,7 +183,7 @@ class _Numeric(_Field):
         for state, code in self.codes.items():
             if value == code:
                 return state
-        raise PydanticCustomError("out_of_range", self._expectation)  # type: ignore[arg-type]  # no literal: the contract's own bounds
+        raise PydanticCustomError("out_of_range", self._expectation)
 
     @property
     def _expectation(self) -> str:
@@ -201,7 +201,7 @@ class _Numeric(_Field):
         if not isinstance(value, str) and not plausible.minimum <= value <= plausible.maximum:
             raise PydanticCustomError(
                 "implausible",
-                f"Input lies outside {plausible.minimum:g} to {plausible.maximum:g}; send {plausible.remedy}",  # type: ignore[arg-type]  # as above
+                f"Input lies outside {plausible.minimum:g} to {plausible.maximum:g}; send {plausible.remedy}",
             )
         return value
 
@@ -233,7 +233,7 @@ class Integer(_Numeric):
 
 
 class _Choice(_Field):
-    """One of some texts, trimmed, and in any case of ASCII letters; what comes out is spelt as the contract spells it."""
+    """One of some texts, trimmed, in any case of ASCII letters; it comes out spelt as the contract spells it."""
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -302,7 +302,7 @@ class Ordered(_Listed):
 
     def features(self) -> Iterator[Feature]:
         """See `_Field`."""
-        ranks = {category: float(rank) for rank, category in enumerate(self.categories)}
+        ranks: dict[Value, float] = {category: float(rank) for rank, category in enumerate(self.categories)}
         yield Feature(f"{self.name}_rank", self.name, "number", ranks=ranks)
 
 
@@ -369,7 +369,7 @@ class Ratio(_Field):
         if abs(stated - exact) > self.tolerance * max(1.0, exact) * (1 + 1e-9):
             raise PydanticCustomError(
                 "ratio_mismatch",
-                f"{self.name} disagrees with {self.numerator} / {self.denominator}; correct one of the three or leave "  # type: ignore[arg-type]  # no literal: the contract's own names
+                f"{self.name} disagrees with {self.numerator} / {self.denominator}; correct one of the three or leave "
                 f"{self.name} out",
             )
         return stated
@@ -404,9 +404,7 @@ class Reference(_Field):
 
     def annotation(self) -> Any:
         """See `_Field`."""
-        return Annotated[
-            str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")
-        ]
+        return Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 AnyField = Annotated[

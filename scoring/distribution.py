@@ -34,7 +34,7 @@ class FieldBins(Strict):
     field: str
     edges: list[float]
     categories: list[str]
-    states: list[str] = []
+    states: list[str] = Field(default=[])
     shares: Annotated[list[Share], Field(min_length=1)]
     missing: Share
 

@@ -82,7 +82,7 @@ def application_input(limits: Settings, contract_of: ContractOf) -> type[IODescr
             try:
                 return [contract.parse(document)]
             except InvalidApplicationError as exc:
-                _count_invalid(exc)
+                _count_invalid(exc, contract)
                 raise _invalid(exc.errors) from None
 
     return Application
@@ -178,9 +178,9 @@ def _partial(request: Request) -> bool:
     return value == "true"
 
 
-def _count_invalid(exc: InvalidApplicationError) -> None:
+def _count_invalid(exc: InvalidApplicationError, contract: Contract) -> None:
     for error in exc.errors:
-        metrics.count_invalid(error)
+        metrics.count_invalid(error, contract.by_name)
 
 
 async def _parse_rows(contract: Contract, document: list[Any]) -> list[Item]:
@@ -189,7 +189,7 @@ async def _parse_rows(contract: Contract, document: list[Any]) -> list[Item]:
         try:
             items.append(contract.parse(entry))
         except InvalidApplicationError as exc:
-            _count_invalid(exc)
+            _count_invalid(exc, contract)
             items.append(InvalidApplicationError(tuple(error.at(row) for error in exc.errors)))
         if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
             await asyncio.sleep(0)

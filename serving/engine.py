@@ -112,7 +112,9 @@ class Engine:
             counterfactuals=self._counterfactuals(application, assessment.decision, words),
         )
 
-    def _counterfactuals(self, application: Application, decision: Decision, words: Words) -> tuple[Counterfactual, ...]:
+    def _counterfactuals(
+        self, application: Application, decision: Decision, words: Words
+    ) -> tuple[Counterfactual, ...]:
         if self._sweep is None:
             return ()
         over, contract = self._sweep, self.contract

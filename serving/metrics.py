@@ -8,13 +8,13 @@ series of every request are looked up once, and each has a tally.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from decision import Outcome
-from preprocessing.application import FIELDS, FieldError
+from preprocessing.application import FieldError
 from scoring.artifact import Manifest
 from serving import SERVICE_VERSION
 from serving.engine import Assessment
@@ -113,10 +113,10 @@ def count(kind: str, assessment: Assessment) -> None:
     _pd_tally.observe(assessment.pd)
 
 
-def count_invalid(error: FieldError) -> None:
-    """Count one wrong field; `loc` may begin with a row."""
+def count_invalid(error: FieldError, known: Container[str]) -> None:
+    """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""
     field = next((part for part in error.loc if isinstance(part, str)), None)
-    label = "document" if field is None else field if field in FIELDS else "unknown"
+    label = "document" if field is None else field if field in known else "unknown"
     invalid_fields.labels(label, error.type).inc()
 
 

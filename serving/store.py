@@ -12,8 +12,8 @@ import bentoml
 import numpy as np
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
-from preprocessing.contract import Contract
 from decision.files import CATALOGUE_FILE, POLICY_FILE
+from preprocessing.contract import Contract
 from scoring.artifact import (
     GOLDEN,
     REBUILD,

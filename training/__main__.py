@@ -10,17 +10,18 @@ from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from decision import InvalidPolicyError, read_policy
-from decision.files import beside_or_default
+from decision import InvalidPolicyError
+from preprocessing.contract import InvalidContractError
 from scoring.artifact import ArtifactError
 from training import portfolio, rebuild
-from training.data import KNOWN_SHA256, DataSummary, read_training_data
+from training.book import read_book
+from training.data import DataSummary, read_training_data
 from training.errors import TrainingError
 from training.metrics import NAMES
 from training.pipeline import train
 
 DEFAULT_OUT = Path("artifacts/model")
-DEFAULT_POLICY = Path("artifacts/policy/decision_policy.json")
+DEFAULT_BOOK = Path("artifacts/policy")
 DEFAULT_VERSION = "1.0.0"
 
 
@@ -41,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return COMMANDS[argv[0]](argv[1:])
     arguments = _parser().parse_args(argv)
     try:
-        policy = read_policy(arguments.policy, beside_or_default(arguments.policy)).policy
-        data = read_training_data(arguments.data)
+        book = read_book(arguments.book, arguments.policy)
+        data = read_training_data(arguments.data, book.contract)
         _tell(arguments.data, data.summary)
-        artifact = train(data, arguments.out, policy=policy, created=arguments.date, version=arguments.version)
-    except (TrainingError, ArtifactError, InvalidPolicyError) as exc:
+        artifact = train(book, data, arguments.out, created=arguments.date, version=arguments.version)
+    except (TrainingError, ArtifactError, InvalidContractError, InvalidPolicyError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
     measured = artifact.manifest.evaluation["model"]
@@ -63,13 +64,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Train the credit risk model.",
         epilog="other commands: " + ", ".join(COMMANDS),
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="the CSV file of past loans")
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="past loans, CSV or Parquet")
+    parser.add_argument(
+        "--book", type=Path, default=DEFAULT_BOOK, metavar="FOLDER",
+        help="contract, policy, reasons and golden applications of the loan book (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=DEFAULT_OUT, metavar="FOLDER", help="folder to replace (default: %(default)s)"
     )
     parser.add_argument(
-        "--policy", type=Path, default=DEFAULT_POLICY, metavar="FILE",
-        help="whose marginally approved applicants attributions compare with (default: %(default)s)",
+        "--policy", type=Path, metavar="FILE",
+        help="whose marginally approved applicants attributions compare with (default: the book's own)",
     )  # fmt: skip
     parser.add_argument(
         "--date",
@@ -99,20 +104,14 @@ def _version(text: str) -> str:
 
 
 def _tell(path: Path, summary: DataSummary) -> None:
-    if not summary.is_known:
-        print(
-            f"warning: {path}: its sha256 is {summary.sha256}, not {KNOWN_SHA256} of the file that this project's "
-            "figures were measured on; many copies under its name are altered; the manifest records the difference",
-            file=sys.stderr,
-        )
     if summary.ignored_columns:
         print(f"warning: {path}: ignored column {', '.join(summary.ignored_columns)}", file=sys.stderr)
     print(
         f"read {summary.rows_read} rows; dropped {summary.rows_outside_contract} outside the contract "
         f"and {summary.duplicates} duplicates; {summary.rows_used} left, {summary.defaults} of them defaults"
     )
-    for reason, count in summary.reasons.items():
-        print(f"  {count}: {reason}")
+    for refusal, count in summary.refusals.items():
+        print(f"  {count}: {refusal}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """A loan book's folder: what people write for it, and all that training needs beside the data.
 
-    contract.json             its fields
-    decision_policy.json      what its lender does with a probability of default
-    reason_codes.json         what its applicants are told
-    golden_applications.json  applications on which a process proves that it scores as training did
-    notes.md                  what was measured on one file by hand, for the model card; optional
+contract.json             its fields
+decision_policy.json      what its lender does with a probability of default
+reason_codes.json         what its applicants are told
+golden_applications.json  applications on which a process proves that it scores as training did
+notes.md                  what was measured on one file by hand, for the model card; optional
 """
 
 from __future__ import annotations

@@ -170,7 +170,9 @@ def _fields(trained: Trained) -> str:
         [field, _pm(spread), _and([feature.name for feature in contract.features if feature.field == field])]
         for field, spread in trained.evaluation.importance().items()
     ]
-    unscored = [f"`{field.name}` ({'rules' if field.for_rules else 'reports'})" for field in contract.fields if not field.scored]
+    unscored = [
+        f"`{field.name}` ({'rules' if field.for_rules else 'reports'})" for field in contract.fields if not field.scored
+    ]
     never = f"Never read by the model, since no feature is made of them: {_and(unscored)}." if unscored else ""
     return f"""
 Importance is the ROC AUC lost on unseen rows when the field is shuffled among them, all its features together: what the

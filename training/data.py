@@ -208,7 +208,7 @@ def _check_columns(table: Table, contract: Contract, more: Sequence[str] = ()) -
     needed += [field.source for field in contract.fields if field.nullable and field.name != contract.reference]
     absent = [name for name in (*needed, *more) if name not in table.columns]
     if absent:
-        one = len(table.columns) == 1 and "; is the contract's file.delimiter the file's?" or ""
+        one = "; is the contract's file.delimiter the file's?" if len(table.columns) == 1 else ""
         raise DataError(
             f"{table.path}: has no column {', '.join(absent)}; its columns are "
             f"{', '.join(printable(name) for name in table.columns[:40]) or 'none'}{one}"

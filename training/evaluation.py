@@ -73,9 +73,7 @@ class Evaluation:
 
     def challengers(self) -> dict[str, dict[str, Spread]]:
         """Challenger to metric to its spread over folds."""
-        return {
-            name: _spreads([fold.challengers[name] for fold in self.folds]) for name in self.folds[0].challengers
-        }
+        return {name: _spreads([fold.challengers[name] for fold in self.folds]) for name in self.folds[0].challengers}
 
     def importance(self) -> dict[str, Spread]:
         """Field to the spread over folds of its importance, most important first."""

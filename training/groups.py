@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from preprocessing.application import Application
@@ -47,8 +48,5 @@ def _groups(contract: Contract, grouping: Grouping, field: AnyField) -> Groups:
 
 def _range_names(below: Sequence[float], *, whole: bool) -> tuple[str, ...]:
     first, last = f"under {below[0]:g}", f"{below[-1]:g} and over"
-    between = [
-        f"{low:g} to {high - 1:g}" if whole else f"{low:g} to below {high:g}"
-        for low, high in zip(below, below[1:], strict=False)
-    ]
+    between = [f"{low:g} to {high - 1:g}" if whole else f"{low:g} to below {high:g}" for low, high in pairwise(below)]
     return (first, *between, last)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from decision.files import beside_or_default
-from preprocessing.application import LoanApplication
-from preprocessing.cleaning import policy_fields
+from preprocessing.application import Application
+from preprocessing.contract import Contract
 from scoring.artifact import ArtifactError, read_artifact
 from scoring.scorer import Scorer
 from training.data import read_portfolio
 from training.errors import TrainingError
-from training.groups import GROUPINGS
+from training.groups import groups_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +48,20 @@ class Comparison:
     groups: list[tuple[str, str, int, Approval, Approval]]
 
 
-def compare(applications: Sequence[LoanApplication], pds: Sequence[float], old: Policy, new: Policy) -> Comparison:
+def compare(
+    contract: Contract, applications: Sequence[Application], pds: Sequence[float], old: Policy, new: Policy
+) -> Comparison:
     """Decide every application under both policies."""
-    fields = [policy_fields(application) for application in applications]
-    before = [decide(old, f, pd).outcome for f, pd in zip(fields, pds, strict=True)]
-    after = [decide(new, f, pd).outcome for f, pd in zip(fields, pds, strict=True)]
+    before = [decide(old, application, pd).outcome for application, pd in zip(applications, pds, strict=True)]
+    after = [decide(new, application, pd).outcome for application, pd in zip(applications, pds, strict=True)]
 
     def row(grouping: str, group: str, members: list[int]) -> tuple[str, str, int, Approval, Approval]:
         return grouping, group, len(members), _approval(members, before, pds), _approval(members, after, pds)
 
     groups = [row("all", "", list(range(len(applications))))]
-    for grouping, (group_of, names) in GROUPINGS.items():
-        found = [group_of(application) for application in applications]
-        groups += [row(grouping, name, [i for i, group in enumerate(found) if group == name]) for name in names]
+    for by in groups_of(contract):
+        found = [by.of(application) for application in applications]
+        groups += [row(by.title, name, [i for i, group in enumerate(found) if group == name]) for name in by.names]
     return Comparison(len(applications), Counter(zip(before, after, strict=True)), [g for g in groups if g[2]])
 
 
@@ -92,13 +93,16 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--model", type=Path, default=Path("artifacts/model"), help="artifact (default: %(default)s)")
     arguments = parser.parse_args(argv)
     try:
-        old, new = (read_policy(path, beside_or_default(path)).policy for path in (arguments.old, arguments.new))
-        scorer = Scorer(read_artifact(arguments.model))
-        applications, outside = read_portfolio(arguments.data)
+        artifact = read_artifact(arguments.model)
+        contract, scorer = artifact.contract, Scorer(artifact)
+        old, new = (
+            read_policy(path, contract, beside_or_default(path)).policy for path in (arguments.old, arguments.new)
+        )
+        applications, outside = read_portfolio(arguments.data, contract)
     except (InvalidPolicyError, ArtifactError, TrainingError) as exc:
         print(f"error: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
     if outside:
         print(f"left out {outside} row(s) outside the contract", file=sys.stderr)
-    print(render(compare(applications, scorer.score(applications).pd.tolist(), old, new), old, new))
+    print(render(compare(contract, applications, scorer.score(applications).pd.tolist(), old, new), old, new))
     return 0

@@ -58,8 +58,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--model", type=Path, default=Path("artifacts/model"), help="artifact (default: %(default)s)")
     arguments = parser.parse_args(argv)
     try:
-        policy = read_policy(arguments.policy, beside_or_default(arguments.policy)).policy
-        artifact = rebuild(arguments.model, read_training_data(arguments.data), policy, arguments.version)
+        contract = read_artifact(arguments.model).contract
+        policy = read_policy(arguments.policy, contract, beside_or_default(arguments.policy)).policy
+        artifact = rebuild(arguments.model, read_training_data(arguments.data, contract), policy, arguments.version)
     except (InvalidPolicyError, ArtifactError, TrainingError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from preprocessing.cleaning import policy_fields
 
 from preprocessing.application import parse_application
-from preprocessing.cleaning import policy_fields
 from scoring.distribution import PD, FieldBins, TrainingDistribution
 from scoring.scorer import Scorer
 

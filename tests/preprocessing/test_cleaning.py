@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from preprocessing.cleaning import CleanApplication, CleaningConstants, clean, learn_constants, policy_fields
 from pydantic import ValidationError
 
 from preprocessing.application import EXAMPLE, FIELDS, LoanApplication, parse_application
-from preprocessing.cleaning import CleanApplication, CleaningConstants, clean, learn_constants, policy_fields
 from tests.applications import Document, examples, numbers, portfolio, valid_applications
 
 CONSTANTS = CleaningConstants(person_emp_length=4.0, loan_int_rate=10.99)

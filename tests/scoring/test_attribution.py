@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from preprocessing.cleaning import CleaningConstants
 from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.application import parse_application
-from preprocessing.cleaning import CleaningConstants
 from preprocessing.features import FEATURES, FeatureSchema
 from scoring.artifact import read_artifact
 from scoring.attribution import Attributor, LeafIndex, Tables, _shapley_weights

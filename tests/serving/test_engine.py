@@ -6,12 +6,12 @@ import math
 from pathlib import Path
 
 import pytest
+from preprocessing.cleaning import policy_fields
 
 from decision import read_policy
 from decision.counterfactuals import LOWEST_FRACTION
 from decision.policy import better_outcomes, decide
 from preprocessing.application import LoanApplication, parse_application
-from preprocessing.cleaning import policy_fields
 from scoring.artifact import read_artifact
 from serving.answers import explanation, prediction
 from serving.engine import Assessment, Engine

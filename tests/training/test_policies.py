@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from preprocessing.cleaning import policy_fields
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from preprocessing.application import LoanApplication
-from preprocessing.cleaning import policy_fields
 from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, Artifact, read_artifact
 from scoring.scorer import Scorer
 from serving.store import check_fit, open_model

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import joblib
 import numpy as np
 import pytest
+from training.golden import golden_applications
 
 from decision import Policy
 from preprocessing.application import HomeOwnership, LoanGrade, LoanIntent, parse_application
@@ -18,7 +19,6 @@ from training import export
 from training.data import TrainingData, read_training_data
 from training.errors import TrainingError
 from training.export import OWNED
-from training.golden import golden_applications
 from training.pipeline import train
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
 from training.recipe import Recipe
