@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator, Mapping
 from datetime import date
+from string import whitespace
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from annotated_types import Ge, Le
@@ -263,9 +264,8 @@ class _Choice(_Field):
 
 
 def _folded(text: str) -> str:
-    text = text.strip()
     # ASCII only: str.upper() would turn some foreign letters (such as the long s) into a valid category.
-    return text.upper() if text.isascii() else text
+    return text.strip().upper() if text.isascii() else text.strip(whitespace)
 
 
 class _Listed(_Choice):

@@ -9,20 +9,28 @@ import math
 import random
 import string
 from functools import cache
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from preprocessing.application import FIELDS, HomeOwnership, LoanGrade, LoanIntent, YesNo
+from preprocessing.contract import CONTRACT_FILE, read_contract
 
 Document = dict[str, Any]
 
+CONTRACT = read_contract((Path(__file__).parents[1] / "artifacts" / "policy" / CONTRACT_FILE).read_bytes())
+"""The default loan book's."""
+
+EXAMPLE: Document = dict(CONTRACT.example)
+FIELDS = tuple(name for name in CONTRACT.by_name if name != CONTRACT.reference)
+parse_application = CONTRACT.parse
+
 CATEGORIES: dict[str, tuple[str, ...]] = {
-    "person_home_ownership": get_args(HomeOwnership),
-    "loan_intent": get_args(LoanIntent),
-    "loan_grade": get_args(LoanGrade),
-    "cb_person_default_on_file": get_args(YesNo),
+    "person_home_ownership": ("RENT", "OWN", "MORTGAGE", "OTHER"),
+    "loan_intent": ("PERSONAL", "EDUCATION", "MEDICAL", "VENTURE", "HOMEIMPROVEMENT", "DEBTCONSOLIDATION"),
+    "loan_grade": tuple("ABCDEFG"),
+    "cb_person_default_on_file": ("Y", "N"),
 }
 INTEGERS: dict[str, tuple[int, int]] = {"person_age": (0, 120), "cb_person_cred_hist_length": (0, 100)}
 NUMBERS: dict[str, tuple[float, float]] = {

@@ -13,11 +13,10 @@ import joblib
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 
-from preprocessing.application import parse_application
 from preprocessing.features import FeatureSchema
 from scoring.artifact import GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, sha256
 from scoring.attribution import LeafIndex
-from tests.applications import portfolio
+from tests.applications import parse_application, portfolio
 
 ROOT = Path(__file__).parents[1]
 MODEL_FOLDER = ROOT / "artifacts" / "model"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from preprocessing.application import LoanApplication
+from preprocessing.application import Application
 from service import CreditRisk
 from serving.engine import Assessment, Engine
 
@@ -13,7 +13,7 @@ __all__ = ["CreditRisk"]
 _assess = Engine.assess
 
 
-def _crash(self: Engine, applications: Sequence[LoanApplication]) -> list[Assessment]:
+def _crash(self: Engine, applications: Sequence[Application]) -> list[Assessment]:
     for application in applications:
         if application.loan_amnt > 1_000_000:
             raise RuntimeError(f"can't score {application!r}")

@@ -20,7 +20,6 @@ from sklearn.dummy import DummyClassifier
 import import_model
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from import_model import Entry, model_entry, policy_entry, save
-from preprocessing.application import EXAMPLE, parse_application
 from scoring.artifact import (
     DISTRIBUTION,
     GOLDEN,
@@ -34,6 +33,7 @@ from scoring.artifact import (
 )
 from serving.settings import Settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
+from tests.applications import EXAMPLE, parse_application
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, ROOT, edit, edit_signed, replace_model, small_model
 from tests.stores import model_store
 

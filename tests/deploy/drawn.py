@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from preprocessing.cleaning import policy_fields
 
-from preprocessing.application import parse_application
 from scoring.distribution import PD, FieldBins, TrainingDistribution
 from scoring.scorer import Scorer
+from tests.applications import parse_application
 
 Shares = Mapping[str, Sequence[float]]
 
@@ -62,7 +61,7 @@ class Drawing:
         """Which bin of each field the applications are in; a missing value is in one after the last."""
         parsed = [parse_application(application) for application in applications]
         pds = self._scorer.score(parsed).pd.tolist()
-        rows = [{**policy_fields(one), PD: pd} for one, pd in zip(parsed, pds, strict=True)]
+        rows = [{**one, PD: pd} for one, pd in zip(parsed, pds, strict=True)]
         return {bins.field: np.array([bins.place(row[bins.field]) for row in rows]) for bins in self.bins}
 
     def _independent(self, n: int, rng: np.random.Generator, shares: Shares) -> list[dict[str, Any]]:

@@ -7,21 +7,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from pydantic_core import from_json
 
 from preprocessing.application import (
-    EXAMPLE,
-    FIELDS,
     MAX_UNKNOWN_FIELDS_NAMED,
-    MAX_UNKNOWN_NAME_LENGTH,
     FieldError,
     InvalidApplicationError,
-    LoanApplication,
-    parse_application,
 )
 from tests.applications import (
     CATEGORIES,
+    CONTRACT,
+    EXAMPLE,
+    FIELDS,
     INTEGERS,
     NULLABLE,
     NUMBERS,
@@ -29,6 +26,7 @@ from tests.applications import (
     broken_values,
     examples,
     invalid_applications,
+    parse_application,
     portfolio,
     valid_applications,
 )
@@ -53,13 +51,13 @@ def kinds(document: object) -> list[tuple[tuple[Any, ...], str]]:
 class TestDocument:
     def test_example(self) -> None:
         """The contract's own example is within the contract, and reads back as it was sent."""
-        assert parse_application(EXAMPLE).model_dump() == EXAMPLE
+        assert dict(parse_application(EXAMPLE)) == EXAMPLE | {"loan_percent_income": 9000 / 62000, "reference": None}
 
     @examples(200)
     @given(valid_applications())
     def test_any_valid_one_is_accepted(self, document: Document) -> None:
         """Whatever the contract allows is accepted."""
-        assert isinstance(parse_application(document), LoanApplication)
+        assert parse_application(document).keys() == CONTRACT.by_name.keys()
 
     @examples(200)
     @given(valid_applications())
@@ -90,16 +88,16 @@ class TestDocument:
 
     def test_frozen(self) -> None:
         """What was validated can't be changed afterwards."""
-        with pytest.raises(ValidationError):
-            parse_application(EXAMPLE).person_age = 17  # type: ignore[misc]
+        with pytest.raises(TypeError):
+            parse_application(EXAMPLE)["person_age"] = 17  # type: ignore[index]
 
     def test_portfolio(self) -> None:
         """The generated portfolio is within the contract, has its missing values, and is the same for the same seed."""
         documents = portfolio(2000, seed=1)
         parsed = [parse_application(document) for document in documents]
         assert documents[:100] == portfolio(100, seed=1) != portfolio(100, seed=2)
-        assert 0.07 < sum(a.loan_int_rate is None for a in parsed) / 2000 < 0.13
-        assert 0.01 < sum(a.person_emp_length is None for a in parsed) / 2000 < 0.05
+        assert 0.07 < sum(a["loan_int_rate"] is None for a in parsed) / 2000 < 0.13
+        assert 0.01 < sum(a["person_emp_length"] is None for a in parsed) / 2000 < 0.05
 
 
 class TestNumbers:
@@ -111,7 +109,9 @@ class TestNumbers:
             document = PLAIN | ratio | {field: bound}
             if field == "loan_percent_income" and bound == 0:
                 document |= {"loan_amnt": 1}
-            assert bound == getattr(parse_application(document), field)
+            parsed = parse_application(document)
+            ratio_of = parsed["loan_amnt"] / parsed["person_income"]
+            assert parsed[field] == (ratio_of if field == "loan_percent_income" else bound)
 
     @pytest.mark.parametrize(
         ("field", "bound", "kind"),
@@ -156,7 +156,7 @@ class TestNumbers:
     @pytest.mark.parametrize("field", INTEGERS)
     def test_integral_float(self, field: str) -> None:
         """30.0 is taken for 30 where an integer is asked, and becomes an integer."""
-        value = getattr(parse_application(PLAIN | {field: 30.0}), field)
+        value = parse_application(PLAIN | {field: 30.0})[field]
         assert (30, int) == (value, type(value))
 
     @pytest.mark.parametrize("field", INTEGERS)
@@ -169,7 +169,7 @@ class TestNumbers:
     def test_integer_where_a_number_is_asked(self, field: str) -> None:
         """An integer is a number, and is held as a float."""
         income = {"loan_amnt": 10_000, "person_income": 10_000} if field == "loan_percent_income" else {}
-        value = getattr(parse_application(PLAIN | income | {field: 1}), field)
+        value = parse_application(PLAIN | income | {field: 1})[field]
         assert (1.0, float) == (value, type(value))
 
 
@@ -179,7 +179,7 @@ class TestMissing:
         """For the nullable fields null and absent mean the same."""
         absent = {name: value for name, value in EXAMPLE.items() if name != field}
         assert parse_application(absent) == parse_application(EXAMPLE | {field: None})
-        assert getattr(parse_application(absent), field) is None
+        assert parse_application(absent)[field] == (9000 / 62000 if field == "loan_percent_income" else None)
 
     @pytest.mark.parametrize("field", REQUIRED)
     def test_required(self, field: str) -> None:
@@ -203,7 +203,7 @@ class TestCategories:
     def test_trimmed_and_upper_cased(self, field: str, word: str) -> None:
         """Case and surrounding white space make no difference."""
         for spelt in (word, word.lower(), word.title(), f"  {word}", f"{word.lower()}\t\r\n"):
-            assert word == getattr(parse_application(EXAMPLE | {field: spelt}), field)
+            assert word == parse_application(EXAMPLE | {field: spelt})[field]
 
     @pytest.mark.parametrize("field", CATEGORIES)
     @pytest.mark.parametrize("value", ["", " ", "NONE", "A B", "Z", "A\x00", "ＲＥＮＴ", 1, 1.5, True, ["A"], {}])  # noqa: RUF001
@@ -252,7 +252,7 @@ class TestRatio:
     def test_boundary(self, amount: float, income: float, allowed: float, refused: float) -> None:
         """A tenth off is allowed, in absolute terms up to a ratio of 1 and in relative terms above; more is not."""
         document = EXAMPLE | {"loan_amnt": amount, "person_income": income}
-        assert allowed == parse_application(document | {"loan_percent_income": allowed}).loan_percent_income
+        assert parse_application(document | {"loan_percent_income": allowed})["loan_percent_income"] == amount / income
         assert kinds(document | {"loan_percent_income": refused}) == [(("loan_percent_income",), "ratio_mismatch")]
 
     @examples(200)
@@ -261,7 +261,7 @@ class TestRatio:
         """Ratios stated in decimals are judged as decimals, whatever their binary neighbours."""
         document = EXAMPLE | {"loan_amnt": percent * 100, "person_income": 10_000, "loan_percent_income": stated / 1000}
         if abs(10 * percent - stated) <= 100:
-            assert stated / 1000 == parse_application(document).loan_percent_income
+            assert percent / 100 == parse_application(document)["loan_percent_income"]
         else:
             assert kinds(document) == [(("loan_percent_income",), "ratio_mismatch")]
 
@@ -302,7 +302,6 @@ class TestUnknownFields:
     )
     def test_cut_and_escaped(self, name: str, shown: str) -> None:
         """A name is cut at 64 characters and then escaped, so that no log line or terminal is broken by it."""
-        assert MAX_UNKNOWN_NAME_LENGTH == 64
         assert [(shown,)] == [error.loc for error in errors(EXAMPLE | {name: 1})]
 
     def test_as_many_as_are_named(self) -> None:

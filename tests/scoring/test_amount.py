@@ -7,11 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from preprocessing.application import EXAMPLE, parse_application
 from scoring.amount import AmountSweep
 from scoring.artifact import read_artifact
 from scoring.scorer import Scorer
-from tests.applications import portfolio
+from tests.applications import EXAMPLE, parse_application, portfolio
 from tests.artifacts import MODEL_FOLDER
 
 

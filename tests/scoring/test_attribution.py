@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from preprocessing.cleaning import CleaningConstants
 from sklearn.ensemble import GradientBoostingClassifier
 
-from preprocessing.application import parse_application
 from preprocessing.features import FEATURES, FeatureSchema
 from scoring.artifact import read_artifact
 from scoring.attribution import Attributor, LeafIndex, Tables, _shapley_weights
 from scoring.scorer import Scorer
-from tests.applications import portfolio
+from tests.applications import parse_application, portfolio
 
 TOLERANCE = 1e-9
 ONE_FEATURE_A_FIELD = ["person_income", "loan_grade_rank", "loan_amnt", "loan_int_rate", "loan_percent_income"]

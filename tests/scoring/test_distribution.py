@@ -5,9 +5,9 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from preprocessing.application import FIELDS
 from scoring.artifact import read_artifact
 from scoring.distribution import OTHER, PD, FieldBins
+from tests.applications import FIELDS
 from tests.artifacts import MODEL_FOLDER
 
 NUMBERS = FieldBins(field="loan_amnt", edges=[10.0, 20.0], categories=[], shares=[0.2, 0.3, 0.5], missing=0.0)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessing.application import EXAMPLE, LoanApplication, parse_application
+from preprocessing.application import Application
 from preprocessing.features import FEATURES
 from scoring.artifact import GOLDEN, IncoherentArtifactError, read_artifact
 from scoring.scorer import Scorer
-from tests.applications import NUMBERS, Document, examples, portfolio, valid_applications
+from tests.applications import EXAMPLE, NUMBERS, Document, examples, parse_application, portfolio, valid_applications
 from tests.artifacts import MODEL_FOLDER, edit_signed, small_model
 
 
@@ -24,7 +24,7 @@ def scorer() -> Scorer:
 
 
 @pytest.fixture(scope="module")
-def applications() -> list[LoanApplication]:
+def applications() -> list[Application]:
     return [parse_application(document) for document in portfolio(600, seed=11)]
 
 
@@ -44,7 +44,7 @@ def around(threshold: float) -> list[np.float32]:
 
 
 class TestAgainstScikitLearn:
-    def test_portfolio(self, scorer: Scorer, applications: list[LoanApplication]) -> None:
+    def test_portfolio(self, scorer: Scorer, applications: list[Application]) -> None:
         """PDs and log-odds are those of scikit-learn's public methods bit for bit."""
         scores = scorer.score(applications)
         assert scorer.estimator.predict_proba(scores.matrix)[:, 1].tobytes() == scores.pd.tobytes()
@@ -57,7 +57,7 @@ class TestAgainstScikitLearn:
         scores = scorer.score([parse_application(document) for document in documents])
         assert scorer.estimator.predict_proba(scores.matrix)[:, 1].tobytes() == scores.pd.tobytes()
 
-    def test_every_threshold(self, scorer: Scorer, applications: list[LoanApplication]) -> None:
+    def test_every_threshold(self, scorer: Scorer, applications: list[Application]) -> None:
         """The same at every threshold of every tree and one float32 step to either side of it."""
         base = scorer.schema.matrix(applications)
         at = [(feature, value) for feature, threshold in splits(scorer) for value in around(threshold)]
@@ -95,13 +95,13 @@ class TestAgainstScikitLearn:
 
 
 class TestIndependence:
-    def test_one_by_one(self, scorer: Scorer, applications: list[LoanApplication]) -> None:
+    def test_one_by_one(self, scorer: Scorer, applications: list[Application]) -> None:
         """An application alone and among 600 gets the same PD bit for bit."""
         alone = [scorer.score([application]).pd.tobytes() for application in applications]
         assert alone == [pd.tobytes() for pd in scorer.score(applications).pd]
 
     @pytest.mark.parametrize("size", [2, 7, 64, 500])
-    def test_batches(self, scorer: Scorer, applications: list[LoanApplication], size: int) -> None:
+    def test_batches(self, scorer: Scorer, applications: list[Application], size: int) -> None:
         """So it does in batches of any size, shuffled."""
         whole = scorer.score(applications).pd
         order = Random(size).sample(range(len(applications)), len(applications))
@@ -127,7 +127,7 @@ class TestIndependence:
         one, two = scorer.score([parse_application(document), parse_application(other)]).pd
         assert one == two
 
-    def test_scoring_leaves_no_trace(self, scorer: Scorer, applications: list[LoanApplication]) -> None:
+    def test_scoring_leaves_no_trace(self, scorer: Scorer, applications: list[Application]) -> None:
         """The hundredth answer is the first one."""
         first = scorer.score(applications[:5]).pd.tobytes()
         for i in range(0, 600, 6):
@@ -136,7 +136,7 @@ class TestIndependence:
 
 
 class TestScores:
-    def test_shapes(self, scorer: Scorer, applications: list[LoanApplication]) -> None:
+    def test_shapes(self, scorer: Scorer, applications: list[Application]) -> None:
         """One row of features, one log-odds and one PD for each application."""
         scores = scorer.score(applications[:3])
         assert ((3, len(scorer.schema.features)), (3,), (3,)) == (

@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from preprocessing.application import FIELDS
 from serving.edge import ROUTES
 from tests import expect
+from tests.applications import FIELDS
 from tests.servers import Server
 
 JSON = {"Content-Type": "application/json"}

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessing.application import InvalidApplicationError, LoanApplication, parse_application
+from preprocessing.application import Application, InvalidApplicationError
 from serving.batches import Item, answer
 from serving.logs import JSONFormatter
 from serving.problems import InternalError, InvalidRequestError, NotReadyError, ProblemError
-from tests.applications import examples, portfolio
+from tests.applications import examples, parse_application, portfolio
 
 APPLICATIONS = [parse_application(document) for document in portfolio(60, seed=21)]
 POISON = APPLICATIONS[0].model_copy(update={"person_income": 123_456_789.0})
@@ -22,18 +22,18 @@ POISON = APPLICATIONS[0].model_copy(update={"person_income": 123_456_789.0})
 class Work:
     """Answers an application with itself, wrapped; what it was called with is kept."""
 
-    def __init__(self, fault: Callable[[Sequence[LoanApplication]], None] = lambda _: None) -> None:
-        self.calls: list[list[LoanApplication]] = []
+    def __init__(self, fault: Callable[[Sequence[Application]], None] = lambda _: None) -> None:
+        self.calls: list[list[Application]] = []
         self.fault = fault
 
-    async def __call__(self, applications: Sequence[LoanApplication]) -> list[Any]:
+    async def __call__(self, applications: Sequence[Application]) -> list[Any]:
         self.calls.append(list(applications))
         await asyncio.sleep(0)
         self.fault(applications)
         return [("answer to", application) for application in applications]
 
 
-def poisoned(applications: Sequence[LoanApplication]) -> None:
+def poisoned(applications: Sequence[Application]) -> None:
     if POISON in applications:
         raise ValueError(f"income {POISON.person_income} can't be")
 
@@ -57,7 +57,7 @@ class TestOrder:
         results = run(items, Work(), chunk)
         assert len(items) == len(results)
         for item, result in zip(items, results, strict=True):
-            if isinstance(item, LoanApplication):
+            if isinstance(item, Application):
                 assert result == ("answer to", item)
             else:
                 assert result is item
@@ -68,7 +68,7 @@ class TestOrder:
         """Work gets all applications, in order, once each, and never more than a chunk of them nor none."""
         work = Work()
         run(items, work, chunk)
-        assert [item for item in items if isinstance(item, LoanApplication)] == [
+        assert [item for item in items if isinstance(item, Application)] == [
             application for call in work.calls for application in call
         ]
         assert all(0 < len(call) <= chunk for call in work.calls)
@@ -124,7 +124,7 @@ class TestFaults:
     def test_a_problem_for_all(self) -> None:
         """A problem that the work raises is everyone's in that chunk, without another try; errors stay themselves."""
 
-        def not_ready(_: Sequence[LoanApplication]) -> None:
+        def not_ready(_: Sequence[Application]) -> None:
             raise NotReadyError
 
         row, work = bad_row(), Work(not_ready)
@@ -137,7 +137,7 @@ class TestFaults:
         """A problem with one chunk is no problem of the next."""
         raised = iter([True, False])
 
-        def once(_: Sequence[LoanApplication]) -> None:
+        def once(_: Sequence[Application]) -> None:
             if next(raised):
                 raise NotReadyError
 
@@ -148,7 +148,7 @@ class TestFaults:
     def test_whatever_is_raised(self, error: type[Exception]) -> None:
         """No exception leaves the batch, for it would fail every request in it."""
 
-        def fail(_: Sequence[LoanApplication]) -> None:
+        def fail(_: Sequence[Application]) -> None:
             raise error
 
         assert [InternalError, InternalError] == [type(r) for r in run(APPLICATIONS[:2], Work(fail), 10)]
@@ -156,7 +156,7 @@ class TestFaults:
     def test_cancellation(self) -> None:
         """A cancelled batch is cancelled, and not answered."""
 
-        def cancel(_: Sequence[LoanApplication]) -> None:
+        def cancel(_: Sequence[Application]) -> None:
             raise asyncio.CancelledError
 
         with pytest.raises(asyncio.CancelledError):
@@ -179,7 +179,7 @@ class TestFairness:
     def test_yields_between_chunks(self) -> None:
         """A lone request waits for one chunk of a big batch, and not for all of it."""
 
-        async def at_once(applications: Sequence[LoanApplication]) -> list[Any]:
+        async def at_once(applications: Sequence[Application]) -> list[Any]:
             return list(applications)
 
         few = self.turns(lambda: answer(APPLICATIONS[:50], at_once, 50))

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from preprocessing.application import FIELDS
 from serving.edge import ROUTES
 from tests import expect
+from tests.applications import FIELDS
 from tests.servers import MODEL_ENTRY, POLICY_ENTRY, Server, entry
 
 NULLABLE = ("person_emp_length", "loan_int_rate", "loan_percent_income")

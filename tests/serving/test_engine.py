@@ -6,17 +6,16 @@ import math
 from pathlib import Path
 
 import pytest
-from preprocessing.cleaning import policy_fields
 
 from decision import read_policy
 from decision.counterfactuals import LOWEST_FRACTION
 from decision.policy import better_outcomes, decide
-from preprocessing.application import LoanApplication, parse_application
+from preprocessing.application import Application
 from scoring.artifact import read_artifact
 from serving.answers import explanation, prediction
 from serving.engine import Assessment, Engine
 from serving.store import open_model
-from tests.applications import portfolio
+from tests.applications import parse_application, portfolio
 
 FILES = read_policy(Path("artifacts/policy/decision_policy.json"))
 
@@ -27,12 +26,12 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="module")
-def applications() -> list[LoanApplication]:
+def applications() -> list[Application]:
     return [parse_application(document) for document in portfolio(3500, seed=11)]
 
 
 @pytest.fixture(scope="module")
-def refused(engine: Engine, applications: list[LoanApplication]) -> list[tuple[LoanApplication, Assessment]]:
+def refused(engine: Engine, applications: list[Application]) -> list[tuple[Application, Assessment]]:
     assessments = engine.assess(applications)
     return [
         (application, assessment)
@@ -43,7 +42,7 @@ def refused(engine: Engine, applications: list[LoanApplication]) -> list[tuple[L
 
 class TestReasons:
     def test_each_of_1000_refusals_has_one_to_four_reasons_on_different_fields(
-        self, refused: list[tuple[LoanApplication, Assessment]]
+        self, refused: list[tuple[Application, Assessment]]
     ) -> None:
         assert len(refused) == 1000
         for _, assessment in refused:
@@ -51,25 +50,23 @@ class TestReasons:
             assert 1 <= len(fields) <= 4
             assert len(set(fields)) == len(fields)
 
-    def test_no_score_reason_lowers_the_risk(self, refused: list[tuple[LoanApplication, Assessment]]) -> None:
+    def test_no_score_reason_lowers_the_risk(self, refused: list[tuple[Application, Assessment]]) -> None:
         impacts = [
             reason.attribution for _, assessment in refused for reason in assessment.reasons if reason.source == "score"
         ]
         assert all(impact is not None and impact > 0 for impact in impacts)
 
-    def test_an_approval_has_none(self, engine: Engine, applications: list[LoanApplication]) -> None:
+    def test_an_approval_has_none(self, engine: Engine, applications: list[Application]) -> None:
         approved = [a for a in engine.assess(applications) if a.decision.outcome == "APPROVE"]
         assert approved
         assert all(assessment.reasons == () for assessment in approved)
 
-    def test_explaining_gives_the_same_answer_and_more(
-        self, engine: Engine, applications: list[LoanApplication]
-    ) -> None:
+    def test_explaining_gives_the_same_answer_and_more(self, engine: Engine, applications: list[Application]) -> None:
         plain, explained = engine.assess(applications[:100]), engine.explain(applications[:100])
         assert [prediction(a) for a in plain] == [prediction(a) for a in explained]
 
     def test_an_answer_is_the_same_bit_for_bit_alone_and_in_any_batch(
-        self, engine: Engine, applications: list[LoanApplication]
+        self, engine: Engine, applications: list[Application]
     ) -> None:
         together = [explanation(a) for a in engine.explain(applications[:60])]
         assert together == [explanation(engine.explain([a])[0]) for a in applications[:60]]
@@ -78,7 +75,7 @@ class TestReasons:
 
 class TestExplanations:
     def test_base_value_and_attributions_add_up_to_the_logit_of_the_pd(
-        self, engine: Engine, applications: list[LoanApplication]
+        self, engine: Engine, applications: list[Application]
     ) -> None:
         for assessment in engine.explain(applications[:300]):
             answer = explanation(assessment)
@@ -88,7 +85,7 @@ class TestExplanations:
             assert math.fsum([shown["base_value"], *impacts]) == pytest.approx(math.log(pd / (1 - pd)), abs=1e-9)
 
     def test_drivers_and_protective_factors_are_signed_and_strongest_first(
-        self, engine: Engine, applications: list[LoanApplication]
+        self, engine: Engine, applications: list[Application]
     ) -> None:
         for assessment in engine.explain(applications[:100]):
             shown = explanation(assessment)["explanations"]
@@ -100,7 +97,7 @@ class TestExplanations:
 
 class TestCounterfactuals:
     def test_the_changed_application_gets_the_promised_answer_200_times_of_200(
-        self, engine: Engine, refused: list[tuple[LoanApplication, Assessment]]
+        self, engine: Engine, refused: list[tuple[Application, Assessment]]
     ) -> None:
         promises = [
             (application, promise)
@@ -116,7 +113,7 @@ class TestCounterfactuals:
             assert promise["probability_of_default"] == answer["probability_of_default"]
 
     def test_they_are_what_trying_every_amount_finds(
-        self, engine: Engine, refused: list[tuple[LoanApplication, Assessment]]
+        self, engine: Engine, refused: list[tuple[Application, Assessment]]
     ) -> None:
         for application, assessment in refused[:12]:
             asked = application.loan_amnt
@@ -127,7 +124,7 @@ class TestCounterfactuals:
             ]
             best: dict[str, int] = {}
             for amount, other, pd in zip(amounts, others, engine.scorer.score(others).pd.tolist(), strict=True):
-                best.setdefault(decide(FILES.policy, policy_fields(other), pd).outcome, amount)
+                best.setdefault(decide(FILES.policy, other, pd).outcome, amount)
             expected = [(o, best[o]) for o in better_outcomes(assessment.decision.outcome) if o in best]
             (explained,) = engine.explain([application])
             assert expected == [(found.outcome, found.amount) for found in explained.counterfactuals]

@@ -13,8 +13,8 @@ import aiohttp
 import httpx
 import pytest
 
-from preprocessing.application import FIELDS
 from tests import expect
+from tests.applications import FIELDS
 from tests.crowd import run, session
 from tests.servers import Server, wait_for
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from preprocessing.application import FIELDS
-from tests.applications import portfolio
+from tests.applications import FIELDS, portfolio
 from training.data import LABEL
 
 Row = dict[str, Any]

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from preprocessing.cleaning import policy_fields
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
-from preprocessing.application import LoanApplication
+from preprocessing.application import Application
 from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, Artifact, read_artifact
 from scoring.scorer import Scorer
 from serving.store import check_fit, open_model
@@ -70,8 +69,7 @@ class TestReferencePopulation:
         members = [
             i
             for i, application in enumerate(data.applications)
-            if 0.8 * 0.1 <= pds[i] < 0.1
-            and decide(policy, policy_fields(application), pds[i]).outcome is Outcome.APPROVE
+            if 0.8 * 0.1 <= pds[i] < 0.1 and decide(policy, application, pds[i]).outcome is Outcome.APPROVE
         ]
         assert len(members) == population.size
         assert model.decision_function(matrix[members]).mean() == pytest.approx(population.base_value, abs=1e-9)
@@ -194,7 +192,7 @@ def artifact_pds(
     return pds
 
 
-def clean(application: LoanApplication) -> bool:
+def clean(application: Application) -> bool:
     """Whether no rule of the shipped policy matches."""
     fields: Sequence[bool] = (
         application.person_age >= 18,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.application import FIELDS
+from tests.applications import FIELDS
 from tests.training.loans import Row, WriteCsv
 from training.data import KNOWN_SHA256, LABEL, TrainingData, near_duplicates, read_training_data
 from training.errors import DataError

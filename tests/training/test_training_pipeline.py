@@ -11,9 +11,10 @@ import pytest
 from training.golden import golden_applications
 
 from decision import Policy
-from preprocessing.application import HomeOwnership, LoanGrade, LoanIntent, parse_application
+from preprocessing.application import HomeOwnership, LoanGrade, LoanIntent
 from scoring.artifact import GOLDEN, MANIFEST, MODEL, SCHEMA, Artifact, GoldenApplications, read_artifact
 from scoring.scorer import Scorer
+from tests.applications import parse_application
 from tests.training.loans import Row, WriteCsv
 from training import export
 from training.data import TrainingData, read_training_data
