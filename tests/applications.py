@@ -5,6 +5,7 @@ Every row is drawn from distributions written down here; none is taken from any 
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import string
@@ -15,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from preprocessing.contract import CONTRACT_FILE, read_contract
+from preprocessing.contract import CONTRACT_FILE, Contract, read_contract
 
 Document = dict[str, Any]
 
@@ -23,6 +24,7 @@ CONTRACT = read_contract((Path(__file__).parents[1] / "artifacts" / "policy" / C
 """The default loan book's."""
 
 EXAMPLE: Document = dict(CONTRACT.example)
+POLICY_FILE = Path(__file__).parents[1] / "artifacts" / "policy" / "decision_policy.json"
 FIELDS = tuple(name for name in CONTRACT.by_name if name != CONTRACT.reference)
 parse_application = CONTRACT.parse
 
@@ -43,6 +45,15 @@ NUMBERS: dict[str, tuple[float, float]] = {
 """Bounds as the HTTP contract states them, written out again so that the code can't move them unnoticed."""
 
 NULLABLE = ("person_emp_length", "loan_int_rate", "loan_percent_income")
+
+
+def scoring_only(*fields: str) -> Contract:
+    """The default contract with these fields scored and no others."""
+    document = json.loads(CONTRACT.model_dump_json(exclude_defaults=True))
+    for field in document["fields"]:
+        if field["name"] not in fields and field["type"] != "reference":
+            field["use"] = "rules"
+    return read_contract(json.dumps(document).encode())
 
 
 def examples(n: int) -> settings:

@@ -16,7 +16,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from preprocessing.features import FeatureSchema
 from scoring.artifact import GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, sha256
 from scoring.attribution import LeafIndex
-from tests.applications import parse_application, portfolio
+from tests.applications import CONTRACT, parse_application, portfolio
 
 ROOT = Path(__file__).parents[1]
 MODEL_FOLDER = ROOT / "artifacts" / "model"
@@ -29,7 +29,7 @@ Edit = Callable[[dict[str, Any]], Any]
 def _small() -> dict[str, bytes]:
     names = json.loads((MODEL_FOLDER / MANIFEST).read_bytes())["artifacts"]
     contents = {name: (MODEL_FOLDER / name).read_bytes() for name in (MANIFEST, *names)}
-    schema = FeatureSchema.model_validate_json(contents[SCHEMA])
+    schema = FeatureSchema(CONTRACT, json.loads(contents[SCHEMA])["cleaning"])
     matrix = schema.matrix([parse_application(document) for document in portfolio(400, seed=1)])
     chance = matrix[:, schema.features.index("loan_percent_income")]
     defaulted = (np.random.default_rng(1).random(len(chance)) < chance).astype(int)

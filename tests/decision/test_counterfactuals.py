@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 from decision import Outcome, Policy, decide, read_policy
 from decision.counterfactuals import LOWEST_FRACTION, Counterfactual, StepsBetween, find_counterfactuals
 from decision.policy import Rule, better_outcomes
+from tests.applications import CONTRACT, POLICY_FILE
 
-POLICY = read_policy(Path("artifacts/policy/decision_policy.json")).policy
-FIELDS = POLICY.examples[0].fields
+POLICY = read_policy(POLICY_FILE, CONTRACT).policy
+FIELDS = POLICY.examples[0].application(CONTRACT)
 
 
 class Steps:
@@ -36,13 +36,15 @@ class Steps:
 
 
 def search(steps: Steps, policy: Policy = POLICY, **changes: Any) -> tuple[Counterfactual, ...]:
-    fields = FIELDS | changes
+    fields = {**FIELDS, **changes}
     decision = decide(policy, fields, steps.pd(fields["loan_amnt"]))
-    return find_counterfactuals(policy, fields, decision, steps.down, lambda amounts: [steps.pd(a) for a in amounts])
+    return find_counterfactuals(
+        policy, CONTRACT, fields, decision, steps.down, lambda amounts: [steps.pd(a) for a in amounts]
+    )
 
 
 def exhaustive(steps: Steps, policy: Policy = POLICY, **changes: Any) -> list[tuple[Outcome, int]]:
-    fields = FIELDS | changes
+    fields = {**FIELDS, **changes}
     asked = fields["loan_amnt"]
     decision = decide(policy, fields, steps.pd(asked))
     best: dict[Outcome, int] = {}
@@ -56,8 +58,8 @@ def test_the_largest_amount_of_each_better_decision_is_found() -> None:
     steps = Steps([100.5, 200, 400], [0.05, 0.15, 0.12, 0.5])
     found = search(steps, loan_amnt=500, person_income=10_000)
     assert found == (
-        Counterfactual(100, Outcome.APPROVE, 0.05),
-        Counterfactual(400, Outcome.CONDITIONAL_APPROVAL, 0.12),
+        Counterfactual(100, {"loan_amnt": 100, "loan_percent_income": 0.01}, Outcome.APPROVE, 0.05),
+        Counterfactual(400, {"loan_amnt": 400, "loan_percent_income": 0.04}, Outcome.CONDITIONAL_APPROVAL, 0.12),
     )
 
 
@@ -112,7 +114,9 @@ RULES = st.builds(
 def test_it_is_so_under_any_rule_on_the_amount(
     rule: dict[str, Any], ends: list[float], asked: float, income: float
 ) -> None:
-    policy = POLICY.model_copy(update={"rules": (Rule.model_validate_json(json.dumps(rule)),)})
+    policy = POLICY.model_copy(
+        update={"rules": (Rule.model_validate_json(json.dumps(rule), context={"contract": CONTRACT}),)}
+    )
     steps = Steps(ends, [0.05, 0.15, 0.05, 0.5, 0.05])
     changes = {"loan_amnt": asked, "person_income": income, "loan_percent_income": asked / income}
     found = [(found.outcome, found.amount) for found in search(steps, policy, **changes)]

@@ -12,6 +12,7 @@ import pytest
 
 from decision import InvalidPolicyError, read_policy
 from decision.__main__ import main
+from tests.applications import CONTRACT
 
 FOLDER = Path("artifacts/policy")
 Change = Callable[[dict[str, Any]], object]
@@ -86,7 +87,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "number as text in an example": (
         lambda d: d["examples"][0]["fields"].update(person_age="34"),
-        "examples.0: an example states numbers as numbers; as text: person_age",
+        "examples.0: person_age: Input should be a valid integer",
     ),
     "rule id twice": (lambda d: d["rules"][1].update(id="under_age"), "rule id used twice: under_age"),
     "unknown reason": (
@@ -106,9 +107,21 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "expects rules [] but the policy gives ['under_age']",
     ),
     "example with another score": (lambda d: d["examples"][-1].update(credit_score=1), "expects credit_score 1 but"),
+    "example in no category": (
+        lambda d: d["examples"][0]["fields"].update(person_home_ownership="HOUSEBOAT"),
+        "examples.0: person_home_ownership: Input should be 'RENT', 'OWN', 'MORTGAGE' or 'OTHER'",
+    ),
+    "example out of range": (
+        lambda d: d["examples"][0]["fields"].update(person_age=400),
+        "examples.0: person_age: Input should be less than or equal to 120",
+    ),
+    "example that contradicts itself": (
+        lambda d: d["examples"][0]["fields"].update(loan_percent_income=0.9),
+        "examples.0: loan_percent_income: loan_percent_income disagrees with loan_amnt / person_income",
+    ),
     "incomplete example": (
         lambda d: d["examples"][0]["fields"].pop("loan_amnt"),
-        "examples.0: an example states every field once; missing or unknown: loan_amnt",
+        "examples.0: an example states every field that rules may name once; missing or unknown: loan_amnt",
     ),
     "no examples": (lambda d: d.update(examples=[]), "examples: "),
     "no date": (lambda d: d.update(effective_date="soon"), "effective_date: "),
@@ -124,7 +137,7 @@ def test_a_broken_policy_is_told_by_place_and_remedy(
     change, message = BROKEN[name]
     edit(policy_file, change)
     with pytest.raises(InvalidPolicyError) as caught:
-        read_policy(policy_file)
+        read_policy(policy_file, CONTRACT)
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert main(["check", str(policy_file)]) == 1
@@ -134,7 +147,7 @@ def test_a_broken_policy_is_told_by_place_and_remedy(
 def test_every_problem_of_a_file_is_told_at_once(policy_file: Path) -> None:
     edit(policy_file, lambda d: (d.pop("score"), d.update(version="1"), d["rules"][0].update(outcome="MAYBE")))
     with pytest.raises(InvalidPolicyError) as caught:
-        read_policy(policy_file)
+        read_policy(policy_file, CONTRACT)
     assert len(str(caught.value).splitlines()) == 3
 
 
@@ -142,14 +155,14 @@ def test_every_problem_of_a_file_is_told_at_once(policy_file: Path) -> None:
 def test_what_is_not_json_is_told_as_such(content: bytes, policy_file: Path) -> None:
     policy_file.write_bytes(content)
     with pytest.raises(InvalidPolicyError, match=r"decision_policy\.json: not valid JSON"):
-        read_policy(policy_file)
+        read_policy(policy_file, CONTRACT)
 
 
 @pytest.mark.parametrize("missing", ["decision_policy.json", "reason_codes.json"])
 def test_a_missing_file_is_named(missing: str, policy_file: Path) -> None:
     policy_file.with_name(missing).unlink()
     with pytest.raises(InvalidPolicyError, match=missing):
-        read_policy(policy_file)
+        read_policy(policy_file, CONTRACT)
 
 
 def test_check_prints_the_policy_as_a_table(policy_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from decision import Outcome, Policy, decide, read_policy
 from decision.policy import Condition
+from tests.applications import CONTRACT, POLICY_FILE
 
-POLICY: Policy = read_policy(Path("artifacts/policy/decision_policy.json")).policy
-FIELDS = POLICY.examples[0].fields
+POLICY: Policy = read_policy(POLICY_FILE, CONTRACT).policy
+FIELDS = dict(POLICY.examples[0].application(CONTRACT))
 
 SEVERITY = [Outcome.APPROVE, Outcome.CONDITIONAL_APPROVAL, Outcome.REJECT]
 
@@ -94,11 +93,15 @@ class TestConditions:
         ],
     )
     def test_each_operator(self, op: str, value: object, given_value: object, *, expected: bool) -> None:
-        condition = Condition.model_validate({"field": "person_emp_length", "op": op, "value": value})
+        condition = Condition.model_validate(
+            {"field": "person_emp_length", "op": op, "value": value}, context={"contract": CONTRACT}
+        )
         assert expected is condition.matches({"person_emp_length": given_value})
 
     @pytest.mark.parametrize("op", ["<", "<=", ">", ">=", "==", "!=", "in"])
     def test_a_missing_value_satisfies_is_null_and_nothing_else(self, op: str) -> None:
         value = [0] if op == "in" else 0
-        condition = Condition.model_validate({"field": "person_emp_length", "op": op, "value": value})
+        condition = Condition.model_validate(
+            {"field": "person_emp_length", "op": op, "value": value}, context={"contract": CONTRACT}
+        )
         assert not condition.matches({"person_emp_length": None})

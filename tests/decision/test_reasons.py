@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decision import Outcome, ReasonCatalogue, decide, explain_decision, read_policy
-from preprocessing.features import FEATURES
+from tests.applications import CONTRACT, POLICY_FILE
 
-FILES = read_policy(Path("artifacts/policy/decision_policy.json"))
+FILES = read_policy(POLICY_FILE, CONTRACT)
 POLICY, CATALOGUE = FILES.policy, FILES.catalogue
-FIELDS = POLICY.examples[0].fields
+FIELDS = dict(POLICY.examples[0].application(CONTRACT))
 SCORED = sorted(CATALOGUE.scored_fields)
 
 
@@ -26,7 +25,7 @@ def codes(pd: float, attributions: dict[str, float], **changes: Any) -> list[tup
 
 
 def test_every_scored_field_has_a_reason() -> None:
-    assert {feature.field for feature in FEATURES.values()} == CATALOGUE.scored_fields
+    assert set(CONTRACT.scored) == CATALOGUE.scored_fields
 
 
 def test_an_approval_has_no_reasons() -> None:

@@ -56,7 +56,7 @@ class TestSchema:
     @pytest.mark.parametrize("cleaning", [{}, {"person_emp_length": 4.0}, CLEANING | {"person_income": 1.0}])
     def test_constants_are_exactly_these(self, cleaning: dict[str, float]) -> None:
         """A constant that is missing, or that no code uses, is an error that names it."""
-        with pytest.raises(ValueError, match="loan_int_rate|person_income"):
+        with pytest.raises(ValueError, match=r"loan_int_rate|person_income"):
             FeatureSchema(CONTRACT, cleaning)
 
     @pytest.mark.parametrize(

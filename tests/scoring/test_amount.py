@@ -10,7 +10,7 @@ import pytest
 from scoring.amount import AmountSweep
 from scoring.artifact import read_artifact
 from scoring.scorer import Scorer
-from tests.applications import EXAMPLE, parse_application, portfolio
+from tests.applications import CONTRACT, EXAMPLE, parse_application, portfolio
 from tests.artifacts import MODEL_FOLDER
 
 
@@ -31,11 +31,11 @@ class TestSteps:
     ) -> None:
         """The lowest and the highest included; but next to a step's end rounding decides."""
         application = parse_application(document)
-        highest = int(application.loan_amnt) - 1
+        highest = int(application["loan_amnt"]) - 1
         amounts = np.arange(max(1, highest // 10), highest + 1, dtype=np.float64)
         (words,) = scorer.score([application]).words
-        steps = sweep.steps(words, application.person_income, amounts[0], highest)
-        others = [application.model_copy(update={"loan_amnt": amount}) for amount in amounts.tolist()]
+        steps = sweep.steps(words, [application["person_income"]], amounts[0], highest)
+        others = [CONTRACT.with_amount(application, amount) for amount in amounts.tolist()]
         step = len(steps.end) - 1 - np.searchsorted(steps.end[::-1], amounts)
         right = np.abs(steps.pd[step] - scorer.score(others).pd) < 1e-9
         at_an_end = np.abs(amounts[:, np.newaxis] - steps.end).min(axis=1) <= amounts * 2.0**-22
@@ -52,14 +52,14 @@ class TestSteps:
         (words,) = scorer.score([application]).words
         assert len(whole) > 20
         for lowest, highest in pairwise(whole):
-            steps = sweep.steps(words, application.person_income, lowest, highest)
-            ends = [application.model_copy(update={"loan_amnt": amount}) for amount in (highest, lowest)]
+            steps = sweep.steps(words, [application["person_income"]], lowest, highest)
+            ends = [CONTRACT.with_amount(application, amount) for amount in (highest, lowest)]
             found = [pd for begin, end, pd in steps.between(0, 1) for a in (highest, lowest) if begin < a <= end]
             assert scorer.score(ends).pd.tolist() == pytest.approx(found, abs=1e-9)
 
     def test_steps_follow_each_other_down_to_the_lowest_amount(self, scorer: Scorer, sweep: AmountSweep) -> None:
         (words,) = scorer.score([parse_application(EXAMPLE)]).words
-        steps = sweep.steps(words, 62000, 900, 8999)
+        steps = sweep.steps(words, [62000], 900, 8999)
         bounds = list(steps.between(0, 1))
         assert bounds[0][1] == 8999
         assert bounds[-1][0] == 899
@@ -67,7 +67,7 @@ class TestSteps:
 
     def test_between(self, scorer: Scorer, sweep: AmountSweep) -> None:
         (words,) = scorer.score([parse_application(EXAMPLE)]).words
-        steps = sweep.steps(words, 62000, 900, 8999)
+        steps = sweep.steps(words, [62000], 900, 8999)
         chosen = [pd for *_, pd in steps.between(0.05, 0.1)]
         assert 0 < len(chosen) < len(steps.pd)
         assert chosen == [pd for pd in steps.pd.tolist() if 0.05 <= pd < 0.1]

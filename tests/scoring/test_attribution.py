@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 from math import factorial
 from pathlib import Path
@@ -12,17 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from preprocessing.cleaning import CleaningConstants
 from sklearn.ensemble import GradientBoostingClassifier
 
-from preprocessing.features import FEATURES, FeatureSchema
+from preprocessing.contract import Contract
+from preprocessing.features import FeatureSchema
 from scoring.artifact import read_artifact
 from scoring.attribution import Attributor, LeafIndex, Tables, _shapley_weights
 from scoring.scorer import Scorer
-from tests.applications import parse_application, portfolio
+from tests.applications import CONTRACT, parse_application, portfolio, scoring_only
 
 TOLERANCE = 1e-9
-ONE_FEATURE_A_FIELD = ["person_income", "loan_grade_rank", "loan_amnt", "loan_int_rate", "loan_percent_income"]
+ONE_FEATURE_A_FIELD = scoring_only(
+    "person_income", "loan_grade", "loan_amnt", "loan_percent_income", "cb_person_default_on_file"
+)
 
 
 def features(schema: FeatureSchema, n: int, seed: int) -> NDArray[np.float32]:
@@ -30,14 +32,13 @@ def features(schema: FeatureSchema, n: int, seed: int) -> NDArray[np.float32]:
 
 
 def small_model(
-    names: Sequence[str], seed: int, depth: int = 3, trees: int = 12
+    contract: Contract, seed: int, depth: int = 3, trees: int = 12
 ) -> tuple[FeatureSchema, GradientBoostingClassifier]:
-    constants = CleaningConstants(person_emp_length=4.0, loan_int_rate=11.0)
-    schema = FeatureSchema(schema_version=1, features=list(names), cleaning=constants)
+    schema = FeatureSchema(contract, dict.fromkeys(contract.imputed, 4.0))
     matrix = features(schema, 600, seed)
     rng = np.random.default_rng(seed)
     scaled = (matrix - matrix.mean(0)) / (matrix.std(0) + 1e-9)
-    labels = (scaled @ rng.normal(size=len(names)) + rng.normal(size=len(matrix)) > 0).astype(int)
+    labels = (scaled @ rng.normal(size=matrix.shape[1]) + rng.normal(size=len(matrix)) > 0).astype(int)
     model = GradientBoostingClassifier(n_estimators=trees, max_depth=depth, subsample=0.8, random_state=seed)
     return schema, model.fit(matrix, labels)
 
@@ -75,7 +76,7 @@ class TestExactness:
     @pytest.mark.parametrize("seed", range(4))
     @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6])
     def test_small_models_agree_with_brute_force(self, seed: int, depth: int) -> None:
-        schema, model = small_model(list(FEATURES), seed, depth)
+        schema, model = small_model(CONTRACT, seed, depth)
         reference = features(schema, 64, seed + 100)
         index = LeafIndex(model, schema)
         attributor = Attributor(index, index.build_tables(reference))
@@ -116,7 +117,7 @@ class TestAxioms:
     @given(st.integers(0, 10_000), st.integers(1, 40))
     def test_efficiency(self, seed: int, size: int) -> None:
         """Base value and attributions add up to the log-odds."""
-        schema, model = small_model(list(FEATURES), seed % 7)
+        schema, model = small_model(CONTRACT, seed % 7)
         index = LeafIndex(model, schema)
         attributor = Attributor(index, index.build_tables(features(schema, size, seed)))
         rows = features(schema, 20, seed + 1)
@@ -127,7 +128,7 @@ class TestAxioms:
     @given(st.integers(0, 10_000))
     def test_dummy(self, seed: int) -> None:
         """A field whose value is that of every reference applicant gets nothing, nor one that no tree reads."""
-        schema, model = small_model(list(FEATURES), seed % 5)
+        schema, model = small_model(CONTRACT, seed % 5)
         rows = features(schema, 2, seed)
         reference = features(schema, 30, seed + 1)
         same = schema.columns("loan_grade")
@@ -165,7 +166,7 @@ class TestServing:
 
 class TestTables:
     def test_they_survive_the_file_and_the_same_tables_give_the_same_bytes(self) -> None:
-        schema, model = small_model(list(FEATURES), 1)
+        schema, model = small_model(CONTRACT, 1)
         index = LeafIndex(model, schema)
         tables = index.build_tables(features(schema, 5, 1))
         content = tables.to_bytes()
@@ -179,8 +180,8 @@ class TestTables:
             Tables.from_bytes(content)
 
     def test_tables_of_another_model_are_refused(self) -> None:
-        schema, model = small_model(list(FEATURES), 1)
-        _, other = small_model(list(FEATURES), 1, depth=2)
+        schema, model = small_model(CONTRACT, 1)
+        _, other = small_model(CONTRACT, 1, depth=2)
         tables = LeafIndex(other, schema).build_tables(features(schema, 5, 1))
         with pytest.raises(ValueError, match="rebuild them"):
             Attributor(LeafIndex(model, schema), tables)
