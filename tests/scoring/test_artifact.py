@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
+from preprocessing.contract import CONTRACT_FILE
 from scoring.artifact import (
     CARD,
     DISTRIBUTION,
@@ -38,7 +39,7 @@ from scoring.scorer import Scorer
 from tests.applications import examples
 from tests.artifacts import MODEL_FOLDER, edit, edit_signed, replace_model, sign, small_model
 
-FILES = (MODEL, SCHEMA, GOLDEN, TABLES, DISTRIBUTION, CARD)
+FILES = (MODEL, CONTRACT_FILE, SCHEMA, GOLDEN, TABLES, DISTRIBUTION, CARD)
 
 
 @pytest.fixture
@@ -171,30 +172,30 @@ class TestManifest:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"format": 2}, "at format: Input should be 1"),
-            ({"surprise": 1}, "at surprise: Extra inputs are not permitted"),
-            ({"line\nbreak": 1}, r"at line\nbreak: Extra inputs are not permitted"),
-            ({"version": "1.0"}, "at version: String should match pattern"),
-            ({"version": 1}, "at version: Input should be a valid string"),
-            ({"name": "../evil"}, "at name: String should match pattern"),
-            ({"created": "yesterday"}, "at created: Input should be a valid date"),
-            ({"features": "all"}, "at features: Input should be a valid array"),
-            ({"libraries": {"numpy": 2}}, "at libraries.numpy: Input should be a valid string"),
-            ({"artifacts": {MODEL: "123"}}, f"at artifacts.{MODEL}: String should match pattern"),
-            ({"artifacts": {MODEL: "A" * 64}}, f"at artifacts.{MODEL}: String should match pattern"),
+            ({"format": 1}, "format: Input should be 2"),
+            ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+            ({"line\nbreak": 1}, r"line\nbreak: Extra inputs are not permitted"),
+            ({"version": "1.0"}, "version: String should match pattern"),
+            ({"version": 1}, "version: Input should be a valid string"),
+            ({"name": "../evil"}, "name: String should match pattern"),
+            ({"created": "yesterday"}, "created: Input should be a valid date"),
+            ({"features": "all"}, "features: Input should be a valid array"),
+            ({"libraries": {"numpy": 2}}, "libraries.numpy: Input should be a valid string"),
+            ({"artifacts": {MODEL: "123"}}, f"artifacts.{MODEL}: String should match pattern"),
+            ({"artifacts": {MODEL: "A" * 64}}, f"artifacts.{MODEL}: String should match pattern"),
         ],
         ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
     )
     def test_outside_its_format(self, folder: Path, change: dict[str, Any], message: str) -> None:
         """Unknown keys, other formats and wrong types are named by their place."""
         edit(folder / MANIFEST, lambda manifest: manifest.update(change))
-        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{MANIFEST} {message}")
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{MANIFEST}: {message}")
 
     @pytest.mark.parametrize("key", ["format", "name", "version", "features", "libraries", "artifacts", "evaluation"])
     def test_key_missing(self, folder: Path, key: str) -> None:
         """A missing key is named."""
         edit(folder / MANIFEST, lambda manifest: manifest.pop(key))
-        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{MANIFEST} at {key}: Field required")
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{MANIFEST}: {key}: Field required")
 
     @pytest.mark.parametrize("name", [MODEL, SCHEMA, GOLDEN, TABLES, DISTRIBUTION])
     def test_not_vouched_for(self, folder: Path, name: str) -> None:
@@ -254,46 +255,39 @@ class TestLibraries:
 
 
 class TestCoherence:
-    def test_another_order(self, folder: Path) -> None:
-        """Features in another order than the model was fitted on are refused."""
-        edit_signed(folder, SCHEMA, lambda schema: schema["features"].reverse())
+    @pytest.mark.parametrize("name", [SCHEMA, MANIFEST])
+    @pytest.mark.parametrize(
+        "change",
+        [lambda d: d["features"].reverse(), lambda d: d["features"].pop(), lambda d: d["features"].append("shoe_size")],
+        ids=["order", "one less", "one more"],
+    )
+    def test_other_features(self, folder: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> None:
+        """Other features than the contract makes, or another order of them, are refused."""
+        edit_signed(folder, name, change)
         message = read_refusal(IncoherentArtifactError, folder)
-        assert message.startswith(f"{SCHEMA} and {MANIFEST} list different features or another order")
-
-    def test_another_number(self, folder: Path) -> None:
-        """A feature less is refused, and both numbers are told."""
-        n = len(read_artifact(folder).schema.features)
-        edit_signed(folder, SCHEMA, lambda schema: schema["features"].pop())
-        assert f"({n - 1} and {n}); train again" in read_refusal(IncoherentArtifactError, folder)
-
-    def test_feature_without_code(self, folder: Path) -> None:
-        """A feature that the code does not produce is named, though manifest and schema agree on it."""
-
-        def add(document: dict[str, Any]) -> None:
-            document["features"].append("person_shoe_size")
-
-        edit(folder / MANIFEST, add)
-        edit_signed(folder, SCHEMA, add)
-        message = read_refusal(IncoherentArtifactError, folder)
-        assert message.startswith(f"{SCHEMA}: the code does not produce person_shoe_size; ")
+        assert message.startswith(f"{name} lists other features than {CONTRACT_FILE} makes, or in another order")
 
     @pytest.mark.parametrize("constants", [{}, {"person_emp_length": 4.0, "loan_int_rate": None}])
     def test_cleaning_constants(self, folder: Path, constants: dict[str, Any]) -> None:
         """A cleaning constant that is missing is named."""
         edit_signed(folder, SCHEMA, lambda schema: schema.update(cleaning=constants))
-        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{SCHEMA} at cleaning.")
+        message = read_refusal(IncoherentArtifactError, folder)
+        assert message.startswith(f"{SCHEMA}: ")
+        assert "loan_int_rate" in message
+
+    def test_a_contract_that_can_t_be_used(self, folder: Path) -> None:
+        """The contract is held to its own rules, every fault named."""
+        edit_signed(folder, CONTRACT_FILE, lambda d: (d.update(version="1"), d["fields"][0].update(use="both")))
+        message = read_refusal(IncoherentArtifactError, folder)
+        assert f"{CONTRACT_FILE}: version: " in message
+        assert f"{CONTRACT_FILE}: fields.0." in message
 
     def test_fitted_on_another_number_of_features(self, folder: Path) -> None:
-        """A model that was fitted on fewer features is refused, though schema and manifest agree."""
+        """A model that was fitted on fewer features than the contract makes is refused."""
         n = len(read_artifact(folder).schema.features)
-
-        def drop(document: dict[str, Any]) -> None:
-            document["features"].pop()
-
-        edit(folder / MANIFEST, drop)
-        edit_signed(folder, SCHEMA, drop)
+        replace_model(folder, GradientBoostingClassifier(n_estimators=1).fit(np.zeros((4, n - 1)), [0, 1, 0, 1]))
         message = open_refusal(IncoherentArtifactError, folder)
-        assert f"{MODEL} was fitted on {n} features but {SCHEMA} lists {n - 1}; train again" == message
+        assert f"{MODEL} was fitted on {n - 1} features but {SCHEMA} lists {n}; train again" == message
 
     def test_never_fitted(self, folder: Path) -> None:
         """A model that was never fitted is refused."""
@@ -342,17 +336,17 @@ class TestGolden:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda golden: golden.update(format=2), "at format: Input should be 1"),
-            (lambda golden: golden.update(applications=[]), "at applications: List should have at least 1 item"),
-            (lambda golden: golden.update(surprise=1), "at surprise: Extra inputs are not permitted"),
-            (lambda golden: golden["applications"][1].pop("name"), "at applications.1.name: Field required"),
+            (lambda golden: golden.update(format=2), "format: Input should be 1"),
+            (lambda golden: golden.update(applications=[]), "applications: List should have at least 1 item"),
+            (lambda golden: golden.update(surprise=1), "surprise: Extra inputs are not permitted"),
+            (lambda golden: golden["applications"][1].pop("name"), "applications.1.name: Field required"),
             (
                 lambda golden: golden["applications"][0].update(probability_of_default=1.5),
-                "at applications.0.probability_of_default: Input should be less than or equal to 1",
+                "applications.0.probability_of_default: Input should be less than or equal to 1",
             ),
             (
                 lambda golden: golden["applications"][0].update(probability_of_default="0.5"),
-                "at applications.0.probability_of_default: Input should be a valid number",
+                "applications.0.probability_of_default: Input should be a valid number",
             ),
         ],
         ids=["format", "none", "unknown key", "no name", "no probability", "string"],
@@ -360,7 +354,7 @@ class TestGolden:
     def test_outside_its_format(self, folder: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
         """What is wrong with the golden applications is named by its place."""
         edit_signed(folder, GOLDEN, change)
-        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{GOLDEN} {message}")
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{GOLDEN}: {message}")
 
 
 class TestTables:
@@ -401,23 +395,23 @@ class TestDistribution:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda d: d.update(format=2), "at format: Input should be 1"),
-            (lambda d: d.update(rows=0), "at rows: Input should be greater than or equal to 1"),
-            (lambda d: d.update(bins=[]), "at bins: List should have at least 1 item"),
+            (lambda d: d.update(format=2), "format: Input should be 1"),
+            (lambda d: d.update(rows=0), "rows: Input should be greater than or equal to 1"),
+            (lambda d: d.update(bins=[]), "bins: List should have at least 1 item"),
             (
                 lambda d: d["bins"][0].update(shares=[1.5]),
-                "at bins.0.shares.0: Input should be less than or equal to 1",
+                "bins.0.shares.0: Input should be less than or equal to 1",
             ),
-            (lambda d: d["bins"][0].update(edges=[], categories=[]), "at bins.0: person_income needs either edges or"),
-            (lambda d: d["bins"][0]["shares"].pop(), "at bins.0: person_income needs one share for each bin"),
-            (lambda d: d["bins"][0]["edges"].reverse(), "at bins.0: the edges of person_income must rise"),
+            (lambda d: d["bins"][0].update(categories=["A"]), "bins.0: person_income has either categories or numbers"),
+            (lambda d: d["bins"][0]["shares"].pop(), "bins.0: person_income needs one share for each bin"),
+            (lambda d: d["bins"][0]["edges"].reverse(), "bins.0: the edges of person_income must rise"),
         ],
         ids=["format", "rows", "no bins", "share", "neither", "shares", "edges"],
     )
     def test_outside_its_format(self, folder: Path, change: Callable[[dict[str, Any]], Any], message: str) -> None:
         """What is wrong with the training distribution is named by its place."""
         edit_signed(folder, DISTRIBUTION, change)
-        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{DISTRIBUTION} {message}")
+        assert read_refusal(IncoherentArtifactError, folder).startswith(f"{DISTRIBUTION}: {message}")
 
 
 def test_the_copy_is_good(folder: Path) -> None:
