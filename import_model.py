@@ -17,21 +17,19 @@ from typing import Any, NamedTuple
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics leave a lender's machine
 
 import bentoml
-import numpy as np
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE, beside_or_default
+from preprocessing.contract import CONTRACT_FILE, Contract, read_contract
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
-from scoring.scorer import Scorer
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
 
 ROOT = Path(__file__).resolve().parent
 DEFAULT_MODEL = ROOT / "artifacts" / "model"
 DEFAULT_POLICY = ROOT / "artifacts" / "policy" / POLICY_FILE
-
-ADULT_AGES = range(18, 101)
+DEFAULT_CONTRACT = ROOT / "artifacts" / "policy" / CONTRACT_FILE
 
 
 class ImportRefusedError(ValueError):
@@ -39,7 +37,7 @@ class ImportRefusedError(ValueError):
 
 
 def verify_model(folder: Path) -> Artifact:
-    """Verify the model artifact in `folder`, everything that serving checks and that no answer depends on age.
+    """Verify the model artifact in `folder`, everything that serving checks.
 
     Raises:
         ArtifactError: the artifact must not be served.
@@ -49,20 +47,8 @@ def verify_model(folder: Path) -> Artifact:
         raise IncoherentArtifactError(
             f"{MANIFEST} names {artifact.manifest.name}, but this service serves {MODEL_ENTRY}; train again"
         )
-    scorer, _ = open_model(artifact)
-    _check_age_is_not_read(scorer)
+    open_model(artifact)
     return artifact
-
-
-def _check_age_is_not_read(scorer: Scorer) -> None:
-    """Reg B (12 CFR 1002.6(b)(2)): the age of an applicant of 62 or more must never count against them."""
-    pds = scorer.score(scorer.golden).pd
-    for age in ADULT_AGES:
-        aged = [application.model_copy(update={"person_age": age}) for application in scorer.golden]
-        if not np.array_equal(scorer.score(aged).pd, pds):
-            raise IncoherentArtifactError(
-                f"at age {age} a golden application gets another PD: the model reads age; train without it"
-            )
 
 
 class Entry(NamedTuple):
@@ -87,6 +73,8 @@ def model_entry(artifact: Artifact) -> Entry:
     metadata = {
         "version": manifest.version,
         "created": manifest.created.isoformat(),
+        "loan_book": artifact.contract.name,
+        "contract": artifact.contract.version,
         "features": list(manifest.features),
         "libraries": dict(manifest.libraries),
         "sha256": artifact.digests,
@@ -183,18 +171,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when all was imported, 1 when it was refused, with one line on standard error."""
     parser = argparse.ArgumentParser(prog="import_model.py", description=__doc__.split("\n")[0])
     parser.add_argument("--model", type=Path, help="folder of the model artifact (default: artifacts/model)")
-    parser.add_argument("--policy", type=Path, help="import this policy file alone, without a model")
+    parser.add_argument(
+        "--policy", type=Path, help="import this policy file: with --model both, without it the policy alone"
+    )
     parser.add_argument("--catalogue", type=Path, help=f"its reason catalogue (default: {CATALOGUE_FILE} beside it)")
     options = parser.parse_args(arguments)
-    if options.policy and options.model:
-        parser.error("--policy imports a policy alone; import the model by itself")
     if options.catalogue and not options.policy:
         parser.error("--catalogue belongs to a --policy; name both")
     try:
         tags = (
             _import_policy(options.policy, options.catalogue)
-            if options.policy
-            else _import_both(options.model or DEFAULT_MODEL)
+            if options.policy and not options.model
+            else _import_both(options.model or DEFAULT_MODEL, options.policy or DEFAULT_POLICY, options.catalogue)
         )
     except (InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException) as exc:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
@@ -207,18 +195,36 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _import_both(folder: Path) -> list[bentoml.Tag]:
+def _import_both(folder: Path, path: Path, catalogue: Path | None) -> list[bentoml.Tag]:
     # Everything is verified before anything is saved: either both are imported or neither.
-    policy, artifact = read_policy(DEFAULT_POLICY), verify_model(folder)
+    artifact = verify_model(folder)
+    _check_loan_book(artifact.contract)
+    policy = read_policy(path, artifact.contract, catalogue or beside_or_default(path))
     check_fit(artifact, policy)
     return save([model_entry(artifact), policy_entry(policy)])
 
 
 def _import_policy(path: Path, catalogue: Path | None) -> list[bentoml.Tag]:
-    policy = read_policy(path, catalogue or beside_or_default(path))
-    if (artifact := _latest_artifact()) is not None:
+    artifact = _latest_artifact()
+    contract = artifact.contract if artifact is not None else read_contract(DEFAULT_CONTRACT.read_bytes())
+    policy = read_policy(path, contract, catalogue or beside_or_default(path))
+    if artifact is not None:
         check_fit(artifact, policy)
     return save([policy_entry(policy)])
+
+
+def _check_loan_book(contract: Contract) -> None:
+    """A store serves one loan book: another's policies would be refused by it, or worse, fit by chance."""
+    try:
+        metadata = bentoml.models.get(f"{MODEL_ENTRY}:latest").info.metadata
+    except Exception:  # noqa: BLE001  # nothing there, or what a killed import left
+        return
+    served = metadata.get("loan_book") if isinstance(metadata, dict) else None
+    if served not in (None, contract.name):
+        raise ImportRefusedError(
+            f"the store serves the loan book {served}, and this model is of {contract.name}; set BENTOML_HOME to a "
+            "store of its own"
+        )
 
 
 if __name__ == "__main__":

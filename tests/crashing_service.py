@@ -15,7 +15,7 @@ _assess = Engine.assess
 
 def _crash(self: Engine, applications: Sequence[Application]) -> list[Assessment]:
     for application in applications:
-        if application.loan_amnt > 1_000_000:
+        if application["loan_amnt"] > 1_000_000:
             raise RuntimeError(f"can't score {application!r}")
     return _assess(self, applications)
 

@@ -90,7 +90,10 @@ def kill_at_every(nth_step: int, home: Path, entries: list[Entry], again: bool) 
 
 def main() -> None:
     model, home = map(Path, sys.argv[1:])
-    entries = [model_entry(read_artifact(model)), policy_entry(read_policy(DEFAULT_POLICY))]
+    entries = [
+        model_entry(read_artifact(model)),
+        policy_entry(read_policy(DEFAULT_POLICY, read_artifact(model).contract)),
+    ]
     entries = [
         entry._replace(contents={name: content[:MOST_BYTES] for name, content in entry.contents.items()})
         for entry in entries

@@ -9,11 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import bentoml
-import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
@@ -27,13 +25,12 @@ from scoring.artifact import (
     MODEL,
     SCHEMA,
     TABLES,
-    IncoherentArtifactError,
     read_artifact,
     sha256,
 )
 from serving.settings import Settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
-from tests.applications import EXAMPLE, parse_application
+from tests.applications import CONTRACT
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, ROOT, edit, edit_signed, replace_model, small_model
 from tests.stores import model_store
 
@@ -48,7 +45,7 @@ POLICY_TAG = f"{POLICY_ENTRY}:{json.loads((POLICY_FOLDER / POLICY_FILE).read_byt
 def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     """What the command saves, verified once."""
     folder = small_model(tmp_path_factory.mktemp("entries") / "model")
-    policy = import_model.read_policy(POLICY_FOLDER / POLICY_FILE)
+    policy = import_model.read_policy(POLICY_FOLDER / POLICY_FILE, CONTRACT)
     return [model_entry(import_model.verify_model(folder)), policy_entry(policy)]
 
 
@@ -334,20 +331,6 @@ class TestRefusal:
         status, out, err = run("--policy", policy)
         assert (1, [], 1) == (status, out, len(err))
         assert "set BENTOML_HOME" in err[0]
-
-    def test_model_that_reads_age(self) -> None:
-        """A model whose answers depend on age is refused, whatever its schema says."""
-        golden = [parse_application(EXAMPLE)]
-        blind = SimpleNamespace(golden=golden, score=lambda rows: SimpleNamespace(pd=np.array([0.1 for _ in rows])))
-        import_model._check_age_is_not_read(blind)  # type: ignore[arg-type]
-        for age in (18, 62, 100):
-            pds = lambda rows, age=age: np.array([0.1 + (row.person_age == age) for row in rows])  # noqa: E731
-            ageist = SimpleNamespace(
-                golden=golden,
-                score=lambda rows, pds=pds: SimpleNamespace(pd=pds(rows)),
-            )
-            with pytest.raises(IncoherentArtifactError, match=f"at age {age} .*; train without it"):
-                import_model._check_age_is_not_read(ageist)  # type: ignore[arg-type]
 
 
 def truncate(path: Path) -> None:

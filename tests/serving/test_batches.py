@@ -13,10 +13,10 @@ from preprocessing.application import Application, InvalidApplicationError
 from serving.batches import Item, answer
 from serving.logs import JSONFormatter
 from serving.problems import InternalError, InvalidRequestError, NotReadyError, ProblemError
-from tests.applications import examples, parse_application, portfolio
+from tests.applications import CONTRACT, examples, parse_application, portfolio
 
 APPLICATIONS = [parse_application(document) for document in portfolio(60, seed=21)]
-POISON = APPLICATIONS[0].model_copy(update={"person_income": 123_456_789.0})
+POISON = CONTRACT.with_amount(APPLICATIONS[0], 123_456_789.0)
 
 
 class Work:
@@ -35,7 +35,7 @@ class Work:
 
 def poisoned(applications: Sequence[Application]) -> None:
     if POISON in applications:
-        raise ValueError(f"income {POISON.person_income} can't be")
+        raise ValueError(f"amount {POISON['loan_amnt']} can't be")
 
 
 def run(items: Sequence[Item], work: Any, chunk: int) -> list[Any]:
@@ -57,7 +57,7 @@ class TestOrder:
         results = run(items, Work(), chunk)
         assert len(items) == len(results)
         for item, result in zip(items, results, strict=True):
-            if isinstance(item, Application):
+            if not isinstance(item, Exception):
                 assert result == ("answer to", item)
             else:
                 assert result is item
@@ -68,7 +68,7 @@ class TestOrder:
         """Work gets all applications, in order, once each, and never more than a chunk of them nor none."""
         work = Work()
         run(items, work, chunk)
-        assert [item for item in items if isinstance(item, Application)] == [
+        assert [item for item in items if not isinstance(item, Exception)] == [
             application for call in work.calls for application in call
         ]
         assert all(0 < len(call) <= chunk for call in work.calls)

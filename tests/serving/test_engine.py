@@ -15,9 +15,9 @@ from scoring.artifact import read_artifact
 from serving.answers import explanation, prediction
 from serving.engine import Assessment, Engine
 from serving.store import open_model
-from tests.applications import parse_application, portfolio
+from tests.applications import CONTRACT, POLICY_FILE, parse_application, portfolio
 
-FILES = read_policy(Path("artifacts/policy/decision_policy.json"))
+FILES = read_policy(POLICY_FILE, CONTRACT)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ class TestCounterfactuals:
         ][:200]
         assert len(promises) == 200
         for application, promise in promises:
-            changed = parse_application(application.model_dump() | promise["changes"])
+            changed = parse_application({**application, **promise["changes"]})
             (assessment,) = engine.assess([changed])
             answer = prediction(assessment)
             assert promise["decision"] == answer["decision"]
@@ -116,12 +116,9 @@ class TestCounterfactuals:
         self, engine: Engine, refused: list[tuple[Application, Assessment]]
     ) -> None:
         for application, assessment in refused[:12]:
-            asked = application.loan_amnt
+            asked = application["loan_amnt"]
             amounts = list(range(math.ceil(asked) - 1, max(1, math.ceil(asked * LOWEST_FRACTION)) - 1, -1))
-            others = [
-                application.model_copy(update={"loan_amnt": float(amount), "loan_percent_income": None})
-                for amount in amounts
-            ]
+            others = [CONTRACT.with_amount(application, float(amount)) for amount in amounts]
             best: dict[str, int] = {}
             for amount, other, pd in zip(amounts, others, engine.scorer.score(others).pd.tolist(), strict=True):
                 best.setdefault(decide(FILES.policy, other, pd).outcome, amount)

@@ -27,6 +27,7 @@ from scoring.artifact import (
 from scoring.scorer import Scorer
 from serving.settings import Settings
 from serving.store import GOLDEN_TOLERANCE, MODEL_ENTRY, POLICY_ENTRY, Served, check_fit, load_served, open_model
+from tests.applications import CONTRACT
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, edit, edit_signed, small_model
 from tests.stores import model_store
 
@@ -59,7 +60,7 @@ def store(tmp_path: Path) -> Iterator[Path]:
 def entries(folders: Path, version: str) -> list[Entry]:
     return [
         model_entry(read_artifact(folders / "model" / version)),
-        policy_entry(read_policy(folders / "policy" / version / POLICY_FILE)),
+        policy_entry(read_policy(folders / "policy" / version / POLICY_FILE, CONTRACT)),
     ]
 
 
@@ -171,7 +172,7 @@ class TestVerification:
 
     def test_model_and_policy_must_fit(self, artifact: Artifact) -> None:
         """A policy that rejects applicants like the model's reference population could not give them reasons."""
-        files = read_policy(POLICY_FOLDER / POLICY_FILE)
+        files = read_policy(POLICY_FOLDER / POLICY_FILE, CONTRACT)
         edge = artifact.manifest.reference_population.pd_below
 
         def approving_below(threshold: float) -> PolicyFiles:
@@ -184,7 +185,7 @@ class TestVerification:
 
     def test_every_scored_field_needs_a_reason(self, artifact: Artifact) -> None:
         """A factor that no reason takes up would be left out of what the applicant is told."""
-        files = read_policy(POLICY_FOLDER / POLICY_FILE)
+        files = read_policy(POLICY_FOLDER / POLICY_FILE, CONTRACT)
         fewer = [entry for entry in files.catalogue.reasons if entry.code != "INTEREST_RATE"]
         lacking = replace(files, catalogue=files.catalogue.model_copy(update={"reasons": tuple(fewer)}))
         with pytest.raises(InvalidPolicyError, match="no reason takes up loan_int_rate; add each"):
