@@ -12,7 +12,7 @@ from serving import SERVICE_VERSION
 
 STATED = {"pyproject.toml": "1.2.0", "CHANGELOG.md": "1.2.0"}
 CLOUDS = ("ecs", "cloud-run", "container-apps")
-PAGES = ("README.md", "docs/image.md", "docs/release.md", *(f"docs/clouds/{name}.md" for name in CLOUDS))
+PAGES = ("docs/operations.md", "docs/image.md", "docs/release.md", *(f"docs/clouds/{name}.md" for name in CLOUDS))
 
 
 def test_one_version() -> None:
