@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def stated_versions(root: Path = ROOT) -> dict[str, str]:
-    """The version of the service, by where it is stated."""
+    """The version of the service, by where it is stated; of the changelog, the newest that was given one."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    entry = re.search(r"^## (\S+)", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    entry = re.search(r"^## (?!Unreleased)(\S+)", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     return {
         "serving/__init__.py": SERVICE_VERSION,
         "pyproject.toml": project["version"],
@@ -30,16 +30,26 @@ def stated_versions(root: Path = ROOT) -> dict[str, str]:
     }
 
 
-def refusals(version: str, stated: dict[str, str], changes: str) -> list[str]:
+def unreleased(root: Path = ROOT) -> bool:
+    """Whether the changelog has entries that belong to no version yet."""
+    return "\n## Unreleased\n" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def refusals(version: str, stated: dict[str, str], changes: str, *, waiting: bool = False) -> list[str]:
     """Why there can be no release of this version; nothing where there can.
 
     Args:
         version: what is to be released.
         stated: versions by where they are stated.
         changes: what `git status --porcelain` prints.
+        waiting: whether the changelog has entries that are unreleased.
     """
     wrong = [f"{place} says {found}, not {version}" for place, found in stated.items() if found != version]
-    return [*wrong, *(["the working tree has changes that are not committed"] if changes.strip() else [])]
+    if waiting:
+        wrong.append(f"CHANGELOG.md has entries under Unreleased: call the heading {version}")
+    if changes.strip():
+        wrong.append("the working tree has changes that are not committed")
+    return wrong
 
 
 def digests(image: str, sbom: str) -> dict[str, object]:
@@ -64,7 +74,8 @@ def output(*command: str) -> str:
 
 def main(version: str) -> None:
     """Check, test, build, and write dist/<version>/."""
-    if found := refusals(version, stated_versions(), output("git", "status", "--porcelain")):
+    changes = output("git", "status", "--porcelain")
+    if found := refusals(version, stated_versions(), changes, waiting=unreleased()):
         raise SystemExit("no release: " + "; ".join(found))
     image = f"{SERVICE_NAME}:{version}"
     for target in ("test", "image", "test-image"):
