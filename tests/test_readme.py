@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from preprocessing.application import FIELDS, InvalidApplicationError, parse_application
 from serving.settings import PREFIX, Settings
 from tests.servers import ELSEWHERE, Server
 
@@ -57,6 +58,32 @@ def test_each_route_has_an_example(server: Server) -> None:
 def test_the_application_is_the_example() -> None:
     (block,) = re.findall(r"## Application\n\n```json\n(.*?)```", API, re.DOTALL)
     assert json.loads(block) == APPLICATION
+
+
+def test_the_table_of_fields_says_what_is_taken() -> None:
+    """Every field, in order; the ends of its range are taken, and what lies past them is not; so is each word."""
+    section = API.partition("## Application")[2].partition("## Answers")[0]
+    rows = re.findall(r"^\| (\w+) \| ([^|]+) \| ([^|;]+)(?:;[^|]*)? \|$", section, re.MULTILINE)[1:]
+    assert list(FIELDS) == [name for name, _, _ in rows]
+    for name, kind, allowed in rows:
+        if "string" in kind:
+            words = [chr(code) for code in range(65, 72)] if allowed == "A to G" else allowed.split(", ")
+            taken, refused = words, ["H", "", "NONE"]
+        else:
+            low, high = (float(end) for end in allowed.split(" to "))
+            taken, refused = [low, high], [low - 1, high + 1]
+            assert ("or null" in kind) == accepts(name, None)
+        assert [value for value in taken if not accepts(name, value)] == [], name
+        assert [value for value in refused if accepts(name, value)] == [], name
+
+
+def accepts(field: str, value: Any) -> bool:
+    """Whether nothing is said against this value of the field; another field may still be told not to fit it."""
+    try:
+        parse_application(APPLICATION | {"loan_percent_income": None} | {field: value})
+    except InvalidApplicationError as refused:
+        return all(error.type == "ratio_mismatch" for error in refused.errors if error.loc == (field,))
+    return True
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:

@@ -36,14 +36,15 @@ def test_paths(page: Path) -> None:
 
 
 def test_each_page_is_found() -> None:
-    """From the README, by links alone, a reader gets to every page of docs/."""
-    reached, todo = set(), [ROOT / "README.md"]
+    """From docs/index.md, by links alone, a reader gets to every page; and the README links to that."""
+    reached, todo = set(), [DOCS / "index.md"]
     while todo:
         page = todo.pop()
         if page.suffix == ".md" and page not in reached:
             reached.add(page)
             todo += [(page.parent / link.partition("#")[0]).resolve() for link in links(page) if link[0] != "#"]
     assert [] == sorted(set(DOCS.rglob("*.md")) - reached)
+    assert "docs/index.md" in links(ROOT / "README.md")
 
 
 def is_there(path: str) -> bool:
