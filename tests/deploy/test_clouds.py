@@ -281,6 +281,6 @@ def test_page(cloud: str) -> None:
 
     assert 3 == len(commands.splitlines())
     assert f"envsubst < deploy/clouds/{FILES[cloud].name}" in commands
-    assert f"`deploy/clouds/{FILES[cloud].name}`" in page
+    assert f"](../../deploy/clouds/{FILES[cloud].name})" in page
     assert words == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
     assert words >= set(re.findall(r"\$(\w+)", commands))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.hooks import without_links_outside
 from tests.docs.pages import DOCS, ROOT
 
 LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=\"((?:https?:)?//[^\"]+)\"")
@@ -38,6 +39,21 @@ def test_every_page_is_built(site: Path) -> None:
     pages = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
     expected = {page.with_name("index.html") if page.stem == "README" else page for page in pages}
     assert set() == expected - {path.relative_to(site) for path in site.rglob("*.html")}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[`ecs.json`](../../deploy/clouds/ecs.json)", "`deploy/clouds/ecs.json`"),
+        ("[its card](../../artifacts/model/model_card.md#data)", "its card (`artifacts/model/model_card.md`)"),
+        ("[Settings](../settings.md#settings)", "[Settings](../settings.md#settings)"),
+        ("[nothing](../../nothing.md)", "[nothing](../../nothing.md)"),
+        ("[elsewhere](https://example.com/)", "[elsewhere](https://example.com/)"),
+    ],
+)
+def test_a_link_to_outside_is_a_path(text: str, expected: str) -> None:
+    """What the site has not is named instead; every other link stays as it is."""
+    assert expected == without_links_outside(text, DOCS / "clouds")
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
