@@ -45,6 +45,8 @@ public final class Client {
 
     /** An answer that is no decision, or none at all. */
     private static final class RefusedException extends Exception {
+        private static final long serialVersionUID = 1;
+
         RefusedException(String message) {
             super(message);
         }

@@ -85,7 +85,9 @@ def main() -> int:
     applications["loan_amnt"] = np.linspace(1000, 51000, count)
     applications["loan_percent_income"] = applications["loan_amnt"] / applications["person_income"]
     applications["person_emp_length"] = pd.array([None, *range(1, 11)] * 91, dtype="Int64")
-    applications["loan_grade"] = applications["loan_grade"].where(applications.index != "loan-7", "Z").astype("category")
+    applications["loan_grade"] = (
+        applications["loan_grade"].where(applications.index != "loan-7", "Z").astype("category")
+    )
 
     with httpx.Client(base_url=URL, timeout=30, transport=RetryingTransport()) as client:
         scored = score(client, applications)
