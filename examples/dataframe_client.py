@@ -32,17 +32,19 @@ COLUMNS = ("decision", "prediction", "probability_of_default", "credit_score", "
 """What an answer has whatever came of its rows; anything else that the service says follows."""
 
 
-def plain(value: Any) -> Any:
-    """What JSON has for a value that it doesn't know: `numpy.int64(3)` is 3, `numpy.True_` is true, a Decimal a number.
+def plain(field: str, value: Any) -> str | float | bool | None:
+    """What JSON has for a value: `numpy.int64(3)` is 3, `numpy.True_` is true, a Decimal the number.
 
     Raises:
         TypeError: for whatever no application has in it, such as a date.
     """
-    if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
-        return value.item()
     if isinstance(value, Decimal):
         return float(value)
-    raise TypeError(f"a column holds {type(value).__name__}, which no field takes; send strings and numbers only")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"{field} holds {type(value).__name__}, which no field takes; send strings and numbers only")
 
 
 def batches(frame: pd.DataFrame) -> Iterator[bytes]:
@@ -52,7 +54,8 @@ def batches(frame: pd.DataFrame) -> Iterator[bytes]:
     for start in range(0, len(frame), ROWS):
         rows = frame.iloc[start : start + ROWS]
         given = rows.astype(object).where(rows.notna(), None)
-        yield json.dumps(given.to_dict("records"), default=plain).encode()
+        columns = [[plain(field, value) for value in given[field]] for field in given]
+        yield json.dumps([dict(zip(given, row, strict=True)) for row in zip(*columns, strict=True)]).encode()
 
 
 def score(client: httpx.Client, frame: pd.DataFrame) -> pd.DataFrame:
