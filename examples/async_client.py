@@ -12,7 +12,7 @@ from pathlib import Path
 import bentoml
 import httpx
 from bentoml.exceptions import BentoMLException
-from retries import AsyncRetryingTransport
+from retries import AsyncRetryingTransport, refuse_foreign_async
 
 URL = os.environ.get("URL", "http://127.0.0.1:3000")
 APPLICATION = json.loads((Path(__file__).parent / "application.json").read_text(encoding="utf-8"))
@@ -25,7 +25,11 @@ class Client(bentoml.AsyncHTTPClient):
     def client(self) -> httpx.AsyncClient:
         """What it sends with."""
         return httpx.AsyncClient(
-            base_url=self.url, headers=self.default_headers, timeout=self.timeout, transport=AsyncRetryingTransport()
+            base_url=self.url,
+            headers=self.default_headers,
+            timeout=self.timeout,
+            transport=AsyncRetryingTransport(),
+            event_hooks={"response": [refuse_foreign_async]},
         )
 
 
@@ -58,5 +62,5 @@ if __name__ == "__main__":
         sys.exit(asyncio.run(main()))
     except BentoMLException as exc:
         sys.exit(f"{exc.error_code.value} {exc}")
-    except httpx.TransportError as exc:
+    except httpx.HTTPError as exc:
         sys.exit(f"{URL}: {exc}")

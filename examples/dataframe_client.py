@@ -9,7 +9,6 @@ A column for each field, of whatever dtype; a row that the service refuses keeps
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -19,10 +18,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
-from httpx_client import RefusedError, answer
-from retries import RetryingTransport
+from httpx_client import URL, RefusedError, answer, connect
 
-URL = os.environ.get("URL", "http://127.0.0.1:3000")
 APPLICATION = json.loads((Path(__file__).parent / "application.json").read_text(encoding="utf-8"))
 
 ROWS = 500
@@ -92,7 +89,7 @@ def main() -> int:
         applications["loan_grade"].where(applications.index != "loan-7", "Z").astype("category")
     )
 
-    with httpx.Client(base_url=URL, timeout=30, transport=RetryingTransport()) as client:
+    with connect() as client:
         scored = score(client, applications)
     print(scored["decision"].value_counts(dropna=False).sort_index().to_string())
     print(scored[["decision", "probability_of_default", "errors"]].iloc[5:9].to_string())
@@ -104,5 +101,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except RefusedError as exc:
         sys.exit(str(exc))
-    except httpx.TransportError as exc:
+    except httpx.HTTPError as exc:
         sys.exit(f"{URL}: {exc}")

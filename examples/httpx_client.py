@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from retries import RetryingTransport
+from retries import RetryingTransport, refuse_foreign
 
 URL = os.environ.get("URL", "http://127.0.0.1:3000")
 APPLICATION = json.loads((Path(__file__).parent / "application.json").read_text(encoding="utf-8"))
@@ -19,23 +19,26 @@ class RefusedError(Exception):
     """An answer that is no decision; the message is its status and its problem document."""
 
 
+def connect() -> httpx.Client:
+    """A client of the service at URL, which sends again what may be."""
+    hooks = {"response": [refuse_foreign]}
+    return httpx.Client(base_url=URL, timeout=30, transport=RetryingTransport(), event_hooks=hooks)
+
+
 def answer(response: httpx.Response) -> Any:
     """The document of an answer.
 
     Raises:
-        RefusedError: if the service, or a proxy before it, answers with an error.
+        RefusedError: if it is an error.
     """
-    if response.is_success:
-        return response.json()
-    if response.headers.get("Content-Type", "").startswith("application/problem+json"):
+    if response.is_error:
         raise RefusedError(f"{response.status_code} {response.text}")
-    # Not the service's own error but a proxy's: its page says nothing of the request.
-    raise RefusedError(f"{response.status_code} request id {response.request.headers['X-Request-ID']}")
+    return response.json()
 
 
 def main() -> int:
     """Print a decision, a batch with a bad row in it, an explanation, and what is said of a wrong value."""
-    with httpx.Client(base_url=URL, timeout=10, transport=RetryingTransport()) as client:
+    with connect() as client:
         decided = answer(client.post("/predict", json=APPLICATION))
         print(decided["decision"], decided["probability_of_default"])
 
@@ -62,5 +65,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except RefusedError as exc:
         sys.exit(str(exc))
-    except httpx.TransportError as exc:
+    except httpx.HTTPError as exc:
         sys.exit(f"{URL}: {exc}")

@@ -142,3 +142,20 @@ class AsyncRetryingTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+def refuse_foreign(response: httpx.Response) -> None:
+    """An event hook of httpx: an error that is not the service's own has no request id in it, so say it.
+
+    Raises:
+        httpx.HTTPStatusError: if a proxy answered with a page, instead of the service with a problem document.
+    """
+    foreign = not response.headers.get("Content-Type", "").startswith("application/problem+json")
+    if response.request.method == "POST" and response.is_error and foreign:
+        told = f"{response.status_code} not from the service (request id {response.request.headers['X-Request-ID']})"
+        raise httpx.HTTPStatusError(told, request=response.request, response=response)
+
+
+async def refuse_foreign_async(response: httpx.Response) -> None:
+    """The same for an asynchronous client."""
+    refuse_foreign(response)

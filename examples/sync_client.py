@@ -11,7 +11,7 @@ from pathlib import Path
 import bentoml
 import httpx
 from bentoml.exceptions import BentoMLException
-from retries import RetryingTransport
+from retries import RetryingTransport, refuse_foreign
 
 URL = os.environ.get("URL", "http://127.0.0.1:3000")
 APPLICATION = json.loads((Path(__file__).parent / "application.json").read_text(encoding="utf-8"))
@@ -24,7 +24,11 @@ class Client(bentoml.SyncHTTPClient):
     def client(self) -> httpx.Client:
         """What it sends with."""
         return httpx.Client(
-            base_url=self.url, headers=self.default_headers, timeout=self.timeout, transport=RetryingTransport()
+            base_url=self.url,
+            headers=self.default_headers,
+            timeout=self.timeout,
+            transport=RetryingTransport(),
+            event_hooks={"response": [refuse_foreign]},
         )
 
 
@@ -57,5 +61,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except BentoMLException as exc:
         sys.exit(f"{exc.error_code.value} {exc}")
-    except httpx.TransportError as exc:
+    except httpx.HTTPError as exc:
         sys.exit(f"{URL}: {exc}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import httpx
 
@@ -89,6 +90,11 @@ class Unsteady(ThreadingHTTPServer):
             fault = self._faults.pop(0) if self._faults else None
             self.seen.append(Seen(request_id, path, body, time.monotonic(), fault))
             return fault
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that has given up is gone before its answers are.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
