@@ -37,6 +37,7 @@ from benchmarks.sections import (
 )
 from benchmarks.servers import WrongAnswerError
 from benchmarks.targets import table
+from tests.lifeline import hold
 
 SECTIONS: dict[str, Callable[[Run], Section]] = {
     "throughput": throughput.measure,
@@ -96,6 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.render:
         publish(options.render)
         return 0
+    hold()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end as well
     # Under overload, each request that waits holds a connection.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
