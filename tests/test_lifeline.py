@@ -32,8 +32,8 @@ def test_what_has_left_its_parent_and_its_session_ends_too(tmp_path: Path) -> No
         import subprocess, sys, time
         from tests.lifeline import hold
         hold()
-        child = "import subprocess; print(subprocess.Popen(['sleep', '600'], start_new_session=True, stdout=-3).pid)"
-        left = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout
+        child = "import subprocess as s; print(s.Popen(['sleep', '600'], start_new_session=True, stdout=s.DEVNULL).pid)"
+        left = subprocess.run([sys.executable, "-c", child], stdout=subprocess.PIPE, text=True, check=True).stdout
         open({str(ids)!r}, "w").write(left)
         time.sleep(600)
     """
