@@ -84,7 +84,7 @@ def main() -> int:
     except httpx.TransportError as exc:
         print(f"{arguments.url} does not answer: {exc}", file=sys.stderr)
         return 1
-    print(" ".join(f"{status}: {count}" for status, count in sorted(statuses.items())))
+    print(", ".join(f"{count} times {status}" for status, count in sorted(statuses.items())))
     return 0
 
 

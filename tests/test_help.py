@@ -21,6 +21,7 @@ COMMANDS = (
     "decision check",
     "benchmarks",
     "examples.demo",
+    "examples.hurry",
     "examples.traffic",
     "deploy.image.release",
     "deploy.image.sbom",

@@ -1,6 +1,7 @@
 """Ratios against those of an earlier run."""
 
 import math
+from pathlib import Path
 
 import pytest
 
