@@ -49,7 +49,7 @@ docs: .venv/.dev
 dev: .venv/.dev
 
 train: .venv/.dev
-	$(BIN)/python -m training --data $(DATA) --version $(VERSION)
+	$(BIN)/python -m training --data $(DATA) --version $(VERSION) $(OPTIONS)
 
 lock: .venv/.dev
 	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements.in -o requirements.txt

@@ -133,19 +133,18 @@ class Rule(_Strict):
     reason: str
 
     @model_validator(mode="after")
-    def _worsens(self) -> Self:
+    def _may_be(self) -> Self:
+        problems = []
         if self.outcome is Outcome.APPROVE:
-            raise ValueError("a rule can only worsen an outcome; use CONDITIONAL_APPROVAL or REJECT")
-        return self
-
-    @model_validator(mode="after")
-    def _spares_the_elderly(self) -> Self:
+            problems.append("a rule can only worsen an outcome; use CONDITIONAL_APPROVAL or REJECT")
         ages = [condition for condition in self.conditions if condition.field == "person_age"]
         if ages and any(all(c.matches({"person_age": age}) for c in ages) for age in ELDERLY_AGES):
-            raise ValueError(
+            problems.append(
                 "counts the age of applicants of 62 and over against them (Reg B, 12 CFR 1002.6(b)(2)); "
                 "add a condition on person_age that ends below 62"
             )
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     def matches(self, fields: Fields) -> bool:
@@ -191,12 +190,13 @@ class Example(_Strict):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         known = NUMBER_FIELDS | CATEGORY_FIELDS.keys()
-        if self.fields.keys() != known:
-            wrong = ", ".join(sorted(known ^ self.fields.keys()))
-            raise ValueError(f"an example states every field once; missing or unknown: {wrong}")
-        numbers = {name: self.fields[name] for name in NUMBER_FIELDS if self.fields[name] is not None}
-        if wrong := ", ".join(sorted(name for name, value in numbers.items() if isinstance(value, str))):
-            raise ValueError(f"an example states numbers as numbers; as text: {wrong}")
+        problems = []
+        if wrong := ", ".join(sorted(known ^ self.fields.keys())):
+            problems.append(f"an example states every field once; missing or unknown: {wrong}")
+        if wrong := ", ".join(sorted(name for name in NUMBER_FIELDS if isinstance(self.fields.get(name), str))):
+            problems.append(f"an example states numbers as numbers; as text: {wrong}")
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
 
@@ -224,27 +224,29 @@ class Policy(_Strict):
     examples: Annotated[tuple[Example, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _ids_differ(self) -> Self:
-        ids = [rule.id for rule in self.rules]
-        if twice := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
-            raise ValueError(f"rule id used twice: {', '.join(twice)}; give each rule its own")
+    def _holds(self) -> Self:
+        if problems := self.problems():
+            raise ValueError("\n".join(problems))
         return self
 
-    @model_validator(mode="after")
-    def _examples_hold(self) -> Self:
+    def problems(self) -> list[str]:
+        """What the parts contradict each other in, a line each: rules with one id, examples decided otherwise."""
+        ids = [rule.id for rule in self.rules]
+        twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+        problems = [f"rule id used twice: {', '.join(twice)}; give each rule its own"] if twice else []
         for example in self.examples:
             decision = decide(self, example.fields, example.probability_of_default)
-            for what, expected, decided in (
-                ("outcome", example.expected, decision.outcome),
-                ("rules", list(example.rules), [rule.id for rule in decision.rules]),
-                ("credit_score", example.credit_score, decision.credit_score),
-            ):
-                if expected != decided and expected is not None:
-                    raise ValueError(
-                        f"example {example.name!r} expects {what} {expected} but the policy gives {decided}; "
-                        "correct the example or the policy"
-                    )
-        return self
+            problems += [
+                f"example {example.name!r} expects {what} {expected} but the policy gives {decided}; "
+                "correct the example or the policy"
+                for what, expected, decided in (
+                    ("outcome", example.expected, decision.outcome),
+                    ("rules", list(example.rules), [rule.id for rule in decision.rules]),
+                    ("credit_score", example.credit_score, decision.credit_score),
+                )
+                if expected != decided and expected is not None
+            ]
+        return problems
 
     def band(self, pd: float) -> Outcome:
         """The outcome that the PD alone would bring."""

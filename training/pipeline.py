@@ -17,22 +17,30 @@ from training.golden import golden_applications
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT, calibration_plot, importance_plot
 from training.recipe import Recipe
 from training.reference import reference_tables
-from training.staging import replacing
+from training.staging import writing
 from training.trained import Trained
 
 
 def train(  # noqa: PLR0913  # everything that makes two trainings differ
-    data: TrainingData, out: Path, *, policy: Policy, created: date, version: str, recipe: Recipe | None = None
+    data: TrainingData,
+    out: Path,
+    *,
+    policy: Policy,
+    created: date,
+    version: str,
+    recipe: Recipe | None = None,
+    replace: bool = False,
 ) -> Artifact:
     """Evaluate on grouped folds, fit on everything, and write the artifact folder as a whole or not at all.
 
     Args:
         data: what to train on.
-        out: the folder to replace.
+        out: the folder to write.
         policy: whose marginally approved applicants attributions compare with.
         created: the date that the manifest and the card state.
         version: of the model, X.Y.Z.
         recipe: the project's own unless given.
+        replace: whether an artifact that `out` holds may go.
 
     Raises:
         TrainingError: the folder can't be written.
@@ -40,7 +48,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
     """
     recipe = recipe or Recipe()
     golden = golden_applications()
-    with replacing(out, OWNED) as folder:
+    with writing(out, OWNED, replace=replace) as folder:
         evaluation = evaluate(data, recipe)
         schema = recipe.schema(data.applications)
         model = recipe.fit(schema.matrix(data.applications), data.labels)

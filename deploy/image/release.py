@@ -5,11 +5,11 @@ Checked before anything is made: a clean tree, and one version in the service, t
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -74,14 +74,16 @@ def output(*command: str) -> str:
 
 def main(version: str) -> None:
     """Check, test, build, and write dist/<version>/."""
+    folder = ROOT / "dist" / version
+    if folder.exists():
+        raise SystemExit(f"no release: {folder} holds one of this version; raise the version, or move it away")
     changes = output("git", "status", "--porcelain")
     if found := refusals(version, stated_versions(), changes, waiting=unreleased()):
         raise SystemExit("no release: " + "; ".join(found))
     image = f"{SERVICE_NAME}:{version}"
     for target in ("test", "image", "test-image"):
         subprocess.run(["make", target, f"IMAGE={image}"], cwd=ROOT, check=True)
-    folder = ROOT / "dist" / version
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
     sbom = bill(image) + "\n"
     (folder / "sbom.cdx.json").write_text(sbom, encoding="utf-8")
     (folder / "digests.json").write_text(json.dumps(digests(image, sbom), indent=2) + "\n", encoding="utf-8")
@@ -89,6 +91,10 @@ def main(version: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: make release VERSION=1.0.0")
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.image.release",
+        description="Check, test, build, and write a release's digests and bill of materials to dist/VERSION.",
+        epilog="exit code: 0 released, 1 refused or failed, 2 wrong arguments",
+    )
+    parser.add_argument("version", metavar="VERSION", help="such as 1.0.0, as the project states it")
+    main(parser.parse_args().version)
