@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -118,6 +119,32 @@ class TestBento:
     def test_brings_its_model_and_policy(self, imported: Server, store: Path) -> None:
         """They are in the importer's store, byte for byte, `latest` too."""
         assert contents(store / "models") == contents(imported.home / "models")
+
+    def test_runs_as_in_a_container(self, imported: Server, archives: Archives, example: dict[str, Any]) -> None:
+        """What an image starts is in the Bento: one process, which answers, and ends well on SIGTERM."""
+        folder = imported.home / "bentos" / archives.tag.replace(":", "/")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        settings = {"BENTO_PATH": str(folder), "BENTOML_PORT": str(port), "CREDIT_RISK_DRAIN_SECONDS": "0"}
+        log = imported.home / "container.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "serving.container"],
+                cwd=folder / "src",
+                env=environment(imported.home, **settings),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        server = Server(f"http://127.0.0.1:{port}", imported.home, log, process)
+        try:
+            server.wait_until("/readyz")
+            answer = httpx.post(f"{server.url}/predict", json=example)
+            server.terminate()
+            assert 0 == server.wait(), log.read_text(encoding="utf-8")
+        finally:
+            process.kill()
+
+        assert httpx.post(f"{imported.url}/predict", json=example).content == answer.content
 
 
 class TestEntries:

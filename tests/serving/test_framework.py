@@ -14,6 +14,7 @@ import bentoml
 import pytest
 import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_impl.worker.service import main as worker
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
@@ -94,6 +95,11 @@ class TestInternals:
         assert "serving.protocol:HTTPProtocol" == uvicorn.config.HTTP_PROTOCOLS["auto"], CHANGED
         overridden = {"on_message_begin", "on_header", "on_headers_complete", "on_body", "_unsupported_upgrade_warning"}
         assert overridden <= vars(HttpToolsProtocol).keys(), CHANGED
+
+    def test_worker(self) -> None:
+        """The worker that a container runs takes a listening socket, and how long it keeps connections."""
+        options = {"bento_identifier", "fd", "service_name", "worker_id", "timeout_keep_alive"}
+        assert options <= {each.name for each in worker.params}, "BentoML has changed inside: see serving/container.py"
 
 
 class Input(framework.IORootModel[list[int]]):
