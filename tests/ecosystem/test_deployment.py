@@ -51,7 +51,7 @@ def faults(document: dict[str, Any]) -> str | None:
         DeploymentAPI._fix_and_validate_schema(deployment)
         taken = bentoml_cattr.unstructure(deployment)
         for name, service in deployment.services.items():
-            DeploymentStrategy(service.deployment_strategy)
+            DeploymentStrategy(service.deployment_strategy or DeploymentStrategy.RollingUpdate)
             overrides = TypeAdapter(ServiceConfig).validate_python(service.config_overrides)
             taken["services"][name]["config_overrides"] = overrides
     except Exception as exc:  # noqa: BLE001  # each of these classes has errors of its own
