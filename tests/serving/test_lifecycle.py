@@ -147,11 +147,17 @@ class TestLimits:
     def test_latency_objective(self, limited: Server, applications: Sequence[dict[str, Any]]) -> None:
         """Requests that would wait longer than the batcher's objective are shed with 503, the others are answered."""
         batch = (list(applications) * 2)[:500]
+        responses: list[httpx.Response] = []
 
-        responses = run(post_all(limited, "/predict/batch", [batch] * 12, clients=MAX_CONCURRENCY - 1))
+        def one_was_shed() -> bool:
+            """Ask on until it has happened: on a busy machine these clients may be slower than the server."""
+            responses.extend(run(post_all(limited, "/predict/batch", [batch] * 12, clients=MAX_CONCURRENCY - 1)))
+            return any(response.status_code == 503 for response in responses)
+
+        wait_for(one_was_shed, 60)
 
         shed = [response for response in responses if response.status_code != 200]
-        assert 0 < len(shed) < len(responses)
+        assert len(shed) < len(responses)
         for response in shed:
             expect.problem(response, 503, "overloaded")
 
