@@ -9,7 +9,7 @@ BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: serve demo test dev import train lock build image test-image bench release clean
+.PHONY: serve demo test dev import train lock build image test-image bench release docs clean
 
 serve: import
 	@echo 'When "ready" is logged, paste into another shell:'
@@ -43,10 +43,13 @@ bench: .venv/.dev
 release: .venv/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m deploy.image.release $(VERSION)
 
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 dev: .venv/.dev
 
 train: .venv/.dev
-	$(BIN)/python -m training --data $(DATA) --version $(VERSION)
+	$(BIN)/python -m training --data $(DATA) --version $(VERSION) $(OPTIONS)
 
 lock: .venv/.dev
 	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements.in -o requirements.txt

@@ -14,6 +14,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="import_model.py",
+        description=__doc__.split("\n")[0],
+        epilog="exit code: 0 imported, 1 refused, with one line on standard error, 2 wrong arguments",
+    )
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="the model artifact (default: artifacts/model)")
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="the policy: with --model both are imported, without it this alone"
+    )
+    parser.add_argument("--catalogue", type=Path, metavar="FILE", help="its reasons (default: those beside it)")
+    options = parser.parse_args(arguments)
+    if options.catalogue and not options.policy:
+        parser.error("--catalogue belongs to a --policy; name both")
+    return options
+
+
+if __name__ == "__main__":
+    parse()  # before the imports below, which take seconds: neither --help nor wrong arguments need them
+
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics leave a lender's machine
 
 import bentoml
@@ -21,7 +43,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
-from decision.files import CATALOGUE_FILE, POLICY_FILE, beside_or_default
+from decision.files import POLICY_FILE, beside_or_default
 from preprocessing.contract import CONTRACT_FILE, Contract, read_contract
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
@@ -169,15 +191,7 @@ def _write(entry: Entry) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when all was imported, 1 when it was refused, with one line on standard error."""
-    parser = argparse.ArgumentParser(prog="import_model.py", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", type=Path, help="folder of the model artifact (default: artifacts/model)")
-    parser.add_argument(
-        "--policy", type=Path, help="import this policy file: with --model both, without it the policy alone"
-    )
-    parser.add_argument("--catalogue", type=Path, help=f"its reason catalogue (default: {CATALOGUE_FILE} beside it)")
-    options = parser.parse_args(arguments)
-    if options.catalogue and not options.policy:
-        parser.error("--catalogue belongs to a --policy; name both")
+    options = parse(arguments)
     try:
         tags = (
             _import_policy(options.policy, options.catalogue)

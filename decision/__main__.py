@@ -11,12 +11,14 @@ from decision.files import CATALOGUE_FILE, InvalidPolicyError, PolicyFiles, besi
 from decision.policy import Condition, Outcome
 from preprocessing.contract import CONTRACT_FILE, InvalidContractError, read_contract
 
+EXIT_CODES = "exit code: 0 usable, 1 not usable, with a line on standard error for each fault, 2 wrong arguments"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 for a usable policy, 1 with every problem on standard error."""
-    parser = argparse.ArgumentParser(prog="python -m decision", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m decision", description=__doc__, epilog=EXIT_CODES)
     commands = parser.add_subparsers(required=True)
-    check = commands.add_parser("check", help="validate a policy file and print it as a table")
+    check = commands.add_parser("check", help="validate a policy file and print it as a table", epilog=EXIT_CODES)
     check.add_argument("file", type=Path)
     check.add_argument("--catalogue", type=Path, help=f"reason catalogue (default: {CATALOGUE_FILE} beside FILE)")
     check.add_argument("--contract", type=Path, help=f"of the loan book (default: {CONTRACT_FILE} beside FILE)")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decision.policy import Policy
+from pydantic import TypeAdapter, ValidationError
+
+from decision.policy import Example, Policy
 from decision.reasons import ReasonCatalogue
 from preprocessing.contract import Contract
-from preprocessing.documents import InvalidDocumentError, Model, read_document
+from preprocessing.documents import WHOLE, InvalidDocumentError, Model, read_document
 
 POLICY_FILE = "decision_policy.json"
 CATALOGUE_FILE = "reason_codes.json"
@@ -51,11 +55,18 @@ def read_policy(path: Path, contract: Contract, catalogue_path: Path | None = No
         InvalidPolicyError: naming the place and the remedy of everything that is wrong.
     """
     catalogue_path = catalogue_path or path.parent / CATALOGUE_FILE
-    catalogue_bytes, policy_bytes = _read(catalogue_path), _read(path)
-    catalogue = _parse(ReasonCatalogue, catalogue_path, catalogue_bytes)
-    policy = _parse(Policy, path, policy_bytes, {"contract": contract})
-    if problems := list(_disagreements(policy, catalogue, contract)):
-        raise InvalidPolicyError("\n".join(f"{path.name}: {problem}" for problem in problems))
+    context = {"contract": contract}
+    catalogue, catalogue_bytes, problems = _read(ReasonCatalogue, catalogue_path)
+    policy, policy_bytes, of_policy = _read(Policy, path, context)
+    problems += of_policy
+    if of_policy:
+        policy = _sound_parts(policy_bytes, context)
+        besides = _told(path, [f"{WHOLE}: {problem}" for problem in policy.problems(contract)] if policy else [])
+        problems += [line for line in besides if line not in problems]
+    if policy and catalogue:
+        problems += _told(path, _disagreements(policy, catalogue, contract))
+    if problems or policy is None or catalogue is None:
+        raise InvalidPolicyError("\n".join(problems))
     return PolicyFiles(policy, catalogue, {POLICY_FILE: policy_bytes, CATALOGUE_FILE: catalogue_bytes})
 
 
@@ -83,22 +94,50 @@ def _disagreements(policy: Policy, catalogue: ReasonCatalogue, contract: Contrac
             field = known[entry.field]
             values = {*getattr(field, "choices", ()), *getattr(field, "codes", ())}
             if strange := sorted(entry.text_by_value.keys() - values):
-                yield (
-                    f"reason code {entry.code}: text_by_value: {field.name} has no value {', '.join(strange)}; remove it"
-                )
+                named = ", ".join(strange)
+                yield f"reason code {entry.code}: text_by_value: {field.name} has no value {named}; remove it"
 
 
-def _read(path: Path) -> bytes:
+def _told(path: Path, problems: Iterable[str]) -> list[str]:
+    return [f"{path.name}: {problem}" for problem in problems]
+
+
+def _read(
+    model: type[Model], path: Path, context: dict[str, Any] | None = None
+) -> tuple[Model | None, bytes, list[str]]:
+    """What a file holds, its bytes, and everything that is wrong with it by itself."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as exc:
-        raise InvalidPolicyError(
-            f"{path.name or path}: can't be read from {path.parent} ({exc.strerror}); name a file that can"
-        ) from exc
-
-
-def _parse(model: type[Model], path: Path, content: bytes, context: dict[str, Any] | None = None) -> Model:
+        unreadable = f"{path.name or path}: can't be read from {path.parent} ({exc.strerror}); name a file that can"
+        return None, b"", [unreadable]
     try:
-        return read_document(model, content, context)
+        return read_document(model, content, context), content, []
     except InvalidDocumentError as exc:
-        raise InvalidPolicyError("\n".join(f"{path.name}: {problem}" for problem in exc.problems)) from None
+        return None, content, _told(path, exc.problems)
+
+
+def _sound_parts(content: bytes, context: dict[str, Any]) -> Policy | None:
+    """A policy that is wrong in some places, without them: so that what is wrong besides can be told as well.
+
+    None where thresholds, scale or a rule are among them, since then it decides nothing.
+    """
+    try:
+        document = json.loads(content)
+        parts = {
+            name: TypeAdapter(field.rebuild_annotation()).validate_json(
+                json.dumps(document[name]), strict=True, context=context
+            )
+            for name, field in Policy.model_fields.items()
+            if name in ("thresholds", "score", "rules")
+        }
+        parts["examples"] = tuple(_sound_examples(document.get("examples"), context))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return Policy.model_construct(reason_catalogue=document.get("reason_catalogue"), **parts)
+
+
+def _sound_examples(documents: Any, context: dict[str, Any]) -> Iterator[Example]:
+    for document in documents if isinstance(documents, list) else []:
+        with suppress(ValidationError):
+            yield Example.model_validate_json(json.dumps(document), context=context)

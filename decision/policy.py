@@ -8,7 +8,7 @@ Conditions are declarative: a field, an operator, a value. There is no expressio
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -133,24 +133,25 @@ class Rule(Strict):
     reason: str
 
     @model_validator(mode="after")
-    def _worsens(self) -> Self:
+    def _may_be(self, info: ValidationInfo) -> Self:
+        problems = []
         if self.outcome is Outcome.APPROVE:
-            raise ValueError("a rule can only worsen an outcome; use CONDITIONAL_APPROVAL or REJECT")
-        return self
-
-    @model_validator(mode="after")
-    def _spares_the_elderly(self, info: ValidationInfo) -> Self:
-        contract = contract_of(info)
-        if contract.age is None:
-            return self
-        ages = [condition for condition in self.conditions if condition.field == contract.age]
-        protected = range(FIRST_PROTECTED_AGE, int(contract.number(contract.age).maximum) + 1)
-        if ages and any(all(c.matches({contract.age: age}) for c in ages) for age in protected):
-            raise ValueError(
+            problems.append("a rule can only worsen an outcome; use CONDITIONAL_APPROVAL or REJECT")
+        if self._counts_old_age(contract := contract_of(info)):
+            problems.append(
                 f"counts the age of applicants of {FIRST_PROTECTED_AGE} and over against them (Reg B, 12 CFR "
                 f"1002.6(b)(2)); add a condition on {contract.age} that ends below {FIRST_PROTECTED_AGE}"
             )
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
+
+    def _counts_old_age(self, contract: Contract) -> bool:
+        ages = [condition for condition in self.conditions if condition.field == contract.age]
+        if not ages or contract.age is None:
+            return False
+        protected = range(FIRST_PROTECTED_AGE, int(contract.number(contract.age).maximum) + 1)
+        return any(all(c.matches({contract.age: age}) for c in ages) for age in protected)
 
     def matches(self, fields: Application) -> bool:
         """Whether every condition holds for `fields`."""
@@ -196,15 +197,16 @@ class Example(Strict):
     def _within_the_contract(self, info: ValidationInfo) -> Self:
         contract = contract_of(info)
         known = {field.name for field in contract.fields if field.for_rules}
-        if self.fields.keys() != known:
-            wrong = ", ".join(sorted(known ^ self.fields.keys()))
-            raise ValueError(f"an example states every field that rules may name once; missing or unknown: {wrong}")
+        problems = []
+        if wrong := ", ".join(sorted(known ^ self.fields.keys())):
+            problems.append(f"an example states every field that rules may name once; missing or unknown: {wrong}")
         try:
             self.application(contract)
         except InvalidApplicationError as exc:
-            raise ValueError(
-                "\n".join(f"{'.'.join(map(str, error.loc))}: {error.msg}" for error in exc.errors)
-            ) from None
+            stated = [error for error in exc.errors if error.loc[:1] and error.loc[0] in self.fields.keys() & known]
+            problems += [f"{'.'.join(map(str, error.loc))}: {error.msg}" for error in stated]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     def application(self, contract: Contract) -> Application:
@@ -236,31 +238,29 @@ class Policy(Strict):
     examples: Annotated[tuple[Example, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _ids_differ(self) -> Self:
-        ids = [rule.id for rule in self.rules]
-        if twice := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
-            raise ValueError(f"rule id used twice: {', '.join(twice)}; give each rule its own")
-        return self
-
-    @model_validator(mode="after")
-    def _examples_hold(self, info: ValidationInfo) -> Self:
-        contract = contract_of(info)
-        if problems := [problem for example in self.examples for problem in self._contradictions(contract, example)]:
+    def _holds(self, info: ValidationInfo) -> Self:
+        if problems := self.problems(contract_of(info)):
             raise ValueError("\n".join(problems))
         return self
 
-    def _contradictions(self, contract: Contract, example: Example) -> Iterator[str]:
-        decision = decide(self, example.application(contract), example.probability_of_default)
-        for what, expected, decided in (
-            ("outcome", example.expected, decision.outcome),
-            ("rules", list(example.rules), [rule.id for rule in decision.rules]),
-            ("credit_score", example.credit_score, decision.credit_score),
-        ):
-            if expected != decided and expected is not None:
-                yield (
-                    f"example {example.name!r} expects {what} {expected} but the policy gives {decided}; "
-                    "correct the example or the policy"
+    def problems(self, contract: Contract) -> list[str]:
+        """What the parts contradict each other in, a line each: rules with one id, examples decided otherwise."""
+        ids = [rule.id for rule in self.rules]
+        twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+        problems = [f"rule id used twice: {', '.join(twice)}; give each rule its own"] if twice else []
+        for example in self.examples:
+            decision = decide(self, example.application(contract), example.probability_of_default)
+            problems += [
+                f"example {example.name!r} expects {what} {expected} but the policy gives {decided}; "
+                "correct the example or the policy"
+                for what, expected, decided in (
+                    ("outcome", example.expected, decision.outcome),
+                    ("rules", list(example.rules), [rule.id for rule in decision.rules]),
+                    ("credit_score", example.credit_score, decision.credit_score),
                 )
+                if expected != decided and expected is not None
+            ]
+        return problems
 
     def band(self, pd: float) -> Outcome:
         """The outcome that the PD alone would bring."""

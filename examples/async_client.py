@@ -6,21 +6,36 @@ import asyncio
 import json
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
-from uuid import uuid4
 
 import bentoml
+import httpx
 from bentoml.exceptions import BentoMLException
+from retries import AsyncRetryingTransport, refuse_foreign_async
 
 URL = os.environ.get("URL", "http://127.0.0.1:3000")
 APPLICATION = json.loads((Path(__file__).parent / "application.json").read_text(encoding="utf-8"))
 
 
+class Client(bentoml.AsyncHTTPClient):
+    """BentoML's client, which repeats nothing by itself, on a transport that does."""
+
+    @cached_property
+    def client(self) -> httpx.AsyncClient:
+        """What it sends with."""
+        return httpx.AsyncClient(
+            base_url=self.url,
+            headers=self.default_headers,
+            timeout=self.timeout,
+            transport=AsyncRetryingTransport(),
+            event_hooks={"response": [refuse_foreign_async]},
+        )
+
+
 async def main() -> int:
     """Print ten decisions that were asked for at once, a batch, an explanation, and what is said of a wrong value."""
-    async with bentoml.AsyncHTTPClient(URL, server_ready_timeout=10) as client:
-        client.client.headers["X-Request-ID"] = f"example-{uuid4().hex}"
-
+    async with Client(URL, server_ready_timeout=10) as client:
         # Requests in flight together are scored together; each gets the answer it would have got alone.
         amounts = range(3000, 33000, 3000)
         applications = [{**APPLICATION, "loan_amnt": amount, "loan_percent_income": None} for amount in amounts]
@@ -43,4 +58,9 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except BentoMLException as exc:
+        sys.exit(f"{exc.error_code.value} {exc}")
+    except httpx.HTTPError as exc:
+        sys.exit(f"{URL}: {exc}")

@@ -1,4 +1,7 @@
-"""The service under traffic, watched by Prometheus where that is installed. Ends by itself, or on Ctrl-C.
+"""The service under traffic, watched by Prometheus where that is installed. Stays up until Ctrl-C.
+
+Prometheus has the shipped rules with an hour in a minute (`examples/hurry.py`), so that alerts fire while one watches:
+half-way the applicants change, and a minute or so later CreditRiskDrift tells.
 
 make demo                              # or with PORT=3001 PROMETHEUS_PORT=9091 DEMO_SECONDS=60
 """
@@ -15,17 +18,22 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
 
-from examples import traffic
+from examples import hurry
+from tests.lifeline import hold
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 90
+START_SECONDS = 300
+ABOUT = ("field", "outcome", "window", "instance")
+"""Labels that tell two alerts of one name apart."""
 
 SHOWN = {
+    "alerts over time": 'count by (alertname, alertstate) (ALERTS{job="credit-risk-api"})',
     "requests by status": (
         'sum by (status) (rate(credit_risk_http_request_duration_seconds_count{route=~"/predict.*"}[1m]))'
     ),
@@ -34,7 +42,7 @@ SHOWN = {
         "histogram_quantile(0.99, sum by (route, le) "
         '(rate(credit_risk_http_request_duration_seconds_bucket{route=~"/predict.*"}[1m])))'
     ),
-    "drift (PSI), from 1,000 values on": "job_field:credit_risk_drift:psi1h",
+    "drift (PSI), from 1,000 values a minute on": "job_field:credit_risk_drift:psi1h",
 }
 
 
@@ -47,6 +55,18 @@ def running(name: str, command: list[str], ready: str, log: Path, environment: d
     """A program, from when `ready` answers 200 on; ended by SIGTERM."""
     if _answers(ready):
         raise DemoError(f"{ready} answers already: {name} needs another port")
+    with started(command, log, environment) as process:
+        end = time.monotonic() + START_SECONDS
+        while not _answers(ready):
+            if process.poll() is not None or time.monotonic() > end:
+                raise DemoError(f"{name} did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
+            time.sleep(0.2)
+        yield
+
+
+@contextmanager
+def started(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that writes to `log`; ended by SIGTERM."""
     with log.open("wb") as out:
         # In a session of its own: Ctrl-C is this script's, which then ends what it started.
         process = subprocess.Popen(  # noqa: S603  # its own commands
@@ -59,12 +79,7 @@ def running(name: str, command: list[str], ready: str, log: Path, environment: d
             start_new_session=True,
         )
     try:
-        end = time.monotonic() + START_SECONDS
-        while not _answers(ready):
-            if process.poll() is not None or time.monotonic() > end:
-                raise DemoError(f"{name} did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
-            time.sleep(0.2)
-        yield
+        yield process
     finally:
         process.terminate()
         try:
@@ -82,45 +97,70 @@ def _answers(url: str) -> bool:
 
 
 def configure(home: Path, port: int) -> Path:
-    """deploy/prometheus with this service as its target, without Alertmanager, and in more of a hurry."""
-    folder = home / "prometheus"
-    shutil.copytree(ROOT / "deploy" / "prometheus", folder)
-    (folder / "targets" / "credit-risk-api.yml").write_text(f'- targets: ["127.0.0.1:{port}"]\n', encoding="utf-8")
-    (folder / "targets" / "alertmanager.yml").write_text("[]\n", encoding="utf-8")
-    for file in (folder / "prometheus.yml", *(folder / "rules").glob("*.yml")):
-        text = file.read_text(encoding="utf-8")
-        for line in ("scrape_interval: 15s", "evaluation_interval: 30s", "    interval: 1m"):
-            text = text.replace(line, f"{line.rpartition(' ')[0]} 5s")
-        text = text.replace("scrape_timeout: 10s", "scrape_timeout: 5s")
-        file.write_text(text, encoding="utf-8")
-    return folder / "prometheus.yml"
+    """The hurried rules with this service as their target, without Alertmanager."""
+    file = hurry.copy(home / "prometheus")
+    targets = file.parent / "targets"
+    (targets / "credit-risk-api.yml").write_text(f'- targets: ["127.0.0.1:{port}"]\n', encoding="utf-8")
+    (targets / "alertmanager.yml").write_text("[]\n", encoding="utf-8")
+    return file
+
+
+def firing(prometheus: str) -> set[str]:
+    """The alerts that fire now, with what they are about."""
+    try:
+        alerts = httpx.get(f"{prometheus}/api/v1/alerts", timeout=10).json()["data"]["alerts"]
+    except httpx.TransportError:
+        return set()
+    return {
+        " ".join([alert["labels"]["alertname"], *(alert["labels"][name] for name in ABOUT if name in alert["labels"])])
+        for alert in alerts
+        if alert["state"] == "firing"
+    }
+
+
+def watch(sending: subprocess.Popen[bytes], log: Path, prometheus: str | None) -> None:
+    """Tell what fires and what the traffic came to, until somebody ends it."""
+    told: set[str] = set()
+    over = False
+    while True:
+        now = firing(prometheus) if prometheus else set()
+        for change, alerts in (("fires", now - told), ("is over", told - now)):
+            for alert in sorted(alerts):
+                print(f"{datetime.now().astimezone():%H:%M:%S}     {alert} {change}", flush=True)
+        told = now
+        if not over and sending.poll() is not None:
+            over = True
+            print(f"answers by status: {log.read_text(encoding='utf-8').strip()}")
+            print("the traffic is over; everything else stays up until Ctrl-C", flush=True)
+        time.sleep(1)
 
 
 def demonstrate(port: int, prometheus_port: int, seconds: float, rate: float) -> None:
-    """Start everything, say what to open, send traffic, end everything."""
+    """Start everything, say what to open, send traffic, tell what fires; never returns."""
     service, prometheus = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{prometheus_port}"
-    with tempfile.TemporaryDirectory(prefix="credit-risk-demo-") as name, ExitStack() as started:
+    with tempfile.TemporaryDirectory(prefix="credit-risk-demo-") as name, ExitStack() as stack:
         home = Path(name)
         environment = os.environ | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
         python = sys.executable
         store = [python, "import_model.py"]
         subprocess.run(store, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # the same
         serve = [python, "-m", "bentoml", "serve", "service:CreditRisk", "--host", "127.0.0.1", "--port", str(port)]
-        started.enter_context(running("the service", serve, f"{service}/readyz", home / "service.log", environment))
+        stack.enter_context(running("the service", serve, f"{service}/readyz", home / "service.log", environment))
         print(f"service      {service}/docs")
         print(f"metrics      {service}/metrics")
         print(f"log          tail -f {home / 'service.log'}")
-        if (program := shutil.which("prometheus")) is None:
+        program = shutil.which("prometheus")
+        if program is None:
             print("prometheus   is not installed (.ci/observability-tools installs it): only traffic then")
         else:
-            watch = [
+            command = [
                 program,
                 f"--config.file={configure(home, port)}",
                 f"--storage.tsdb.path={home / 'tsdb'}",
                 f"--web.listen-address=127.0.0.1:{prometheus_port}",
             ]
             log = home / "prometheus.log"
-            started.enter_context(running("Prometheus", watch, f"{prometheus}/-/ready", log, environment))
+            stack.enter_context(running("Prometheus", command, f"{prometheus}/-/ready", log, environment))
             # Debian's Prometheus has its pages under /classic/; the first one says so.
             graph = f"{prometheus}{httpx.get(prometheus).headers['Location']}"
             print(f"alerts       {graph.rpartition('/')[0]}/alerts")
@@ -129,20 +169,24 @@ def demonstrate(port: int, prometheus_port: int, seconds: float, rate: float) ->
                 print(f"{title}:\n             {graph}?{shown}")
             print("grafana      import deploy/grafana/dashboard.json; its data source is this Prometheus")
         print(f"traffic for {seconds:g} s; applicants change half-way; Ctrl-C ends everything", flush=True)
-        statuses = traffic.run(service, seconds, rate)
-        print(
-            "answers by status: " + ", ".join(f"{count} times {status}" for status, count in sorted(statuses.items()))
-        )
+        log = home / "traffic.log"
+        send = [python, "-m", "examples.traffic", f"--url={service}", f"--seconds={seconds:g}", f"--rate={rate:g}"]
+        watch(stack.enter_context(started(send, log, environment)), log, prometheus if program else None)
 
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description="Run the service under traffic, watched by Prometheus.")
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.demo",
+        description="Run the service under traffic, watched by Prometheus, until Ctrl-C.",
+        epilog="exit code: 0 ended by Ctrl-C or SIGTERM, 1 something did not start, 2 wrong arguments",
+    )
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--prometheus-port", type=int, default=9090)
-    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seconds", type=float, default=300, help="of traffic; everything else stays up")
     parser.add_argument("--rate", type=float, default=20, help="most requests a second")
     arguments = parser.parse_args()
+    hold()
     # Also where a shell started this in the background, and had it ignore SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

@@ -5,24 +5,38 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
-from uuid import uuid4
 
 import bentoml
+import httpx
 from bentoml.exceptions import BentoMLException
+from retries import RetryingTransport, refuse_foreign
 
 URL = os.environ.get("URL", "http://127.0.0.1:3000")
 APPLICATION = json.loads((Path(__file__).parent / "application.json").read_text(encoding="utf-8"))
+
+
+class Client(bentoml.SyncHTTPClient):
+    """BentoML's client, which repeats nothing by itself, on a transport that does."""
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        """What it sends with."""
+        return httpx.Client(
+            base_url=self.url,
+            headers=self.default_headers,
+            timeout=self.timeout,
+            transport=RetryingTransport(),
+            event_hooks={"response": [refuse_foreign]},
+        )
 
 
 def main() -> int:
     """Print a decision, a batch of two, an explanation, and what is said of a wrong value."""
     # A client finds the routes in /schema.json and calls them by their method's name; the application is its one
     # positional argument.
-    with bentoml.SyncHTTPClient(URL, server_ready_timeout=10) as client:
-        # The same id stands in the answer's headers and in the service's log.
-        client.client.headers["X-Request-ID"] = f"example-{uuid4().hex}"
-
+    with Client(URL, server_ready_timeout=10) as client:
         decided = client.predict(dict(APPLICATION))
         print(decided["decision"], decided["probability_of_default"])
 
@@ -37,10 +51,15 @@ def main() -> int:
         try:
             client.predict({**APPLICATION, "loan_grade": "Z"})
         except BentoMLException as exc:
-            # The message ends with the problem document: which field is wrong, and what it takes.
+            # The message is the problem document: which field is wrong, and what it takes.
             print(exc.error_code.value, exc, file=sys.stderr)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BentoMLException as exc:
+        sys.exit(f"{exc.error_code.value} {exc}")
+    except httpx.HTTPError as exc:
+        sys.exit(f"{URL}: {exc}")

@@ -70,7 +70,11 @@ def run(url: str, seconds: float, rate: float, seed: int = 1) -> Counter[str]:
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description="Send a bounded mix of requests to a running service.")
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.traffic",
+        description="Send a bounded mix of requests to a running service.",
+        epilog="exit code: 0 sent, 1 the service does not answer, 2 wrong arguments",
+    )
     parser.add_argument("--url", default="http://127.0.0.1:3000")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=20, help="most requests a second")
@@ -80,7 +84,7 @@ def main() -> int:
     except httpx.TransportError as exc:
         print(f"{arguments.url} does not answer: {exc}", file=sys.stderr)
         return 1
-    print(" ".join(f"{status}: {count}" for status, count in sorted(statuses.items())))
+    print(", ".join(f"{count} times {status}" for status, count in sorted(statuses.items())))
     return 0
 
 

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+WHOLE = "as a whole"
+"""The place of what is wrong between parts."""
+
 _REMEDIES = {"extra_forbidden": "; remove it", "missing": "; add it"}
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,14 +44,27 @@ def read_document(model: type[Model], content: bytes, context: dict[str, Any] | 
     Raises:
         InvalidDocumentError: with everything that is wrong, as far as it can be told.
     """
+    twice: set[str] = set()
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        twice.update(printable(key) for key in keys if keys.count(key) > 1)
+        return dict(pairs)
+
+    problems: tuple[str, ...] = ()
     try:
-        json.loads(content, object_pairs_hook=_no_duplicate_keys)
+        json.loads(content, object_pairs_hook=note)
         # Strict validation takes dates, tuples and enums from JSON text only, not from a decoded document.
-        return model.model_validate_json(content, context=context)
+        read = model.model_validate_json(content, context=context)
     except ValidationError as exc:
-        raise InvalidDocumentError(_problems(exc)) from None
+        problems = _problems(exc)
     except (ValueError, RecursionError) as exc:
-        raise InvalidDocumentError((f"not valid JSON: {exc}",)) from None
+        problems = (f"not valid JSON: {exc}",)
+    if twice:
+        problems += (f"not valid JSON: a key is stated twice in one object: {', '.join(sorted(twice))}; keep one",)
+    if problems:
+        raise InvalidDocumentError(problems)
+    return read
 
 
 def printable(text: str, most: int = 64) -> str:
@@ -61,17 +77,8 @@ def _problems(exc: ValidationError) -> tuple[str, ...]:
     # Beside a wrong item, pydantic also reports its list as too short without it.
     inner = {error["loc"][:length] for error in errors for length in range(1, len(error["loc"]))}
     return tuple(
-        f"{'.'.join(printable(str(part)) for part in error['loc']) or 'as a whole'}: {line}"
-        + _REMEDIES.get(error["type"], "")
+        f"{'.'.join(printable(str(part)) for part in error['loc']) or WHOLE}: {line}" + _REMEDIES.get(error["type"], "")
         for error in errors
         if not (error["type"] == "too_short" and error["loc"] in inner)
         for line in error["msg"].removeprefix("Value error, ").splitlines()
     )
-
-
-def _no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        twice = sorted({printable(key) for key in keys if keys.count(key) > 1})
-        raise ValueError(f"a key is stated twice in one object: {', '.join(twice)}; keep one")
-    return dict(pairs)

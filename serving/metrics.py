@@ -1,4 +1,4 @@
-"""This service's own metrics, beside BentoML's on /metrics; the README's table describes them.
+"""This service's own metrics, beside BentoML's on /metrics; the table in docs/monitoring.md describes them.
 
 Names and units follow Prometheus's conventions. No label takes a value from a request: routes are templates, and a
 field that the contract does not know is "unknown". Looking a series up by its labels costs as much as counting, so the

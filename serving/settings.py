@@ -24,7 +24,7 @@ class SettingsError(SystemExit):
 
 
 class Settings(BaseModel):
-    """What an operator can set; the README's table is made of these descriptions."""
+    """What an operator can set; the table in docs/settings.md is made of these descriptions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

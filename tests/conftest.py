@@ -11,7 +11,13 @@ import httpx
 import pytest
 
 from tests.applications import portfolio
+from tests.lifeline import hold
 from tests.servers import ELSEWHERE, ROOT, Server, ServerElsewhere, copy_store, run_python, serving
+
+
+def pytest_configure() -> None:
+    """No server outlives a test run, not even one that is killed."""
+    hold()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from uuid import uuid4
 import aiohttp
 import httpx
 
-from tests.servers import Server
+from tests.servers import HANG_SECONDS, Server
 
 T = TypeVar("T")
 
@@ -19,10 +19,10 @@ JSON = {"Content-Type": "application/json"}
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """The result of asynchronous work; a minute at most."""
+    """The result of asynchronous work."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_SECONDS):
             return await work
 
     return asyncio.run(bounded())

@@ -1,4 +1,4 @@
-"""The README says what is so: its examples are real answers, its settings and metrics are the real ones."""
+"""README and docs/ say what is so: the examples are real answers, the settings and metrics are the real ones."""
 
 from __future__ import annotations
 
@@ -10,34 +10,84 @@ from typing import Any
 import httpx
 import pytest
 
+from preprocessing.application import FIELDS, InvalidApplicationError, parse_application
 from serving.settings import PREFIX, Settings
-from tests.servers import Server
+from tests.servers import ELSEWHERE, Server
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 APPLICATION = json.loads((ROOT / "examples" / "application.json").read_bytes())
 BAD = APPLICATION | {"person_income": "high"}
 SHOWN = [
-    (route, json.loads(block))
-    for route, block in re.findall(r"<!-- POST (\S+) [^\n]*-->\n```json\n(.*?)```", README, re.DOTALL)
+    (method, route, json.loads(block))
+    for page in (README, API)
+    for method, route, block in re.findall(r"<!-- (GET|POST) (\S+) [^\n]*-->\n```json\n(.*?)```", page, re.DOTALL)
 ]
-SENT: list[Any] = [APPLICATION, APPLICATION, [APPLICATION, BAD], BAD]
+WITHOUT_EXAMPLE = {"/health", "/docs", "/metrics", "/livez", "/readyz", "/healthz"}
+"""What they answer is in the table of routes, or isn't the service's own."""
+SENT: list[Any] = [APPLICATION, APPLICATION, APPLICATION, [APPLICATION, BAD], None, BAD]
 
 
-@pytest.mark.parametrize(("shown", "sent"), list(zip(SHOWN, SENT, strict=True)), ids=[route for route, _ in SHOWN])
-def test_an_example_is_what_the_service_answers(shown: tuple[str, Any], sent: Any, server: Server) -> None:
-    route, expected = shown
-    response = httpx.post(server.url + route, json=sent, headers={"X-Request-ID": "my-id-1"})
-    assert expected == response.json()
+@pytest.mark.parametrize(
+    ("shown", "sent"),
+    list(zip(SHOWN, SENT, strict=True)),
+    ids=[f"{method} {route}" for method, route, _ in SHOWN],
+)
+def test_an_example_is_what_the_service_answers(shown: tuple[str, str, Any], sent: Any, server: Server) -> None:
+    method, route, expected = shown
+    response = httpx.request(method, server.url + route, json=sent, headers={"X-Request-ID": "my-id-1"})
+    answer = response.json()
+    if route == "/version":
+        answer["digests"] = {name: answer["digests"][name] for name in expected["digests"]}
+        answer["bento"] = None if ELSEWHERE else answer["bento"]
+    assert expected == answer
+
+
+def test_each_route_has_an_example(server: Server) -> None:
+    """The OpenAPI document's routes are in the table, and each is shown at work."""
+    routes = set(httpx.get(server.url + "/docs.json").json()["paths"])
+    table = set(re.findall(r"`(?:(?:GET|POST) )?(/[\w/.]+)`", API.partition("## Application")[0]))
+    assert routes
+    assert set() == routes - table
+    assert set() == routes - WITHOUT_EXAMPLE - {route.partition("?")[0] for _, route, _ in SHOWN}
 
 
 def test_the_application_is_the_example() -> None:
-    (block,) = re.findall(r"### Application\n\n```json\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"## Application\n\n```json\n(.*?)```", API, re.DOTALL)
     assert json.loads(block) == APPLICATION
 
 
+def test_the_table_of_fields_says_what_is_taken() -> None:
+    """Every field, in order; the ends of its range are taken, and what lies past them is not; so is each word."""
+    section = API.partition("## Application")[2].partition("## Answers")[0]
+    rows = re.findall(r"^\| (\w+) \| ([^|]+) \| ([^|;]+)(?:;[^|]*)? \|$", section, re.MULTILINE)[1:]
+    assert list(FIELDS) == [name for name, _, _ in rows]
+    for name, kind, allowed in rows:
+        if "string" in kind:
+            words = [chr(code) for code in range(65, 72)] if allowed == "A to G" else allowed.split(", ")
+            taken, refused = words, ["H", "", "NONE"]
+        else:
+            low, high = (float(end) for end in allowed.split(" to "))
+            taken, refused = [low, high], [low - 1, high + 1]
+            assert ("or null" in kind) == accepts(name, None)
+        assert [value for value in taken if not accepts(name, value)] == [], name
+        assert [value for value in refused if accepts(name, value)] == [], name
+
+
+def accepts(field: str, value: Any) -> bool:
+    """Whether nothing is said against this value of the field; another field may still be told not to fit it."""
+    try:
+        parse_application(APPLICATION | {"loan_percent_income": None} | {field: value})
+    except InvalidApplicationError as refused:
+        return all(error.type == "ratio_mismatch" for error in refused.errors if error.loc == (field,))
+    return True
+
+
 def test_every_setting_is_in_the_table_with_its_default() -> None:
-    rows = re.findall(rf"^\| `{PREFIX}(\w+)` \| (\S+) \| (.+) \|$", README, re.MULTILINE)
+    rows = re.findall(rf"^\| `{PREFIX}(\w+)` \| (\S+) \| (.+) \|$", SETTINGS, re.MULTILINE)
     expected = [
         (name.upper(), shown(field.default), field.description) for name, field in Settings.model_fields.items()
     ]
@@ -51,10 +101,9 @@ def shown(default: Any) -> str:
 def test_every_metric_of_its_own_is_in_the_table(server: Server) -> None:
     served = set(re.findall(r"^# TYPE (credit_risk_\w+)", httpx.get(server.url + "/metrics").text, re.MULTILINE))
     assert served
-    assert served <= set(re.findall(r"`(credit_risk_\w+)`", README))
+    assert served <= set(re.findall(r"`(credit_risk_\w+)`", MONITORING))
 
 
-def test_every_file_it_links_to_is_there() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_the_readme_is_one_screen() -> None:
+    """What it is, two commands, one answer, and where to read on."""
+    assert len(README.splitlines()) <= 50

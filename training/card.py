@@ -193,8 +193,8 @@ _LIMITS = """
 - Whether it holds over time: the folds are drawn at random, not by date.
 - How it treats groups other than those above: a model that can't see a group may still disadvantage it through fields
   that stand in for it.
-- How good it is where rows are few. Beyond the range of the data trees go on flat, so an extreme application gets the PD
-  of the nearest seen.
+- How good it is where rows are few. Beyond the range of the data trees go on flat, so an extreme application gets the
+  PD of the nearest seen.
 """
 
 

@@ -18,29 +18,37 @@ from training.fairness import fairness
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT, calibration_plot, importance_plot
 from training.recipe import Recipe
 from training.reference import reference_tables
-from training.staging import replacing
+from training.staging import writing
 from training.trained import Trained
 
 
 def train(  # noqa: PLR0913  # everything that makes two trainings differ
-    book: Book, data: TrainingData, out: Path, *, created: date, version: str, recipe: Recipe | None = None
+    book: Book,
+    data: TrainingData,
+    out: Path,
+    *,
+    created: date,
+    version: str,
+    recipe: Recipe | None = None,
+    replace: bool = False,
 ) -> Artifact:
     """Evaluate on grouped folds, fit on everything, and write the artifact folder as a whole or not at all.
 
     Args:
         book: contract, the policy whose marginally approved applicants attributions compare with, and the rest.
         data: what to train on.
-        out: the folder to replace.
+        out: the folder to write.
         created: the date that the manifest and the card state.
         version: of the model, X.Y.Z.
         recipe: the project's own unless given.
+        replace: whether an artifact that `out` holds may go.
 
     Raises:
         TrainingError: the folder can't be written.
         ArtifactError: what was written would be refused by serving.
     """
     recipe, policy = recipe or Recipe(), book.policy.policy
-    with replacing(out, OWNED) as folder:
+    with writing(out, OWNED, replace=replace) as folder:
         evaluation = evaluate(data, recipe)
         schema = FeatureSchema.learned(book.contract, data.applications)
         matrix = schema.matrix(data.applications)

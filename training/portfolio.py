@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from decision.files import beside_or_default
@@ -84,14 +83,8 @@ def render(comparison: Comparison, old: Policy, new: Policy) -> str:
     return "\n".join(lines)
 
 
-def main(argv: Sequence[str]) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run the command; 0 when compared, 1 with one line on standard error."""
-    parser = argparse.ArgumentParser(prog="python -m training compare-policies", description=__doc__)
-    parser.add_argument("old", type=Path, help="the policy in force")
-    parser.add_argument("new", type=Path, help="the policy proposed")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE.csv", help="applications, a field a column")
-    parser.add_argument("--model", type=Path, default=Path("artifacts/model"), help="artifact (default: %(default)s)")
-    arguments = parser.parse_args(argv)
     try:
         artifact = read_artifact(arguments.model)
         contract, scorer = artifact.contract, Scorer(artifact)

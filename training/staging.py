@@ -1,4 +1,4 @@
-"""A folder that is replaced as a whole or not at all."""
+"""A folder that is written as a whole or not at all, and replaces another only where that is wanted."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ _MODE = 0o755
 
 
 @contextmanager
-def replacing(target: Path, owned: Collection[str]) -> Iterator[Path]:
+def writing(target: Path, owned: Collection[str], *, replace: bool = False) -> Iterator[Path]:
     """Give an empty folder beside `target`, which takes the target's place when the block ends without an exception.
 
-    The old folder is moved aside first, and back if the new one can't be moved in; a reader sees the old folder, for an
+    An old folder is moved aside first, and back if the new one can't be moved in; a reader sees the old folder, for an
     instant none, then the new one, and never a mixture.
 
     Args:
-        target: the folder to replace; its parents are made where they are missing.
-        owned: names that may be in the old folder, and will be gone with it.
+        target: the folder to write; its parents are made where they are missing.
+        owned: names that may be in an old folder, and will be gone with it.
+        replace: whether an old folder may go; else the target must be new or empty.
 
     Raises:
-        OutputError: the target holds something that is not in `owned`, is no folder, or can't be written beside.
+        OutputError: there is an old folder that may not go, or it holds something that is not in `owned`; the target is
+            no folder, or can't be written beside.
     """
     target = target.resolve()
     try:
@@ -37,6 +39,8 @@ def replacing(target: Path, owned: Collection[str]) -> Iterator[Path]:
                 f"{target}: holds {named}, which training did not write and will not delete; give --out a folder of "
                 "its own"
             )
+        if present and not replace:
+            raise OutputError(f"{target}: exists, and is kept; give --out a new folder, or --replace to replace it")
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as exc:
@@ -45,21 +49,28 @@ def replacing(target: Path, owned: Collection[str]) -> Iterator[Path]:
         new = work / "new"
         new.mkdir(mode=_MODE)
         yield new
-        _swap(target, new, work / "old")
+        if replace:
+            _swap(target, work / "old", new)
+        else:
+            _move(new, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _swap(target: Path, new: Path, old: Path) -> None:
+def _swap(target: Path, old: Path, new: Path) -> None:
     had_one = target.exists()
+    if had_one:
+        _move(target, old)
     try:
+        _move(new, target)
+    except OutputError:
         if had_one:
-            target.rename(old)
-        try:
-            new.rename(target)
-        except OSError:
-            if had_one:
-                old.rename(target)
-            raise
+            _move(old, target)
+        raise
+
+
+def _move(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)  # onto a folder that is not empty, it fails
     except OSError as exc:
-        raise OutputError(f"{target}: can't be replaced ({exc.strerror}); give --out another folder") from exc
+        raise OutputError(f"{target}: can't be written ({exc.strerror}); give --out another folder") from exc

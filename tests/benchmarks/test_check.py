@@ -1,10 +1,15 @@
 """Ratios against those of an earlier run."""
 
 import math
+from pathlib import Path
 
 import pytest
 
+from benchmarks.arguments import PARTS, parse
 from benchmarks.check import loss, losses
+from benchmarks.command import SECTIONS
+from benchmarks.command import run as run_command
+from benchmarks.report import FOLDER
 from benchmarks.section import Ratio, Section
 from benchmarks.spread import Spread, spread
 
@@ -48,3 +53,18 @@ def test_a_ratio_without_a_valid_round_is_no_loss() -> None:
     now = {"part": Section("Part", (), {"a ÷ b": Ratio(Spread(()), higher_is_better=True)})}
     assert math.isnan(loss(run(2.0)["part"].ratios["a ÷ b"], now["part"].ratios["a ÷ b"]))
     assert losses(run(2.0), now) == []
+
+
+def test_results_are_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run takes minutes, and may be the only one of its kind; nothing is measured either."""
+    file = tmp_path / "run1.json"
+    file.write_text("measured")
+    assert run_command(parse(["--json", str(file)])) == 2
+    assert "run1.json exists, and is kept; give --json a new file, or --replace" in capsys.readouterr().err
+    assert file.read_text() == "measured"
+
+
+def test_every_part_is_a_module() -> None:
+    """The command line names them without importing them."""
+    assert set(PARTS) == {path.stem for path in FOLDER.glob("sections/*.py")} - {"__init__"}
+    assert list(SECTIONS) == list(PARTS)

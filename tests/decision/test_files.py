@@ -31,6 +31,14 @@ def edit(path: Path, change: Change) -> None:
     path.write_text(json.dumps(document))
 
 
+NEVER = {
+    "id": "never",
+    "description": "No example matches it.",
+    "conditions": [{"field": "person_age", "op": "<", "value": -1}],
+    "outcome": "REJECT",
+    "reason": "INSUFFICIENT_INCOME",
+}
+
 BROKEN: dict[str, tuple[Change, str]] = {
     "unknown key": (lambda d: d.update(treshold=0.1), "treshold: Extra inputs are not permitted; remove it"),
     "missing key": (lambda d: d.pop("score"), "score: Field required"),
@@ -89,7 +97,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
         lambda d: d["examples"][0]["fields"].update(person_age="34"),
         "examples.0: person_age: Input should be a valid integer",
     ),
-    "rule id twice": (lambda d: d["rules"][1].update(id="under_age"), "rule id used twice: under_age"),
+    "rule id twice": (lambda d: d["rules"].append(NEVER | {"id": "under_age"}), "rule id used twice: under_age"),
     "unknown reason": (
         lambda d: d["rules"][0].update(reason="TOO_YOUNG"),
         "rules.0.reason: unknown reason code 'TOO_YOUNG'; use one of INSUFFICIENT_INCOME",
@@ -149,6 +157,35 @@ def test_every_problem_of_a_file_is_told_at_once(policy_file: Path) -> None:
     with pytest.raises(InvalidPolicyError) as caught:
         read_policy(policy_file, CONTRACT)
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_every_wrong_example_is_told_at_once(policy_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with all that is wrong with it, beside a rule's id that is used twice."""
+    document = json.loads(policy_file.read_bytes())
+    wrong = [example["name"] for example in document["examples"] if example["expected"] != "REJECT"]
+    edit(policy_file, lambda d: [e.update(expected="REJECT", credit_score=1) for e in d["examples"]])
+    edit(policy_file, lambda d: d["rules"].append(d["rules"][0] | {"reason": "NO_SUCH"}))
+    assert main(["check", str(policy_file)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(wrong) > 3
+    assert len([line for line in lines if "expects outcome REJECT" in line]) == len(wrong)
+    assert len([line for line in lines if "expects credit_score 1" in line]) == len(document["examples"])
+    assert any("rule id used twice: under_age" in line for line in lines)
+    assert any("unknown reason code 'NO_SUCH'" in line for line in lines)
+    assert len(lines) == len(set(lines))
+
+
+def test_what_is_wrong_elsewhere_hides_no_wrong_example(policy_file: Path) -> None:
+    """A version that is none, an example without a field, another catalogue that is broken: all in one go."""
+    edit(policy_file, lambda d: (d.update(version="1"), d["examples"][0]["fields"].pop("loan_amnt")))
+    edit(policy_file, lambda d: d["examples"][1].update(expected="REJECT"))
+    edit(policy_file.with_name("reason_codes.json"), lambda d: d.update(format=2))
+    with pytest.raises(InvalidPolicyError) as caught:
+        read_policy(policy_file, CONTRACT)
+    told = str(caught.value)
+    for expected in ("version: ", "examples.0: ", "expects outcome REJECT but", "reason_codes.json: format: "):
+        assert expected in told
+    assert len(told.splitlines()) == 4
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"a": 1, "a": 2}', b"[" * 100_000])

@@ -156,7 +156,7 @@ def running(home: Path, ready: str, *command: str) -> Iterator[None]:
             return False
 
     try:
-        wait_for(is_ready, 30)
+        wait_for(is_ready)
         yield
     finally:
         process.terminate()

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 from monitoring import free_port, tool
-from servers import ROOT, environment, wait_for
+from servers import HANG_SECONDS, ROOT, environment, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -43,32 +43,41 @@ def demo(
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=HANG_SECONDS)
+
+
+def said(process: subprocess.Popen[str], output: Path, words: str) -> str:
+    """What the demo has written, once these words are in it, or it has ended."""
+    wait_for(lambda: words in output.read_text(encoding="utf-8") or process.poll() is not None)
+    return output.read_text(encoding="utf-8")
 
 
 def test_demo(tmp_path: Path) -> None:
-    """Every link that it prints answers while there is traffic; then it ends by itself and counts the answers."""
+    """Every link that it prints answers, an alert fires while one watches, and it stays up after the traffic."""
     tool("prometheus")
-    with demo(tmp_path, seconds=15, rate=20) as (process, output):
-        wait_for(lambda: "traffic for" in output.read_text(encoding="utf-8") or process.poll() is not None, 120)
-        links = re.findall(r"http://\S+", output.read_text(encoding="utf-8"))
-        answers = [httpx.get(link, timeout=10, follow_redirects=True).status_code for link in links]
-        code = process.wait(timeout=60)
+    with demo(tmp_path, seconds=80, rate=20) as (process, output):
+        links = re.findall(r"http://\S+", said(process, output, "traffic for"))
+        text = said(process, output, "CreditRiskDrift person_income 1h fires")
+        assert "CreditRiskDrift person_income 1h fires" in text, text
+        text = said(process, output, "the traffic is over; everything else stays up until Ctrl-C")
+        answers = [httpx.get(link, timeout=HANG_SECONDS, follow_redirects=True).status_code for link in links]
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=HANG_SECONDS)
 
-    text = output.read_text(encoding="utf-8")
     assert 0 == code, text
-    assert [200] * 7 == answers
-    assert re.search(r"answers by status: \d+ times 200, \d+ times 422$", text.strip())
+    assert [200] * 8 == answers
+    assert re.search(r"answers by status: \d+ times 200, \d+ times 422$", text, re.MULTILINE)
+    assert output.read_text(encoding="utf-8").endswith("ended\n")
     assert [output] == list(tmp_path.iterdir())
 
 
 def test_demo_is_interrupted(tmp_path: Path) -> None:
     """Without Prometheus there is still traffic; Ctrl-C ends all that was started."""
     with demo(tmp_path, seconds=120, rate=5, path=str(tmp_path)) as (process, output):
-        wait_for(lambda: "traffic for" in output.read_text(encoding="utf-8") or process.poll() is not None, 120)
+        said(process, output, "traffic for")
         started = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=HANG_SECONDS)
 
     text = output.read_text(encoding="utf-8")
     assert 0 == code, text
@@ -89,7 +98,7 @@ def test_a_port_that_somebody_else_answers_is_refused(tmp_path: Path) -> None:
         env=environment(tmp_path, TMPDIR=str(tmp_path)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
     stranger.shutdown()

@@ -73,7 +73,7 @@ class Monitoring:
     def await_applications(self) -> None:
         """Wait until Prometheus has counted by bin all that was sent."""
         counted = 'sum(credit_risk_drift_values_total{field="person_income"})'
-        wait_for(lambda: [str(len(self.sent))] == [series["value"][1] for series in self.query(counted)], 30)
+        wait_for(lambda: [str(len(self.sent))] == [series["value"][1] for series in self.query(counted)])
 
     def await_rules(self) -> None:
         """Wait until the rules have seen what there is now."""
@@ -191,7 +191,7 @@ def stopped(monitoring: Monitoring, shifted: Seen) -> dict[str, float]:
     monitoring.received.clear()
     monitoring.server.terminate()
     assert 0 == monitoring.server.wait()
-    wait_for(lambda: _alerts(monitoring, "CreditRiskDown"), 30)
+    wait_for(lambda: _alerts(monitoring, "CreditRiskDown"))
     return monitoring.values("up", "job")
 
 

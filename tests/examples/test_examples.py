@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
 import httpx
-import pytest
 
 from tests import expect
 from tests.servers import ROOT, Server
@@ -26,23 +24,6 @@ def run_example(server: Server, *command: str) -> subprocess.CompletedProcess[st
         timeout=60,
         check=False,
     )
-
-
-@pytest.mark.parametrize("name", ["sync_client.py", "async_client.py"])
-def test_client(server: Server, client: httpx.Client, example: dict[str, Any], name: str) -> None:
-    """Each client shows decisions, explanations, and what is said of a wrong value, and sends its request id."""
-    decided = expect.answer(client.post("/predict", json=example))
-
-    result = run_example(server, sys.executable, str(ROOT / "examples" / name))
-
-    assert 0 == result.returncode, result.stderr
-    assert f"{decided['decision']} {decided['probability_of_default']}" in result.stdout
-    assert "log-odds" in result.stdout
-    status, document = result.stderr.split(maxsplit=1)
-    problem = json.loads(document)
-    assert "422" == status
-    assert [["loan_grade"]] == [error["loc"] for error in problem["errors"]]
-    assert problem["request_id"].startswith("example-")
 
 
 def test_curl(server: Server, client: httpx.Client, example: dict[str, Any]) -> None:

@@ -14,10 +14,12 @@ import bentoml
 import pytest
 import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_impl.worker.service import main as worker
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
+from packaging.version import Version
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -30,8 +32,12 @@ CHANGED = "BentoML has changed inside: see serving/framework.py"
 
 class TestInternals:
     def test_version(self) -> None:
-        """The installed BentoML is the one that all this was read in."""
-        assert "1.4.39" == bentoml.__version__, CHANGED
+        """The installed BentoML is none that is older or newer than all that the tests have passed with."""
+        listed = Path(__file__).with_name("bentoml-versions").read_text(encoding="utf-8").splitlines()
+        tested = [Version(line) for line in listed if not line.startswith("#")]
+
+        assert tested == sorted(tested)
+        assert tested[0] <= Version(bentoml.__version__) <= tested[-1], f"{CHANGED}; then run .ci/bentoml-versions"
 
     def test_application_factory(self) -> None:
         """The factory makes the instance in an overridable coroutine, and is made from the service."""
@@ -89,6 +95,11 @@ class TestInternals:
         assert "serving.protocol:HTTPProtocol" == uvicorn.config.HTTP_PROTOCOLS["auto"], CHANGED
         overridden = {"on_message_begin", "on_header", "on_headers_complete", "on_body", "_unsupported_upgrade_warning"}
         assert overridden <= vars(HttpToolsProtocol).keys(), CHANGED
+
+    def test_worker(self) -> None:
+        """The worker that a container runs takes a listening socket, and how long it keeps connections."""
+        options = {"bento_identifier", "fd", "service_name", "worker_id", "timeout_keep_alive"}
+        assert options <= {each.name for each in worker.params}, "BentoML has changed inside: see serving/container.py"
 
 
 class Input(framework.IORootModel[list[int]]):

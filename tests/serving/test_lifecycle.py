@@ -22,7 +22,10 @@ from tests.servers import (
     wait_for,
 )
 
-TIMEOUT_SECONDS = 4
+TIMEOUT_SECONDS = 60
+"""Long enough for whatever a busy machine does between the beginning of a slow request and its end."""
+
+DRAIN_SECONDS = 5
 MAX_CONCURRENCY = 4
 
 
@@ -47,6 +50,7 @@ def limited(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """A server whose limits are soon reached. It logs at DEBUG."""
     settings = {
         "CREDIT_RISK_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+        "CREDIT_RISK_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "CREDIT_RISK_MAX_CONCURRENCY": str(MAX_CONCURRENCY),
         "CREDIT_RISK_BATCH_LATENCY_MS": "50",
         "CREDIT_RISK_LOG_LEVEL": "DEBUG",
@@ -115,12 +119,12 @@ class TestUnready:
 
 
 class TestLimits:
-    def test_timeout(self, limited: Server, example: dict[str, Any]) -> None:
+    def test_timeout(self, server: Server, example: dict[str, Any]) -> None:
         """A request that isn't answered in time, its body being slow, is 504, as the API page says."""
-        responses = httpx.get(f"{limited.url}/docs.json").json()["paths"]["/predict"]["post"]["responses"]
+        responses = httpx.get(f"{server.url}/docs.json").json()["paths"]["/predict"]["post"]["responses"]
         documented = responses["504"]["content"]["application/problem+json"]["example"]
 
-        problem = expect.problem(SlowRequest(limited, "/predict", example).response(), 504, "timeout")
+        problem = expect.problem(SlowRequest(server, "/predict", example).response(), 504, "timeout")
 
         assert documented | {"request_id": problem["request_id"]} == problem
 
@@ -132,7 +136,7 @@ class TestLimits:
             response = httpx.post(f"{limited.url}/predict", json=example, headers={"X-Request-ID": "one-more"})
             return response if response.status_code != 200 else None
 
-        refused = wait_for(one_more, TIMEOUT_SECONDS / 2)
+        refused = wait_for(one_more)
         let_through = [httpx.get(f"{limited.url}{path}") for path in ("/livez", "/readyz", "/health", "/metrics")]
         finished = [request.finish() for request in slow]
 
@@ -143,11 +147,17 @@ class TestLimits:
     def test_latency_objective(self, limited: Server, applications: Sequence[dict[str, Any]]) -> None:
         """Requests that would wait longer than the batcher's objective are shed with 503, the others are answered."""
         batch = (list(applications) * 2)[:500]
+        responses: list[httpx.Response] = []
 
-        responses = run(post_all(limited, "/predict/batch", [batch] * 12, clients=MAX_CONCURRENCY - 1))
+        def one_was_shed() -> bool:
+            """Ask on until it has happened: on a busy machine these clients may be slower than the server."""
+            responses.extend(run(post_all(limited, "/predict/batch", [batch] * 12, clients=MAX_CONCURRENCY - 1)))
+            return any(response.status_code == 503 for response in responses)
+
+        wait_for(one_was_shed, 60)
 
         shed = [response for response in responses if response.status_code != 200]
-        assert 0 < len(shed) < len(responses)
+        assert len(shed) < len(responses)
         for response in shed:
             expect.problem(response, 503, "overloaded")
 
@@ -171,10 +181,10 @@ class TestShutdown:
         batch = SlowRequest(limited, "/predict/batch", [example] * 500)
 
         limited.terminate()
-        wait_for(lambda: httpx.get(f"{limited.url}/readyz").status_code == 503, 1)
+        wait_for(lambda: httpx.get(f"{limited.url}/readyz").status_code == 503)
         limited.worker.terminate()  # a second SIGTERM changes nothing
         late = httpx.post(f"{limited.url}/predict", json=example)
-        wait_for(lambda: limited.find(message="Shutting down"), TIMEOUT_SECONDS)
+        wait_for(lambda: limited.find(message="Shutting down"))
         finished = [slow.finish(), batch.finish()]
 
         assert expect.answer(late) == expect.answer(finished[0])

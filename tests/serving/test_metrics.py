@@ -127,7 +127,7 @@ class TestProcess:
 
     def test_two_workers_add_up(self, store: Path, tmp_path: Path, applications: list[dict[str, Any]]) -> None:
         with serving(copy_store(store, tmp_path), CREDIT_RISK_WORKERS="2", until="/readyz") as running:
-            wait_for(lambda: len(running.find(message="Application startup complete.")) == 2, 60)
+            wait_for(lambda: len(running.find(message="Application startup complete.")) == 2)
             for document in applications[:40]:
                 httpx.post(f"{running.url}/predict", json=document)
             # The worker that isn't asked carries its counts over within a second.

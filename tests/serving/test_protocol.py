@@ -6,12 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from serving.protocol import MAX_HEAD_BYTES
-from tests.servers import Server
+from tests.servers import HANG_SECONDS, Server
 
 SMUGGLED = b"GET /version HTTP/1.1\r\nHost: x\r\nX-Request-ID: smuggled\r\n\r\n"
 UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
@@ -23,21 +24,30 @@ def request(body: bytes, headers: bytes = UPGRADE, method: bytes = b"POST") -> b
     return method + head + headers + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
+LAST = b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Request-ID: the-last\r\nConnection: close\r\n\r\n"
+
+
 def exchange(server: Server, parts: Sequence[bytes], pause: float = 0.05) -> bytes:
-    """What the server sends on one connection that the parts arrive on, until it has been silent for a while."""
+    """What the server sends on one connection that the parts arrive on, until it has nothing more to say.
+
+    That is found out by a last request on the same connection, whose answer is left out; no silence is long enough.
+    """
     received = b""
-    with socket.create_connection(server.address, timeout=5) as connection:
+    with socket.create_connection(server.address, timeout=HANG_SECONDS) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for part in parts:
-            connection.sendall(part)
-            time.sleep(pause)
-        connection.settimeout(0.7)
-        try:
+        with suppress(ConnectionError):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
+        with suppress(ConnectionError):
+            # Only once there is an answer: bytes to a connection that is closed would take an unread one with them.
+            received += connection.recv(65536)
+            if b"connection: close" not in received.lower():
+                connection.sendall(LAST)
             while part := connection.recv(65536):
                 received += part
-        except (TimeoutError, ConnectionResetError):
-            pass
-    return received
+    answers = received.split(b"HTTP/1.1 ")
+    return b"HTTP/1.1 ".join(answers[:-1] if b"the-last" in answers[-1] else answers)
 
 
 def cut(data: bytes, *places: int) -> list[bytes]:
@@ -122,7 +132,7 @@ class TestHeads:
         }[kind]
         more = b"X: yyyyyyyyyy\r\n" * 1024 if kind == "headers" else b"y" * 16384
         sent = 0
-        with socket.create_connection(server.address, timeout=5) as connection:
+        with socket.create_connection(server.address, timeout=HANG_SECONDS) as connection:
             connection.sendall(beginning)
             time.sleep(0.1)
             try:

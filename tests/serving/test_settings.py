@@ -29,7 +29,7 @@ class TestDefaults:
         assert Settings() == load_settings({})
 
     def test_values(self) -> None:
-        """The defaults that the contract and the README state."""
+        """The defaults that the contract and docs/settings.md state."""
         defaults = load_settings({})
         assert (
             defaults.max_body_bytes,
@@ -51,7 +51,7 @@ class TestDefaults:
         assert Settings() == load_settings(stated)
 
     def test_every_setting_is_described(self) -> None:
-        """Each setting has the one line that the README's table is made of."""
+        """Each setting has the one line that the table in docs/settings.md is made of."""
         assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
     def test_frozen(self) -> None:

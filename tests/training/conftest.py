@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from decision import Policy, read_policy
 from tests.training.loans import COLUMNS, Row, WriteCsv, csv_text, past_loans
 from training.data import TrainingData, read_training_data
+from training.pipeline import train
 from training.recipe import Recipe
 
 SHIPPED_POLICY = Path(__file__).parents[2] / "artifacts" / "policy" / "decision_policy.json"
@@ -53,6 +55,14 @@ def small() -> Recipe:
 @pytest.fixture(scope="session")
 def policy() -> Policy:
     return read_policy(SHIPPED_POLICY).policy
+
+
+@pytest.fixture(scope="session")
+def trained(data: TrainingData, small: Recipe, policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact, version 1.0.0; copied by those who change it."""
+    out = tmp_path_factory.mktemp("trained") / "model"
+    train(data, out, policy=policy, created=date(2026, 1, 31), version="1.0.0", recipe=small)
+    return out
 
 
 @pytest.fixture(scope="session")

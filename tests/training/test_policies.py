@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -45,9 +46,8 @@ def csv_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def out(tmp_path: Path, data: TrainingData, small: Recipe, policy: Policy) -> Path:
-    train(data, tmp_path / "model", policy=policy, created=date(2026, 1, 31), version="1.0.0", recipe=small)
-    return tmp_path / "model"
+def out(tmp_path: Path, trained: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "model")
 
 
 @pytest.fixture
@@ -85,14 +85,20 @@ class TestReferencePopulation:
 
 
 class TestRebuild:
-    def run(self, out: Path, csv_file: Path, policy_file: Path, version: str = "1.0.1") -> int:
-        files = ["--data", str(csv_file), "--policy", str(policy_file), "--model", str(out)]
-        return main(["rebuild-tables", *files, "--version", version])
+    @pytest.fixture
+    def rebuilt(self, tmp_path: Path) -> Path:
+        return tmp_path / "rebuilt"
 
-    def test_only_the_tables_and_the_manifest_change(self, out: Path, csv_file: Path, policy_file: Path) -> None:
+    def run(self, out: Path, csv_file: Path, policy_file: Path, *more: str | Path, version: str = "1.0.1") -> int:
+        files = ["--data", str(csv_file), "--policy", str(policy_file), "--model", str(out)]
+        return main(["rebuild-tables", *files, "--version", version, *map(str, more)])
+
+    def test_only_the_tables_and_the_manifest_change(
+        self, out: Path, csv_file: Path, policy_file: Path, rebuilt: Path
+    ) -> None:
         before = read_artifact(out)
-        assert self.run(out, csv_file, policy_file) == 0
-        after = read_artifact(out)
+        assert self.run(out, csv_file, policy_file, "--out", rebuilt) == 0
+        after = read_artifact(rebuilt)
         changed = {name for name in before.digests if before.digests[name] != after.digests[name]}
         assert {MANIFEST, TABLES} == changed
         assert before.contents[MODEL] == after.contents[MODEL]
@@ -102,28 +108,38 @@ class TestRebuild:
             after.manifest.reference_population.pd_below,
             after.manifest.reference_population.policy_version,
         )
+        assert before.digests == read_artifact(out).digests
 
     def test_a_stricter_policy_fits_only_afterwards(
         self, out: Path, csv_file: Path, policy_file: Path, policy: Policy
     ) -> None:
+        """The artifact itself is replaced where that is asked for."""
         stricter = replace(read_policy(SHIPPED_POLICY), policy=with_thresholds(policy, 0.05))
         with pytest.raises(InvalidPolicyError, match="rebuild-tables"):
             check_fit(read_artifact(out), stricter)
-        assert self.run(out, csv_file, policy_file) == 0
+        assert self.run(out, csv_file, policy_file, "--out", out, "--replace") == 0
         check_fit(read_artifact(out), stricter)
         open_model(read_artifact(out))
 
-    def test_other_data_are_refused(
+    def test_nothing_is_replaced_unasked(
         self, out: Path, csv_file: Path, policy_file: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        before = read_artifact(out)
+        assert self.run(out, csv_file, policy_file, "--out", out) == 1
+        assert "exists, and is kept; give --out a new folder, or --replace" in capsys.readouterr().err
+        assert before.digests == read_artifact(out).digests
+
+    def test_other_data_are_refused(
+        self, out: Path, csv_file: Path, policy_file: Path, rebuilt: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         csv_file.write_text(csv_text(past_loans(seed=8)), encoding="utf-8")
-        assert self.run(out, csv_file, policy_file) == 1
+        assert self.run(out, csv_file, policy_file, "--out", rebuilt) == 1
         assert "give --data that file" in capsys.readouterr().err
 
     def test_the_old_version_is_refused(
-        self, out: Path, csv_file: Path, policy_file: Path, capsys: pytest.CaptureFixture[str]
+        self, out: Path, csv_file: Path, policy_file: Path, rebuilt: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert self.run(out, csv_file, policy_file, version="1.0.0") == 1
+        assert self.run(out, csv_file, policy_file, "--out", rebuilt, version="1.0.0") == 1
         assert "give the rebuilt one its own" in capsys.readouterr().err
 
 

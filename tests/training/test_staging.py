@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import OutputError
-from training.staging import replacing
+from training.staging import writing
 
 OWNED = {"model", "card"}
 
@@ -14,12 +14,12 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-class TestReplacing:
+class TestWriting:
     def test_new(self, tmp_path: Path) -> None:
         """A folder that was not there is made, with its parents, and nothing else is left beside it."""
         target = tmp_path / "deep" / "artifact"
 
-        with replacing(target, OWNED) as folder:
+        with writing(target, OWNED, replace=True) as folder:
             (folder / "model").write_text("new")
             assert not target.exists()
 
@@ -33,7 +33,7 @@ class TestReplacing:
         (target / "model").write_text("old")
         (target / "card").write_text("old")
 
-        with replacing(target, OWNED) as folder:
+        with writing(target, OWNED, replace=True) as folder:
             (folder / "model").write_text("new")
             assert contents(target) == {"model": "old", "card": "old"}
 
@@ -46,7 +46,7 @@ class TestReplacing:
         (target / "model").write_text("old")
 
         def fail() -> None:
-            with replacing(target, OWNED) as folder:
+            with writing(target, OWNED, replace=True) as folder:
                 (folder / "model").write_text("half")
                 raise RuntimeError
 
@@ -69,8 +69,8 @@ class TestReplacing:
             return rename(self, to)
 
         monkeypatch.setattr(Path, "rename", fail_for_the_new)
-        refused = pytest.raises(OutputError, match=r"can't be replaced \(No space left")
-        with refused, replacing(target, OWNED) as folder:
+        refused = pytest.raises(OutputError, match=r"can't be written \(No space left")
+        with refused, writing(target, OWNED, replace=True) as folder:
             (folder / "model").write_text("new")
 
         assert contents(tmp_path) == {"artifact/model": "old"}
@@ -80,7 +80,7 @@ class TestReplacing:
         (tmp_path / "thesis.tex").write_text("years of work")
 
         refused = pytest.raises(OutputError, match=r"holds thesis\.tex, which training did not write")
-        with refused, replacing(tmp_path, OWNED):
+        with refused, writing(tmp_path, OWNED, replace=True):
             pytest.fail("must not be entered")
 
         assert contents(tmp_path) == {"thesis.tex": "years of work"}
@@ -91,5 +91,36 @@ class TestReplacing:
         target.write_text("a file")
 
         refused = pytest.raises(OutputError, match=r"can't be written \(Not a directory\); give --out another folder")
-        with refused, replacing(target, OWNED):
+        with refused, writing(target, OWNED, replace=True):
             pytest.fail("must not be entered")
+
+    def test_an_old_one_is_kept(self, tmp_path: Path) -> None:
+        """Unless it may go, it stays as it is, and that is said before any work is done."""
+        target = tmp_path / "artifact"
+        target.mkdir()
+        (target / "model").write_text("old")
+
+        refused = pytest.raises(OutputError, match=r"exists, and is kept; give --out a new folder, or --replace")
+        with refused, writing(target, OWNED):
+            pytest.fail("must not be entered")
+
+        assert contents(tmp_path) == {"artifact/model": "old"}
+
+    def test_one_that_came_meanwhile_is_kept(self, tmp_path: Path) -> None:
+        """Training takes minutes, in which somebody else may have written the same folder."""
+        target = tmp_path / "artifact"
+
+        refused = pytest.raises(OutputError, match=r"can't be written \(Directory not empty\); give --out another")
+        with refused, writing(target, OWNED) as folder:
+            (folder / "model").write_text("mine")
+            target.mkdir()
+            (target / "model").write_text("theirs")
+
+        assert contents(tmp_path) == {"artifact/model": "theirs"}
+
+    def test_an_empty_one_is_new(self, tmp_path: Path) -> None:
+        """There is nothing in it to keep."""
+        with writing(tmp_path, OWNED) as folder:
+            (folder / "model").write_text("new")
+
+        assert contents(tmp_path) == {"model": "new"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from scoring.artifact import read_artifact
 from tests.training.loans import Row, WriteCsv
 from training.__main__ import main
+from training.arguments import POLICY as DEFAULT_POLICY
 from training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,27 @@ class TestSuccess:
         assert "warning:" in printed.err
         assert artifact.manifest.training_data["sha256"] in printed.err
         assert (artifact.manifest.version, artifact.manifest.created.isoformat()) == ("2.0.0", "2026-02-03")
+
+    def test_nothing_is_replaced_unasked(
+        self,
+        rows: list[Row],
+        write_csv: WriteCsv,
+        trained: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Without --out it is a new folder, named after the version; what is there stays until --replace says so."""
+        data = ["--data", str(write_csv(rows)), "--policy", str(DEFAULT_POLICY.resolve())]
+        monkeypatch.chdir(tmp_path)
+        out = shutil.copytree(trained, tmp_path / "trained" / "1.0.0")
+        first = read_artifact(out)
+
+        assert main([*data, "--date", "2020-01-01"]) == 1
+        assert "trained/1.0.0: exists, and is kept; give --out a new folder, or --replace" in capsys.readouterr().err
+        assert read_artifact(out).digests == first.digests
+        assert main([*data, "--date", "2020-01-01", "--replace"]) == 0
+        assert read_artifact(out).manifest.created.isoformat() == "2020-01-01"
 
     def test_ignored_columns_are_named(
         self, rows: list[Row], write_csv: WriteCsv, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any, get_args
@@ -28,14 +29,14 @@ CREATED = date(2026, 1, 31)
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("artifact") / "model"
+@pytest.fixture
+def out(trained: Path) -> Path:
+    return trained
 
 
-@pytest.fixture(scope="module")
-def artifact(data: TrainingData, out: Path, small: Recipe, policy: Policy) -> Artifact:
-    return train(data, out, policy=policy, created=CREATED, version="3.1.4", recipe=small)
+@pytest.fixture
+def artifact(trained: Path) -> Artifact:
+    return read_artifact(trained)
 
 
 class TestArtifact:
@@ -51,7 +52,7 @@ class TestArtifact:
         """The manifest states version, date, parameters, data, metrics, and vouches for every file but the plots."""
         manifest = artifact.manifest
 
-        assert (manifest.version, manifest.created) == ("3.1.4", CREATED)
+        assert (manifest.version, manifest.created) == ("1.0.0", CREATED)
         assert {**small.parameters, "random_state": small.seed}.items() <= manifest.parameters.items()
         assert list(small.features) == manifest.features == artifact.schema.features
         assert data.summary.sha256 == manifest.training_data["sha256"]
@@ -72,33 +73,30 @@ class TestArtifact:
         assert schema == artifact.schema
         assert np.array_equal(expected.predict_proba(matrix), written.predict_proba(matrix))
 
-    def test_same_bytes(
-        self, artifact: Artifact, data: TrainingData, small: Recipe, policy: Policy, tmp_path: Path
-    ) -> None:
-        """Training twice gives the same bytes of every file that is vouched for."""
-        again = train(data, tmp_path / "again", policy=policy, created=CREATED, version="3.1.4", recipe=small)
-
-        assert artifact.contents == again.contents
-
     def test_order_of_sets_and_memory(
         self, artifact: Artifact, rows: list[Row], write_csv: WriteCsv, small: Recipe, policy: Policy, tmp_path: Path
     ) -> None:
-        """Other objects at other addresses, read anew, still give the same bytes."""
+        """Trained twice, from data read anew to other addresses, every file that is vouched for has the same bytes."""
         ballast = [np.full(1000, 255, dtype=np.uint8) for _ in range(1000)]
         del ballast
         data = read_training_data(write_csv(rows))
 
         assert (
             artifact.digests
-            == train(data, tmp_path / "b", policy=policy, created=CREATED, version="3.1.4", recipe=small).digests
+            == train(data, tmp_path / "b", policy=policy, created=CREATED, version="1.0.0", recipe=small).digests
         )
 
     def test_wrong_golden_pds_are_never_shipped(
-        self, data: TrainingData, tmp_path: Path, small: Recipe, policy: Policy, monkeypatch: pytest.MonkeyPatch
+        self,
+        data: TrainingData,
+        trained: Path,
+        tmp_path: Path,
+        small: Recipe,
+        policy: Policy,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """If the model read back gave other PDs, training would fail and leave the old artifact alone."""
-        out = tmp_path / "model"
-        train(data, out, policy=policy, created=CREATED, version="1.0.0", recipe=small)
+        out = shutil.copytree(trained, tmp_path / "model")
         before = {path.name: path.read_bytes() for path in out.iterdir()}
         truthful = export.golden_file
 
@@ -109,7 +107,7 @@ class TestArtifact:
 
         monkeypatch.setattr("training.pipeline.golden_file", lie)
         with pytest.raises(TrainingError, match="off on the golden applications"):
-            train(data, out, policy=policy, created=CREATED, version="1.0.1", recipe=small)
+            train(data, out, policy=policy, created=CREATED, version="1.0.1", recipe=small, replace=True)
 
         assert before == {path.name: path.read_bytes() for path in out.iterdir()}
 
@@ -142,7 +140,7 @@ class TestCard:
             "Do not take",
             "A file other than the public one",
             "python -m training --data DATA.csv --policy artifacts/policy/decision_policy.json",
-            "--date 2026-01-31 --version 3.1.4",
+            "--date 2026-01-31 --version 1.0.0",
             "scikit-learn 1.",
             CALIBRATION_PLOT,
             IMPORTANCE_PLOT,

@@ -1,0 +1,191 @@
+"""What a page tells its reader to type is there, and is run: here, elsewhere, or not at all for a stated reason."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import DOCS, IDS, PAGES, ROOT, Command, blocks, code, commands
+from tests.servers import Server, environment
+
+COMMANDS = commands()
+README, API, POLICY, AUDIT = ROOT / "README.md", DOCS / "api.md", DOCS / "model-and-policy.md", DOCS / "audit.md"
+SHOWN_URL = "http://127.0.0.1:3000"
+ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )+")
+
+RUN_HERE = (
+    f"curl -s {SHOWN_URL}/",
+    "sha256sum artifacts/",
+    ".venv/bin/python -m decision check ",
+    ".venv/bin/python import_model.py --policy ",
+    "cp artifacts/policy/",
+    "export BENTOML_HOME=",
+)
+
+RUN_ELSEWHERE = {
+    "make serve": ("tests/servers.py", r'"bentoml", "serve"'),
+    "make test": (".ci/run", r"^make test$"),
+    "make image": (".ci/containers", r"^make image$"),
+    "make test-image": (".ci/containers", r"^make test-image$"),
+    "docker run --rm --read-only ": ("deploy/image/test", r"^container=\$\(docker run "),
+    "docker compose -f deploy/compose/compose.yaml up": ("tests/container/test_compose.py", r"alone\.up\("),
+    "docker compose -f deploy/compose/compose.yaml --profile monitoring up": (
+        "tests/container/test_compose.py",
+        r'up\("--profile", "monitoring"\)',
+    ),
+    "docker compose -f deploy/compose/compose.yaml --profile tracing up": (
+        "tests/container/test_compose.py",
+        r'"--profile", "tracing", "up"',
+    ),
+    "deploy/compose/switch ": ("tests/container/test_blue_green.py", r"\.switch\("),
+    "deploy/image/build ": ("Makefile", r"^\t.*deploy/image/build"),
+    ".venv/bin/python -m deploy.image.sbom ": ("tests/container/test_image.py", r'"deploy\.image\.sbom"'),
+    ".venv/bin/python import_model.py": ("tests/conftest.py", r'"import_model\.py"'),
+    ".venv/bin/python import_model.py --model ": ("tests/test_import_model.py", r'"--model"'),
+    ".venv/bin/python -m training --data ": ("tests/training/test_training_command.py", r'"--data"'),
+    ".venv/bin/python -m training compare-policies ": ("tests/training/test_policies.py", r'"compare-policies"'),
+    ".venv/bin/python -m training rebuild-tables ": ("tests/training/test_policies.py", r'"rebuild-tables"'),
+    "for file in deploy/prometheus/rules/": ("tests/deploy/test_kubernetes.py", r"\^\(for file in "),
+}
+"""The beginning of a command, the file that runs what it does, and how that shows there."""
+
+NOT_RUN = {
+    "make release ": "it builds for minutes and writes dist/; tests/deploy/test_release.py has what it refuses",
+    "docker push ": "it needs a registry",
+    "aws ": "it needs an account; tests/deploy/test_clouds.py holds the file against what AWS takes",
+    "envsubst < deploy/clouds/": "it needs an account; tests/deploy/test_clouds.py holds the file against its form",
+    "gcloud ": "it needs an account",
+    "az ": "it needs an account",
+    "kubectl ": "it needs a cluster; tests/deploy/test_kubernetes.py renders what is applied",
+}
+
+
+class TestThere:
+    """Make targets, programs, scripts and modules."""
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=[f"{page}: {text[:60]}" for page, text in COMMANDS])
+    def test_in_a_block(self, command: Command) -> None:
+        """What a command starts exists, and the shell can read it."""
+        assert [] == missing(command.words)
+        text = re.sub(r"<(\w+)>", r"\1", command.text)  # a word to be replaced, not a redirection
+        assert 0 == subprocess.run(["bash", "-n", "-c", text], check=False, timeout=10).returncode
+
+    @pytest.mark.parametrize("page", PAGES, ids=IDS)
+    def test_in_the_text(self, page: Path) -> None:
+        """The same of commands between backticks."""
+        spans = [ASSIGNMENTS.sub("", span).split() or [span] for span in code(page)]
+        ours = [words for words in spans if words[0] in {"make", "python"} or words[0].startswith(".venv/bin/")]
+        assert [] == [name for words in ours if len(words) > 1 for name in missing(words)]
+
+    @pytest.mark.parametrize(
+        "text", ["make nothing", ".venv/bin/nothing", "python -m nothing", "python -m deploy", "no.sh", "./nothing"]
+    )
+    def test_can_fail(self, text: str) -> None:
+        """What isn't there is told."""
+        assert [] != missing(text.split())
+
+
+class TestRun:
+    """Each command of a block is run somewhere, or says why not."""
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=[f"{page}: {text[:60]}" for page, text in COMMANDS])
+    def test_accounted_for(self, command: Command) -> None:
+        """A command of which nobody knows whether it works is no part of the documents."""
+        text = ASSIGNMENTS.sub("", command.text)
+        assert text.startswith((*RUN_HERE, *RUN_ELSEWHERE, *NOT_RUN)), "add it to a list of this file"
+
+    @pytest.mark.parametrize("beginning", RUN_ELSEWHERE)
+    def test_elsewhere(self, beginning: str) -> None:
+        """The file that is said to run it does so."""
+        file, shows = RUN_ELSEWHERE[beginning]
+        assert re.search(shows, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+
+    @pytest.mark.parametrize("beginning", [*RUN_HERE, *RUN_ELSEWHERE, *NOT_RUN])
+    def test_still_there(self, beginning: str) -> None:
+        """Nothing is listed that no page has."""
+        assert any(beginning in command.text for command in COMMANDS)
+
+    @pytest.mark.parametrize("page", [README, API], ids=["README.md", "docs/api.md"])
+    def test_curl(self, page: Path, server: Server) -> None:
+        """The curl line prints the answer that stands under it."""
+        (line,) = [block for block in blocks(page) if block.startswith("curl")]
+        printed = shell(line.replace(SHOWN_URL, server.url), ROOT)
+        assert json.loads(blocks(page, "json")[0 if page == README else 1]) == json.loads(printed)
+
+    def test_policy(self, checkout: Path) -> None:
+        """A policy is printed as the page shows it, and the commands to put another one into the store do so."""
+        check, another, *_ = blocks(POLICY)
+        assert blocks(POLICY, "text") == [shell(check, checkout)]
+        assert "credit_risk_policy:1.0.0" == shell(another, checkout).splitlines()[-1]
+        assert (checkout / ".bentoml" / "models" / "credit_risk_policy" / "1.0.0").is_dir()
+
+    def test_digests(self, server: Server) -> None:
+        """What /version says are the digests of the checkout's files."""
+        (block,) = blocks(AUDIT)
+        version, sums = block.replace(SHOWN_URL, server.url).splitlines()
+        digests: dict[str, Any] = json.loads(shell(version, ROOT))["digests"]
+        lines = [line.split() for line in shell(sums, ROOT).splitlines()]
+        found = {Path(name).name: digest for digest, name in lines}
+        assert digests
+        assert digests.items() <= found.items()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder that looks like a checkout, and that commands may write into."""
+    for path in ROOT.iterdir():
+        if path.name[0] != ".":
+            (tmp_path / path.name).symlink_to(path)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    python.chmod(0o700)
+    return tmp_path
+
+
+def shell(text: str, folder: Path) -> str:
+    """What commands print that must succeed."""
+    result = subprocess.run(
+        ["bash", "-euc", text],
+        cwd=folder,
+        env=environment(folder / ".bentoml"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def missing(words: list[str]) -> list[str]:
+    """What these words would start and isn't there."""
+    program, *arguments = words
+    if program == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        return [word for word in arguments if "=" not in word and word not in targets]
+    if program in {"python", ".venv/bin/python"}:
+        if arguments[0] == "-m":
+            return [] if has_main(arguments[1]) else arguments[1:2]
+        return [] if (ROOT / arguments[0]).is_file() else arguments[:1]
+    if program.startswith(".venv/bin/"):
+        return [] if Path(sys.executable).with_name(Path(program).name).exists() else [program]
+    if "/" in program or program.endswith(".sh"):
+        return [] if os.access(ROOT / program, os.X_OK) else [program]
+    return []
+
+
+def has_main(module: str) -> bool:
+    """Whether `python -m` has something to run."""
+    found = importlib.util.find_spec(module)
+    return found is not None and (
+        found.submodule_search_locations is None or importlib.util.find_spec(f"{module}.__main__") is not None
+    )
