@@ -9,7 +9,7 @@ from pathlib import Path
 from decision import InvalidPolicyError
 from preprocessing.contract import InvalidContractError
 from scoring.artifact import ArtifactError
-from training.book import read_book
+from training.book import Notes, read_book
 from training.data import DataSummary, read_training_data
 from training.errors import TrainingError
 from training.metrics import NAMES
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         book = read_book(options.book, options.policy)
         data = read_training_data(options.data, book.contract)
-        _tell(options.data, data.summary)
+        _tell(options.data, data.summary, book.notes)
         artifact = train(
             book, data, options.out, created=options.date, version=options.version, replace=options.replace
         )
@@ -41,7 +41,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(path: Path, summary: DataSummary) -> None:
+def _tell(path: Path, summary: DataSummary, notes: Notes) -> None:
+    if notes.sha256 not in ("", summary.sha256):
+        print(
+            f"warning: {path}: its sha256 is {summary.sha256}, not {notes.sha256} of the file that the book's notes "
+            "speak of; the model card goes without them",
+            file=sys.stderr,
+        )
     if summary.ignored_columns:
         print(f"warning: {path}: ignored column {', '.join(summary.ignored_columns)}", file=sys.stderr)
     print(

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from decision import Policy, read_policy
+from tests.applications import CONTRACT
 from tests.training.loans import COLUMNS, Row, WriteCsv, csv_text, past_loans
+from training.book import Book, read_book
 from training.data import TrainingData, read_training_data
 from training.pipeline import train
 from training.recipe import Recipe
 
-SHIPPED_POLICY = Path(__file__).parents[2] / "artifacts" / "policy" / "decision_policy.json"
+BOOK = Path(__file__).parents[2] / "artifacts" / "policy"
 REAL_DATA = Path(__file__).parents[3] / "shared" / "data" / "credit_risk_dataset.csv"
 
 
@@ -43,7 +44,7 @@ def write_csv(tmp_path: Path) -> WriteCsv:
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     path = tmp_path_factory.mktemp("data") / "loans.csv"
     path.write_text(csv_text(past_loans()), encoding="utf-8")
-    return read_training_data(path)
+    return read_training_data(path, CONTRACT)
 
 
 @pytest.fixture(scope="session")
@@ -53,15 +54,15 @@ def small() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def policy() -> Policy:
-    return read_policy(SHIPPED_POLICY).policy
+def book() -> Book:
+    return read_book(BOOK)
 
 
 @pytest.fixture(scope="session")
-def trained(data: TrainingData, small: Recipe, policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(data: TrainingData, small: Recipe, book: Book, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact, version 1.0.0; copied by those who change it."""
     out = tmp_path_factory.mktemp("trained") / "model"
-    train(data, out, policy=policy, created=date(2026, 1, 31), version="1.0.0", recipe=small)
+    train(book, data, out, created=date(2026, 1, 31), version="1.0.0", recipe=small)
     return out
 
 
@@ -69,4 +70,4 @@ def trained(data: TrainingData, small: Recipe, policy: Policy, tmp_path_factory:
 def real() -> TrainingData:
     if not REAL_DATA.exists():
         pytest.skip("the training data is not here: it is no part of this repository")
-    return read_training_data(REAL_DATA)
+    return read_training_data(REAL_DATA, CONTRACT)

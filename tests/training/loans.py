@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.applications import FIELDS, portfolio
-from training.data import LABEL
+from tests.applications import CONTRACT, FIELDS, portfolio
 
+LABEL = CONTRACT.label.column
 Row = dict[str, Any]
 WriteCsv = Callable[..., Path]
 COLUMNS = (*FIELDS, LABEL)

@@ -4,20 +4,21 @@ import json
 import shutil
 from datetime import date
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import joblib
 import numpy as np
 import pytest
-from training.golden import golden_applications
 
-from decision import Policy
-from preprocessing.application import HomeOwnership, LoanGrade, LoanIntent
+from preprocessing.application import Application
+from preprocessing.features import FeatureSchema
 from scoring.artifact import GOLDEN, MANIFEST, MODEL, SCHEMA, Artifact, GoldenApplications, read_artifact
 from scoring.scorer import Scorer
-from tests.applications import parse_application
+from tests.applications import CATEGORIES, CONTRACT, parse_application
+from tests.training.conftest import BOOK
 from tests.training.loans import Row, WriteCsv
 from training import export
+from training.book import Book, read_book
 from training.data import TrainingData, read_training_data
 from training.errors import TrainingError
 from training.export import OWNED
@@ -54,9 +55,8 @@ class TestArtifact:
 
         assert (manifest.version, manifest.created) == ("1.0.0", CREATED)
         assert {**small.parameters, "random_state": small.seed}.items() <= manifest.parameters.items()
-        assert list(small.features) == manifest.features == artifact.schema.features
+        assert manifest.features == artifact.schema.features == [feature.name for feature in CONTRACT.features]
         assert data.summary.sha256 == manifest.training_data["sha256"]
-        assert manifest.training_data["is_known"] is False
         assert {"roc_auc", "pr_auc", "ks", "gini", "brier", "log_loss", "ece"} == manifest.evaluation["model"].keys()
         assert OWNED - {MANIFEST, CALIBRATION_PLOT, IMPORTANCE_PLOT} == manifest.artifacts.keys()
 
@@ -64,26 +64,26 @@ class TestArtifact:
         self, artifact: Artifact, out: Path, data: TrainingData, small: Recipe
     ) -> None:
         """The final model has seen every row, and its constants are all rows' medians."""
-        schema = small.schema(data.applications)
+        schema = FeatureSchema.learned(CONTRACT, data.applications)
         matrix = schema.matrix(data.applications)
         expected = small.fit(matrix, data.labels)
 
         written = joblib.load(out / MODEL)
 
-        assert schema == artifact.schema
+        assert schema.file == artifact.schema.file
         assert np.array_equal(expected.predict_proba(matrix), written.predict_proba(matrix))
 
     def test_order_of_sets_and_memory(
-        self, artifact: Artifact, rows: list[Row], write_csv: WriteCsv, small: Recipe, policy: Policy, tmp_path: Path
+        self, artifact: Artifact, rows: list[Row], write_csv: WriteCsv, small: Recipe, book: Book, tmp_path: Path
     ) -> None:
         """Trained twice, from data read anew to other addresses, every file that is vouched for has the same bytes."""
         ballast = [np.full(1000, 255, dtype=np.uint8) for _ in range(1000)]
         del ballast
-        data = read_training_data(write_csv(rows))
+        data = read_training_data(write_csv(rows), CONTRACT)
 
         assert (
             artifact.digests
-            == train(data, tmp_path / "b", policy=policy, created=CREATED, version="1.0.0", recipe=small).digests
+            == train(book, data, tmp_path / "b", created=CREATED, version="1.0.0", recipe=small).digests
         )
 
     def test_wrong_golden_pds_are_never_shipped(
@@ -92,7 +92,7 @@ class TestArtifact:
         trained: Path,
         tmp_path: Path,
         small: Recipe,
-        policy: Policy,
+        book: Book,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """If the model read back gave other PDs, training would fail and leave the old artifact alone."""
@@ -107,7 +107,7 @@ class TestArtifact:
 
         monkeypatch.setattr("training.pipeline.golden_file", lie)
         with pytest.raises(TrainingError, match="off on the golden applications"):
-            train(data, out, policy=policy, created=CREATED, version="1.0.1", recipe=small, replace=True)
+            train(book, data, out, created=CREATED, version="1.0.1", recipe=small, replace=True)
 
         assert before == {path.name: path.read_bytes() for path in out.iterdir()}
 
@@ -131,15 +131,11 @@ class TestCard:
         for words in (
             "## Intended use",
             "## What is not known",
-            "could not be confirmed",
             "| under 25 |",
             "| MORTGAGE |",
-            "`person_age` is never read",
-            "proxy of age",
-            "circular",
-            "Do not take",
-            "A file other than the public one",
-            "python -m training --data DATA.csv --policy artifacts/policy/decision_policy.json",
+            "`person_age` (rules)",
+            "A file of which no notes are held",
+            "python -m training --book FOLDER --data FILE --out FOLDER",
             "--date 2026-01-31 --version 1.0.0",
             "scikit-learn 1.",
             CALIBRATION_PLOT,
@@ -162,30 +158,23 @@ class TestCard:
 class TestGoldenApplications:
     def test_variety(self) -> None:
         """Every category occurs, as do missing values, a minor and a prior default; names are unique."""
-        golden = golden_applications()
+        golden = read_book(BOOK).golden
         applications = [entry.application for entry in golden]
 
         assert len(golden) == len({entry.name for entry in golden}) >= 16
-        for field, categories in (
-            ("person_home_ownership", HomeOwnership),
-            ("loan_intent", LoanIntent),
-            ("loan_grade", LoanGrade),
-        ):
-            assert set(get_args(categories)) == {getattr(a, field) for a in applications}
-        assert any(a.person_emp_length is None for a in applications)
-        assert any(a.loan_int_rate is None for a in applications)
-        assert any(a.loan_percent_income is None for a in applications)
-        assert any(a.person_age < 18 for a in applications)
-        assert any(a.cb_person_default_on_file == "Y" for a in applications)
+        for field, categories in CATEGORIES.items():
+            assert set(categories) == {a[field] for a in applications}
+        for field in ("person_emp_length", "loan_int_rate"):
+            assert any(a[field] is None for a in applications)
+        assert any(a["person_age"] < 18 for a in applications)
 
     def test_none_is_a_row_of_the_data(self, real: TrainingData) -> None:
         """They are invented: no row of the data has the same income, amount and age."""
-        keys = {(a.person_income, a.loan_amnt, a.person_age) for a in real.applications}
 
-        assert not keys & {
-            (g.application.person_income, g.application.loan_amnt, g.application.person_age)
-            for g in golden_applications()
-        }
+        def key(application: Application) -> tuple[Any, ...]:
+            return tuple(application[field] for field in ("person_income", "loan_amnt", "person_age"))
+
+        assert not {key(a) for a in real.applications} & {key(g.application) for g in read_book(BOOK).golden}
 
 
 class TestCommittedArtifact:
@@ -203,14 +192,16 @@ class TestCommittedArtifact:
         recipe = Recipe()
 
         assert {**recipe.parameters, "random_state": recipe.seed}.items() <= manifest.parameters.items()
-        assert list(recipe.features) == manifest.features
-        assert manifest.training_data["is_known"] is True
+        assert manifest.features == [feature.name for feature in CONTRACT.features]
+        assert manifest.training_data["sha256"] == read_book(BOOK).notes.sha256
 
     def test_golden_applications_are_the_source(self) -> None:
         """It holds the hand-written applications as they are now."""
         written = json.loads((self.FOLDER / GOLDEN).read_bytes())["applications"]
 
-        assert [(g.name, g.document) for g in golden_applications()] == [(w["name"], w["application"]) for w in written]
+        assert [(g.name, g.document) for g in read_book(BOOK).golden] == [
+            (w["name"], w["application"]) for w in written
+        ]
         assert all(parse_application(w["application"]) for w in written)
 
     def test_schema_has_no_age(self) -> None:
