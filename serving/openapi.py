@@ -12,6 +12,7 @@ from typing import Any
 from preprocessing.application import EXAMPLE, InvalidApplicationError, LoanApplication, parse_application
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.answers import (
+    BadRow,
     BatchPrediction,
     Explanation,
     Health,
@@ -35,7 +36,7 @@ from serving.problems import (
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
-from serving.schemas import REF, schemas
+from serving.schemas import REF, merged, schemas
 from serving.settings import Settings
 
 _EXAMPLE_ID = "5f0c1d9e2b7a4c83"
@@ -83,16 +84,21 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
             "/readyz": {"get": _plain("readyz", "Readiness probe", text, NotReadyError())},
             "/metrics": {"get": _plain("metrics", "Prometheus metrics", text)},
         },
-        "components": {
-            "schemas": schemas(
-                [
-                    (LoanApplication, "validation"),
-                    *((model, "serialization") for model in (Prediction, BatchPrediction, Explanation)),
-                    *((model, "serialization") for model in (Problem, Health, Version)),
-                ]
-            )
-        },
+        "components": {"schemas": _schemas()},
     }
+
+
+def _schemas() -> dict[str, Any]:
+    answers = (Prediction, BadRow, BatchPrediction, Explanation, Problem, Health, Version)
+    found = schemas([(LoanApplication, "validation"), *((model, "serialization") for model in answers)])
+    found["BatchResult"] = merged(
+        "BatchResult",
+        "As of /predict; for a bad row of a partial batch, `errors` and nothing else.",
+        found["Prediction"],
+        found.pop("BadRow"),
+    )
+    found["BatchPrediction"]["properties"]["results"]["items"] = {"$ref": REF.format(model="BatchResult")}
+    return found
 
 
 def _example_answers(engine: Engine | None) -> dict[str, Any]:

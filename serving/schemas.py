@@ -1,7 +1,9 @@
 """The contract's models as schemas of OpenAPI 3.0.3, in the words that client generators understand.
 
-pydantic writes JSON Schema for OpenAPI 3.1. Gateways and many generators read 3.0 only, and those that read 3.1 make
-`anyOf` with `null` a type of its own, or name a type after a property's title.
+pydantic writes JSON Schema for OpenAPI 3.1. Gateways and many generators read 3.0 only; some make a type of `anyOf`
+with `null`, or name a type after a property's title; and none makes a good one of a union, since what Jackson reads
+for Java fits every member of it. So what may be a number or a string has no type here, and the two kinds of results in
+a batch are one.
 """
 
 from __future__ import annotations
@@ -23,14 +25,22 @@ def schemas(models: Iterable[tuple[type[BaseModel], JsonSchemaMode]]) -> dict[st
     return found
 
 
+def merged(title: str, description: str, *parts: dict[str, Any]) -> dict[str, Any]:
+    """One object that is like one of the parts: every property of each, none of them required."""
+    return {
+        "type": "object",
+        "title": title,
+        "description": description,
+        "properties": {name: schema for part in parts for name, schema in part["properties"].items()},
+        "additionalProperties": True,
+    }
+
+
 class _OpenAPISchema(GenerateJsonSchema):
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        """`nullable`, which by the letter only counts beside a `type`: a union has it on its first member as well."""
-        inner = self.generate_inner(schema["schema"]) | {"nullable": True}
-        if "oneOf" in inner:
-            first, *others = inner["oneOf"]
-            inner["oneOf"] = [first | {"nullable": True}, *others]
-        return inner
+        """`nullable`; what has no type may be null as it is."""
+        inner = self.generate_inner(schema["schema"])
+        return inner | {"nullable": True} if inner else inner
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Without `default: null`: absent is optional, and what null means is the description's to say."""
@@ -43,10 +53,9 @@ class _OpenAPISchema(GenerateJsonSchema):
         found = super().literal_schema(schema)
         return {"enum": [found.pop("const")]} | found if "const" in found else found
 
-    def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
-        """`oneOf`, since no value is of two of the members; generators make one merged type of `anyOf`."""
-        found = super().union_schema(schema)
-        return {"oneOf": found.pop("anyOf")} | found if "anyOf" in found else found
+    def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:  # noqa: ARG002  # pydantic's signature
+        """Anything."""
+        return {}
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """An answer says that it may gain fields, or generated clients would refuse the first that does."""

@@ -37,8 +37,8 @@ def _origins(value: Any) -> Any:
             raise PydanticCustomError(
                 "origin",
                 "{origin} is no origin as browsers send it; list exact origins such as https://desk.example or "
-                "http://localhost:8080, separated by commas: in lower case, without a path, a slash behind it or a default "
-                "port, and no *",
+                "http://localhost:8080, separated by commas: in lower case, without a path, a slash behind it or a "
+                "default port, and no *",
                 {"origin": ascii(origin)},
             )
     return origins
