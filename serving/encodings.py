@@ -7,7 +7,7 @@ from json import detect_encoding
 
 _REMEDY = "send one valid UTF-8 JSON document"
 _GZIP = b"\x1f\x8b"
-_OTHER_CHARSET = re.compile(r"""charset\s*=\s*"?(?!utf-?8["\s;]|utf-?8\Z)""", re.IGNORECASE)
+_CHARSET = re.compile(r"""charset\s*=\s*"?([^";\s]+)""", re.IGNORECASE)
 
 
 def refusal(body: bytes, parsing: ValueError, content_type: str) -> str:
@@ -22,7 +22,8 @@ def refusal(body: bytes, parsing: ValueError, content_type: str) -> str:
     reason = _wrong_encoding(body)
     if reason is None:
         return f"{parsing}; {_REMEDY}"
-    if _OTHER_CHARSET.search(content_type):
+    declared = _CHARSET.search(content_type)
+    if declared is not None and declared[1].lower() not in ("utf-8", "utf8"):
         reason += " (the charset in Content-Type changes nothing)"
     return f"{reason}; {_REMEDY}"
 
