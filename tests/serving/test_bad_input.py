@@ -104,7 +104,7 @@ class TestEncodings:
     @pytest.mark.parametrize(
         ("encode", "named"),
         [
-            pytest.param(lambda text: BOM_8 + text.encode(), "byte order mark", id="utf-8-sig"),
+            pytest.param(lambda text: BOM_8 + text.encode(), "byte order mark (EF BB BF)", id="utf-8-sig"),
             pytest.param(lambda text: BOM_16 + text.encode("utf-16-le"), "UTF-16", id="utf-16-with-its-mark"),
             pytest.param(lambda text: text.encode("utf-16-le"), "UTF-16", id="utf-16-le"),
             pytest.param(lambda text: text.encode("utf-16-be"), "UTF-16", id="utf-16-be"),
