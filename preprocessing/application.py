@@ -69,7 +69,8 @@ class LoanApplication(BaseModel):
         json_schema_extra={"example": EXAMPLE},
     )
 
-    person_age: Annotated[int, Integral, Field(ge=0, le=120, description="Age in years. Never scored.")]
+    # The bounds stand before Integral: behind it, the schema has them as `ge` and `le`, which no reader of it knows.
+    person_age: Annotated[int, Field(ge=0, le=120, description="Age in years. Never scored."), Integral]
     person_income: Annotated[float, Field(ge=1, le=MAX_AMOUNT, description="Income per year.")]
     person_home_ownership: Annotated[HomeOwnership, Category, Field(description="Housing situation.")]
     person_emp_length: Annotated[
@@ -87,7 +88,7 @@ class LoanApplication(BaseModel):
     ] = None
     cb_person_default_on_file: Annotated[YesNo, Category, Field(description="A default on the bureau's file.")]
     cb_person_cred_hist_length: Annotated[
-        int, Integral, Field(ge=0, le=100, description="Years of credit history. Never scored.")
+        int, Field(ge=0, le=100, description="Years of credit history. Never scored."), Integral
     ]
 
     @field_validator("loan_percent_income", mode="after")

@@ -36,6 +36,7 @@ from serving.edge import Edge
 from serving.lifecycle import settle_heap
 from serving.listening import listen_with_several_handles
 from serving.logs import service_log
+from serving.settings import load_settings
 from serving.tally import Observer, Tally, carry_over, histogram
 
 T = TypeVar("T")
@@ -219,4 +220,4 @@ class CreditRiskService(Service[T]):
         """The application that the server runs, the edge outermost."""
         self.inject_config()
         factory = AppFactory(self, is_main=is_main)
-        return Edge(factory(), factory.direct)
+        return Edge(factory(), factory.direct, load_settings())

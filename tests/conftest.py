@@ -41,8 +41,7 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 @pytest.fixture(scope="session")
 def client(server: Server) -> Iterator[httpx.Client]:
     """An HTTP client of the shared server."""
-    # A connection is given up before the server does so: it closes idle ones after 5 s.
-    with httpx.Client(base_url=server.url, timeout=30, limits=httpx.Limits(keepalive_expiry=2)) as running:
+    with httpx.Client(base_url=server.url, timeout=30) as running:
         yield running
 
 
