@@ -1,7 +1,7 @@
 """Install a lock into this Python's environment with uv: `python setup/install.py requirements.txt`.
 
-uv comes by pip, and pip's configuration (its files and PIP_ variables: index, proxy, certificates) holds for uv too, which
-does not read it. What is said to uv itself (UV_ variables, uv.toml) goes first. Standard library only: it runs in an
+uv comes by pip, and pip's configuration (its files and PIP_ variables: index, proxy, certificates) holds for uv too,
+which does not read it. What is said to uv itself (UV_ variables) goes first. Standard library only: it runs in an
 environment that has nothing yet.
 """
 
@@ -49,7 +49,7 @@ def pip_environment(environ: Mapping[str, str], system: str | None) -> dict[str,
 
 
 def uv_environment(pip: Mapping[str, str], environ: Mapping[str, str], system: str | None) -> dict[str, str]:
-    """What to add to the environment for uv: pip's settings, where uv has none of its own, and the system's certificates.
+    """What to add to the environment for uv: pip's settings where it has none of its own, the system's certificates.
 
     Args:
         pip: pip's settings by option, as `effective` has them.

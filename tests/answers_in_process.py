@@ -10,12 +10,18 @@ import json
 import sys
 from pathlib import Path
 
+from preprocessing.application import parse_application
+from serving.answers import explanation
+from serving.engine import Engine
+from serving.settings import load_settings
+from serving.store import load_served
+
 APPLICATIONS = 5000
 
 
 def make() -> None:
     """Write applications of a realistic mix, and the golden ones."""
-    from tests.applications import portfolio
+    from tests.applications import portfolio  # noqa: PLC0415  # needs what serving has not
 
     golden = json.loads(Path("artifacts/model/golden_applications.json").read_text(encoding="utf-8"))
     for document in (*portfolio(APPLICATIONS, seed=311), *(each["application"] for each in golden["applications"])):
@@ -24,12 +30,6 @@ def make() -> None:
 
 def answer(file: Path) -> None:
     """Answer all from what the store serves; fails where a golden application's PD is not exactly the stated one."""
-    from preprocessing.application import parse_application
-    from serving.answers import explanation
-    from serving.engine import Engine
-    from serving.settings import load_settings
-    from serving.store import load_served
-
     served = load_served(load_settings(), None)
     assert served.scorer.golden_deviation() == 0, "a golden application gets another PD"
     engine = Engine(served.scorer, served.attributor, served.policy)
