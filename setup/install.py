@@ -90,7 +90,7 @@ def main(lock: str) -> None:
     if not uv.exists():
         added = {} if "cert" in settings else pip_environment(os.environ, system)
         subprocess.run([*pip, "install", "--requirement", str(OWN)], env=os.environ | added, check=True)
-    # Not compiled to bytecode: that is most of an installation's time, and serving imports a third of what it compiles.
+    # Not compiled to bytecode: that was most of an installation's time, for modules most of which nothing here imports.
     command = [str(uv), "pip", "install", "--python", sys.executable, "--requirement", lock]
     if settings.get("no-index", "").lower() in TRUE:
         command.append("--no-index")  # uv has no variable for it
