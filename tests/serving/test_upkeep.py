@@ -50,14 +50,15 @@ def test_the_older_kind_of_group_is_read_too(group: Path) -> None:
     assert (1000, 800) == (upkeep._memory_limit(), upkeep._memory_used())
 
 
-@pytest.mark.parametrize("content", ["", "no numbers\n"])
+@pytest.mark.parametrize("stat", ["inactive_file 1\n", None])
 def test_a_group_that_cannot_be_read_is_none_and_the_log_says_so_once(
-    group: Path, content: str, caplog: pytest.LogCaptureFixture
+    group: Path, stat: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Or every second would log a fault, and what the loop does after it would not be done."""
     (group / "memory.max").write_text("1000\n")
-    (group / "memory.current").write_text(content)
-    (group / "memory.stat").mkdir()
+    (group / "memory.current").write_text("no number\n")
+    if stat is not None:
+        (group / "memory.stat").write_text(stat)
     caplog.set_level("INFO", logger=service_log.name)
     assert upkeep._watched_limit() == 0
     (record,) = caplog.records
