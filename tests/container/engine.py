@@ -20,7 +20,8 @@ import httpx
 
 from tests.servers import ROOT, environment, run_python, wait_for
 
-READY_SECONDS = 60
+READY_SECONDS = 180
+"""How long a container is waited for; a machine that is busy with other things takes its time."""
 
 RESTRICTIONS = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 """What a platform team asks of a container, and what every container in these tests is run with."""
