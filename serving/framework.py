@@ -26,6 +26,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.context import server_context
 from bentoml._internal.marshal.dispatcher import Optimizer
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
+from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import BentoModel
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -62,6 +63,21 @@ class StoreEntry(BentoModel):
             return self.stored
         except Exception:  # noqa: BLE001  # whatever half a file makes BentoML raise; `serving.store` says what is wrong
             return None
+
+    def to_info(self, alias: str | None = None) -> Any:
+        """What a Bento records of the entry.
+
+        Raises:
+            NotFound: neither the local store nor BentoML's cloud, where one is configured, has it.
+        """
+        try:
+            return super().to_info(alias)
+        except BentoMLException as exc:
+            home = BentoMLContainer.bentoml_home.get()
+            raise NotFound(
+                f"{self.tag} is not in the model store of BENTOML_HOME={home}: run import_model.py with the same "
+                "BENTOML_HOME, then build again"
+            ) from exc
 
 
 def tracer_provider() -> Any:
