@@ -42,6 +42,14 @@ RUN_ELSEWHERE = {
     "bentoml import ": ("tests/ecosystem/test_export.py", r'"bentoml", "import"'),
     "bentoml serve ": ("tests/servers.py", r'"bentoml", "serve"'),
     "bentoml deploy --config-file ": ("tests/ecosystem/test_deployment.py", r'"deploy", "--config-file"'),
+    "openapi-generator-cli generate ": (
+        "tests/serving/test_generated_clients.py",
+        r'"openapi-generator-cli", "generate"',
+    ),
+    "openapi-python-client generate ": (
+        "tests/serving/test_generated_clients.py",
+        r'"openapi-python-client", "generate"',
+    ),
     "docker run --rm -p 3000:3000 ": ("tests/container/engine.py", r"docker run --rm -p 3000:3000"),
     "docker run --rm --read-only ": ("deploy/image/test", r"^container=\$\(docker run "),
     "docker compose -f deploy/compose/compose.yaml up": ("tests/container/test_compose.py", r"alone\.up\("),
