@@ -19,8 +19,8 @@ from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
-from packaging.version import Version
 from bentoml.exceptions import NotFound
+from packaging.version import Version
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
