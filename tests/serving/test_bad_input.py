@@ -19,7 +19,7 @@ import pytest
 from preprocessing.application import FIELDS
 from serving.edge import ROUTES
 from tests import expect
-from tests.servers import Server
+from tests.servers import HANG_SECONDS, Server
 
 JSON = {"Content-Type": "application/json"}
 SINGLE = ("/predict", "/predict/explain")
@@ -384,7 +384,7 @@ class TestLargeBodies:
 
 def exchange(server: Server, data: bytes) -> bytes:
     """What the server sends back to these bytes until it closes the connection."""
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=HANG_SECONDS) as connection:
         connection.sendall(data)
         received = b""
         while chunk := connection.recv(65_536):
