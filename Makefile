@@ -1,5 +1,5 @@
-# The two commands are `make serve` and `make test`; each does all of its own set-up. `make image` needs an engine.
-PYTHON ?= python3.11
+# The two commands are `make serve` and `make test`; each does all of its own set-up, with the Python that
+# setup/environment finds; PYTHON=/path/to/python3 names another. `make image` needs an engine.
 HOST ?= 127.0.0.1
 PORT ?= 3000
 PROMETHEUS_PORT ?= 9090
@@ -9,7 +9,7 @@ BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: serve demo test dev import train lock build image test-image bench release docs clean
+.PHONY: always serve demo test dev import train lock build image test-image bench release docs clean
 
 serve: import
 	@echo 'When "ready" is logged, paste into another shell:'
@@ -51,21 +51,15 @@ dev: .venv/.dev
 train: .venv/.dev
 	$(BIN)/python -m training --data $(DATA) --version $(VERSION) $(OPTIONS)
 
-lock: .venv/.dev
-	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+lock: .venv/.serving
+	setup/lock
 
-.venv/bin/uv:
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+# Not by the files' times: whether .venv is whole, and of a Python that will do, only running it tells.
+.venv/.serving: always
+	@setup/environment serving
 
-.venv/.serving: .venv/bin/uv requirements.txt
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
-	@touch $@
-
-.venv/.dev: .venv/bin/uv requirements-dev.txt
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
-	@touch $@ .venv/.serving
+.venv/.dev: always
+	@setup/environment dev
 
 clean:
 	rm -rf .venv .bentoml benchmarks/.venvs

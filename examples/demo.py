@@ -118,6 +118,17 @@ def firing(prometheus: str) -> set[str]:
     }
 
 
+def wait_until_scraped(prometheus: str) -> None:
+    """Until then, no instance is known: CreditRiskDown fires rightly, and is nothing to tell."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        up = httpx.get(f"{prometheus}/api/v1/query", params={"query": 'up{job="credit-risk-api"} == 1'}, timeout=10)
+        if up.json()["data"]["result"] and not firing(prometheus):
+            return
+        time.sleep(0.5)
+    raise DemoError("Prometheus does not reach the service")
+
+
 def watch(sending: subprocess.Popen[bytes], log: Path, prometheus: str | None) -> None:
     """Tell what fires and what the traffic came to, until somebody ends it."""
     told: set[str] = set()
@@ -161,6 +172,7 @@ def demonstrate(port: int, prometheus_port: int, seconds: float, rate: float) ->
             ]
             log = home / "prometheus.log"
             stack.enter_context(running("Prometheus", command, f"{prometheus}/-/ready", log, environment))
+            wait_until_scraped(prometheus)
             # Debian's Prometheus has its pages under /classic/; the first one says so.
             graph = f"{prometheus}{httpx.get(prometheus).headers['Location']}"
             print(f"alerts       {graph.rpartition('/')[0]}/alerts")

@@ -176,7 +176,9 @@ class _Numeric(_Field):
             limits = [AfterValidator(self._number_or_state), WithJsonSchema(self._schema_with_codes(kind))]
         if self.plausible is not None:
             limits.append(AfterValidator(self._check_plausible))
-        return Annotated[kind, *before, *limits]
+        # The limits stand before what comes before: behind it, the schema has them as `ge` and `le`, which no reader of
+        # it knows.
+        return Annotated[kind, *limits, *before]
 
     def _number_or_state(self, value: float) -> float | str:
         if self.minimum <= value <= self.maximum:
@@ -192,9 +194,9 @@ class _Numeric(_Field):
         return f"Input should lie between {self.minimum:g} and {self.maximum:g}, or be one of {codes}"
 
     def _schema_with_codes(self, kind: type) -> dict[str, Any]:
-        number = {"type": "integer" if kind is int else "number", "minimum": _integral(self.minimum)}
-        number |= {"maximum": _integral(self.maximum)}
-        return {"anyOf": [number, {"enum": [_integral(code) for code in self.codes.values()]}]}
+        number = {"minimum": _integral(self.minimum), "maximum": _integral(self.maximum)}
+        codes = {"enum": [_integral(code) for code in self.codes.values()]}
+        return {"type": "integer" if kind is int else "number", "anyOf": [number, codes]}
 
     def _check_plausible(self, value: float | str) -> float | str:
         plausible = self.plausible

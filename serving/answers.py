@@ -57,7 +57,7 @@ class Impact(BaseModel):
     """What one field did to the log-odds of default."""
 
     feature: str
-    value: float | int | str | None = Field(description="The applicant's own; the ratio as computed.")
+    value: float | str | None = Field(description="The applicant's own; the ratio as computed.")
     impact: float = Field(description="Signed, in log-odds; positive raises the risk.")
 
 
@@ -93,7 +93,27 @@ class Problem(BaseModel):
     status: int
     detail: str
     request_id: str
-    errors: list[WrongField] | None = None
+    errors: list[WrongField] = Field(
+        default_factory=list, description="Each wrong field; absent where none is to blame."
+    )
+
+
+class Health(BaseModel):
+    """Answer of /health."""
+
+    status: Literal["ok"]
+
+
+class Version(BaseModel):
+    """Answer of /version; nulls where no model could be verified."""
+
+    service: str
+    service_version: str
+    model_name: str | None
+    model_version: str | None
+    policy_version: str | None
+    bento: str | None = Field(description="The Bento's tag; null from a checkout.")
+    digests: dict[str, str] = Field(description="SHA-256 of each file of model and policy, by its name.")
 
 
 def prediction(assessment: Assessment) -> dict[str, Any]:

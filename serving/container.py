@@ -19,10 +19,6 @@ from serving.settings import SettingsError, load_settings
 
 PORT = 3000
 
-KEEP_ALIVE_SECONDS = 75
-"""How long an idle connection is kept: longer than load balancers and proxies do (60 s is usual), or one of them would
-now and then send a request on a connection that is just being closed."""
-
 
 def main() -> None:
     """Serve the Bento in BENTO_PATH on BENTOML_PORT until SIGTERM."""
@@ -46,7 +42,6 @@ def main() -> None:
         "--fd": listener.detach(),
         "--service-name": SERVICE_NAME,
         "--worker-id": 1,
-        "--timeout-keep-alive": KEEP_ALIVE_SECONDS,
     }
     worker([os.environ["BENTO_PATH"], *(f"{name}={value}" for name, value in options.items())])
 

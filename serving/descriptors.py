@@ -21,6 +21,7 @@ from preprocessing.contract import Contract
 from serving import drift, metrics
 from serving.answers import BatchPrediction, Explanation, Prediction, explanation, prediction
 from serving.batches import Item, Result, Row
+from serving.encodings import refusal
 from serving.engine import Assessment
 from serving.exchange import current_exchange, request_id
 from serving.framework import IODescriptor, IORootModel
@@ -197,8 +198,8 @@ async def _parse_rows(contract: Contract, document: list[Any]) -> list[Item]:
 
 
 async def _read_json(request: Request, limits: Settings) -> Any:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaTypeError
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
@@ -207,7 +208,7 @@ async def _read_json(request: Request, limits: Settings) -> Any:
         return from_json(body)
     except ValueError as exc:
         # The parser's message gives the problem and its position, and repeats nothing of the body.
-        raise MalformedJSONError(f"{exc}; send one valid UTF-8 JSON document") from None
+        raise MalformedJSONError(refusal(body, exc, content_type)) from None
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, unknown routes, one form for every error, one log line for every request.
+"""The outermost layer: request ids, unknown routes, OPTIONS, one form for every error, one log line for every request.
 
 BentoML answers some errors from middlewares that no service code sees (timeout, concurrency limit, its own routing).
 Here, outside all of them, each gets the form that the contract promises.
@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterable, Mapping
 from time import perf_counter
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import metrics, tally
+from serving.cors import CrossOrigin, Headers
 from serving.exchange import Exchange, current_exchange
 from serving.logs import request_log, service_log
 from serving.problems import (
@@ -26,6 +28,7 @@ from serving.problems import (
     ProblemError,
     problem_for_status,
 )
+from serving.settings import Settings
 from serving.tracing import tracing
 
 _POST = ("POST",)
@@ -49,7 +52,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "/static_content/swagger-ui-bundle.js": _GET,
     "/static_content/favicon-light-32x32.png": _GET,
 }
-"""Every route there is, and its methods. Anything else ends here, before it can become a label of a metric."""
+"""Every route there is, and its methods besides OPTIONS. Anything else ends here, before it can become a label of a
+metric."""
 
 _QUIET_ROUTES = frozenset({"/health", "/livez", "/readyz", "/healthz", "/metrics"})
 """Polled by machines every few seconds: logged at DEBUG where all is well."""
@@ -65,11 +69,17 @@ class Edge:
     Args:
         app: BentoML's.
         direct: the routes that are answered past it.
+        settings: whose pages may read the answers, and what a proxy leaves in front of the paths.
     """
 
-    def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp] = NOTHING_DIRECT) -> None:
+    def __init__(
+        self, app: ASGIApp, direct: Mapping[str, ASGIApp] = NOTHING_DIRECT, settings: Settings | None = None
+    ) -> None:
         self.app = app
         self.direct = direct
+        settings = settings or Settings()
+        self.cross_origin = CrossOrigin(settings.cors_origins or ())
+        self.root_path = settings.root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve HTTP, and pass the server's lifespan on; the server offers nothing else."""
@@ -81,17 +91,24 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         methods = ROUTES.get(path)
+        if methods is None and self.root_path is not None and path.startswith(f"{self.root_path}/"):
+            path = scope["path"] = path.removeprefix(self.root_path)
+            methods = ROUTES.get(path)
         # Nothing here is worth serving in parts, and the errors about bad ranges would be none of the contract's.
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
         exchange = Exchange(_request_id(scope), method, path if methods else "unknown")
         token = current_exchange.set(exchange)
-        responder = _Responder(exchange, scope, receive, send)
+        responder = _Responder(exchange, self.cross_origin.of_answer(scope["headers"]), scope, receive, send)
         try:
             if methods is None:
                 await responder.problem(NotFoundError())
+            elif method == "OPTIONS":
+                response = Response(status_code=204, headers={"Allow": _allow(methods)})
+                response.raw_headers += self.cross_origin.of_preflight(scope["headers"], ", ".join(methods).encode())
+                await response(scope, receive, responder.send)
             elif method not in methods:
                 await responder.problem(
-                    MethodNotAllowedError(f"{path} takes {' or '.join(methods)}", headers={"Allow": ", ".join(methods)})
+                    MethodNotAllowedError(f"{path} takes {' or '.join(methods)}", headers={"Allow": _allow(methods)})
                 )
             elif (direct := self.direct.get(path)) is not None:
                 await direct(scope, receive, responder.send)
@@ -114,8 +131,9 @@ class Edge:
 class _Responder:
     """Passes one response on, with the headers and the form of error that the contract promises."""
 
-    def __init__(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, exchange: Exchange, extra: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         self.exchange = exchange
+        self.extra = extra
         self.started = False
         self.finished = False
         self.status = 500
@@ -150,9 +168,14 @@ class _Responder:
                 headers.append((b"x-trace-id", b"%032x" % span.trace_id))
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
+            headers.extend(self.extra)
         elif not message.get("more_body", False):
             self.finished = True
         await self._send(message)
+
+
+def _allow(methods: Iterable[str]) -> str:
+    return ", ".join((*methods, "OPTIONS"))
 
 
 def _is_problem(headers: Iterable[tuple[bytes, bytes]]) -> bool:

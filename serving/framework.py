@@ -26,6 +26,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.context import server_context
 from bentoml._internal.marshal.dispatcher import Optimizer
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
+from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import BentoModel
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -36,6 +37,7 @@ from serving.edge import Edge
 from serving.lifecycle import settle_heap
 from serving.listening import listen_with_several_handles
 from serving.logs import service_log
+from serving.settings import load_settings
 from serving.tally import Observer, Tally, carry_over, histogram
 
 T = TypeVar("T")
@@ -61,6 +63,21 @@ class StoreEntry(BentoModel):
             return self.stored
         except Exception:  # noqa: BLE001  # whatever half a file makes BentoML raise; `serving.store` says what is wrong
             return None
+
+    def to_info(self, alias: str | None = None) -> Any:
+        """What a Bento records of the entry.
+
+        Raises:
+            NotFound: neither the local store nor BentoML's cloud, where one is configured, has it.
+        """
+        try:
+            return super().to_info(alias)
+        except BentoMLException as exc:
+            home = BentoMLContainer.bentoml_home.get()
+            raise NotFound(
+                f"{self.tag} is not in the model store of BENTOML_HOME={home}: run import_model.py with the same "
+                "BENTOML_HOME, then build again"
+            ) from exc
 
 
 def tracer_provider() -> Any:
@@ -219,4 +236,4 @@ class CreditRiskService(Service[T]):
         """The application that the server runs, the edge outermost."""
         self.inject_config()
         factory = AppFactory(self, is_main=is_main)
-        return Edge(factory(), factory.direct)
+        return Edge(factory(), factory.direct, load_settings())

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.engine import Engine
+from serving.location import base_url
 from serving.openapi import openapi_document
 from serving.problems import NotReadyError
 from serving.settings import Settings
@@ -29,7 +30,13 @@ _PAGE = f"""<!doctype html>
 <body>
 <div id="page"></div>
 <script src="./static_content/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({{url: "./docs.json", dom_id: "#page", validatorUrl: null}})</script>
+<script>
+fetch("./docs.json").then((answer) => answer.json()).then((spec) => {{
+  // Where this page came from is where its requests must go, whatever proxies have told the service.
+  spec.servers = [{{url: new URL(".", location).href.slice(0, -1)}}];
+  SwaggerUIBundle({{spec, dom_id: "#page", validatorUrl: null}});
+}});
+</script>
 </body>
 </html>
 """
@@ -83,8 +90,10 @@ class Information:
         async def docs(_: Request) -> Response:
             return HTMLResponse(_PAGE)
 
-        async def docs_json(_: Request) -> Response:
-            return JSONResponse(document(self.engine))
+        async def docs_json(request: Request) -> Response:
+            # A saved file must say where its clients find the service: a relative URL means nothing there.
+            servers = [{"url": base_url(request, self.settings.root_path or "")}]
+            return JSONResponse(document(self.engine) | {"servers": servers})
 
         async def index(_: Request) -> Response:
             return RedirectResponse("./docs")

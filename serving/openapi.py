@@ -1,23 +1,25 @@
 """The OpenAPI document: built from the models that validate and the problems that are raised, with answers as they are.
 
 BentoML generates one too, but it lists error bodies that this service never sends. Examples of answers are made by
-scoring the example application when the document is first asked for.
+scoring the example application when the document is first asked for. It is OpenAPI 3.0.3, which every generator and
+gateway reads; tests/serving/test_generated_clients.py makes clients of it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic.json_schema import models_json_schema
-
-from preprocessing.application import EXAMPLE, InvalidApplicationError, LoanApplication, parse_application
+from preprocessing.application import FieldError, InvalidApplicationError
+from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.answers import (
+    BadRow,
     BatchPrediction,
     Explanation,
+    Health,
     Prediction,
     Problem,
+    Version,
     explanation,
     prediction,
 )
@@ -35,25 +37,19 @@ from serving.problems import (
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
+from serving.schemas import REF, merged, schemas
 from serving.settings import Settings
 
-_REF = "#/components/schemas/{model}"
 _EXAMPLE_ID = "5f0c1d9e2b7a4c83"
 
 
 def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any]:
-    """The whole document; without an engine it has no examples of answers."""
-    _, schemas = models_json_schema(
-        [
-            (LoanApplication, "validation"),
-            *((model, "serialization") for model in (Prediction, BatchPrediction, Explanation, Problem)),
-        ],
-        ref_template=_REF,
-    )
+    """The document but for `servers`, which depends on who asks; without an engine it has no examples of answers."""
+    contract = engine.contract if engine is not None else None
+    example = dict(contract.example) if contract is not None else {}
     responses = _scoring_responses(engine, settings)
-    applications = TypeAdapter(list[LoanApplication]).json_schema(ref_template=_REF)
-    applications.pop("$defs", None)
-    applications |= {"minItems": 1, "maxItems": settings.max_batch_rows}
+    one = {"$ref": REF.format(model="LoanApplication")}
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": settings.max_batch_rows}
     partial = {
         "name": "partial",
         "in": "query",
@@ -61,45 +57,60 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
         "schema": {"type": "boolean", "default": False},
         "description": "Score the good rows and put a bad row's errors in its place, instead of refusing the request.",
     }
-    one = {"$ref": _REF.format(model="LoanApplication")}
+    text = ("text/plain", {"type": "string"})
     return {
-        "openapi": "3.1.0",
+        "openapi": "3.0.3",
         "info": {
             "title": SERVICE_NAME,
             "version": SERVICE_VERSION,
             "description": "Credit decisions with the probability of default behind them.",
         },
-        "servers": [{"url": "."}],
+        "tags": [
+            {"name": "decisions", "description": "Applications in, decisions out."},
+            {"name": "service", "description": "For operators, probes and Prometheus."},
+        ],
         "paths": {
-            "/predict": {"post": _scoring("predict", "Decide one application", one, EXAMPLE, responses["Prediction"])},
+            "/predict": {"post": _scoring("predict", "Decide one application", one, example, responses["Prediction"])},
             "/predict/batch": {
                 "post": _scoring(
-                    "predict_batch",
-                    "Decide many applications",
-                    applications,
-                    [EXAMPLE],
-                    responses["BatchPrediction"],
+                    "predict_batch", "Decide many applications", many, [example], responses["BatchPrediction"]
                 )
                 | {"parameters": [partial]}
             },
             "/predict/explain": {
-                "post": _scoring("predict_explain", "Decide and explain one", one, EXAMPLE, responses["Explanation"])
+                "post": _scoring("predict_explain", "Decide and explain one", one, example, responses["Explanation"])
             },
-            "/health": {"get": _plain("Whether the process answers at all", "application/json")},
-            "/version": {"get": _plain("Versions and digests of what is served", "application/json")},
-            "/livez": {"get": _plain("Liveness probe", "text/plain")},
-            "/healthz": {"get": _plain("Liveness probe, under its other name", "text/plain")},
-            "/readyz": {"get": _plain("Readiness probe", "text/plain", NotReadyError())},
-            "/metrics": {"get": _plain("Prometheus metrics", "text/plain")},
+            "/health": {"get": _plain("health", "Whether the process answers at all", _json("Health"))},
+            "/version": {"get": _plain("version", "Versions and digests of what is served", _json("Version"))},
+            "/livez": {"get": _plain("livez", "Liveness probe", text)},
+            "/healthz": {"get": _plain("healthz", "Liveness probe, under its other name", text)},
+            "/readyz": {"get": _plain("readyz", "Readiness probe", text, NotReadyError())},
+            "/metrics": {"get": _plain("metrics", "Prometheus metrics", text)},
         },
-        "components": {"schemas": schemas["$defs"]},
+        "components": {"schemas": _schemas(contract)},
     }
+
+
+def _schemas(contract: Contract | None) -> dict[str, Any]:
+    answers = (Prediction, BadRow, BatchPrediction, Explanation, Problem, Health, Version)
+    accepted = [(contract.model, "validation")] if contract is not None else []
+    found = schemas([*accepted, *((model, "serialization") for model in answers)])
+    # What an application holds is known with the model; until one is served, that it is an object.
+    found.setdefault("LoanApplication", {"type": "object"})
+    found["BatchResult"] = merged(
+        "BatchResult",
+        "As of /predict; for a bad row of a partial batch, `errors` and nothing else.",
+        found["Prediction"],
+        found.pop("BadRow"),
+    )
+    found["BatchPrediction"]["properties"]["results"]["items"] = {"$ref": REF.format(model="BatchResult")}
+    return found
 
 
 def _example_answers(engine: Engine | None) -> dict[str, Any]:
     if engine is None:
         return {}
-    (explained,) = engine.explain([parse_application(EXAMPLE)])
+    (explained,) = engine.explain([engine.contract.parse(dict(engine.contract.example))])
     row = prediction(explained)
     return {
         "Prediction": row,
@@ -108,9 +119,23 @@ def _example_answers(engine: Engine | None) -> dict[str, Any]:
     }
 
 
+def _example_errors(engine: Engine | None) -> tuple[FieldError, ...]:
+    """What is said of the example where one field of it is of the wrong type."""
+    if engine is None:
+        return ()
+    contract = engine.contract
+    field = contract.amount or contract.fields[0].name
+    try:
+        contract.parse({**contract.example, field: []})
+    except InvalidApplicationError as exc:
+        return exc.errors
+    raise AssertionError("no field takes a list")
+
+
 def _scoring(name: str, summary: str, body: dict[str, Any], example: Any, responses: dict[str, Any]) -> dict[str, Any]:
     return {
         "operationId": name,
+        "tags": ["decisions"],
         "summary": summary,
         "requestBody": {"required": True, "content": {"application/json": {"schema": body, "example": example}}},
         "responses": responses,
@@ -121,22 +146,19 @@ def _scoring_responses(engine: Engine | None, settings: Settings) -> dict[str, d
     """Responses of the scoring routes, by the name of the answer's model."""
     answers = _example_answers(engine)
     contents = {
-        model: {"schema": {"$ref": _REF.format(model=model)}} | ({"example": answers[model]} if answers else {})
+        model: {"schema": {"$ref": REF.format(model=model)}} | ({"example": answers[model]} if answers else {})
         for model in ("Prediction", "BatchPrediction", "Explanation")
     }
     return {
         model: {"200": {"description": "The decision", "content": {"application/json": content}, "headers": _HEADERS}}
-        | _problem_responses(*_scoring_problems(settings, in_list=model == "BatchPrediction"))
+        | _problem_responses(*_scoring_problems(engine, settings, in_list=model == "BatchPrediction"))
         for model, content in contents.items()
     }
 
 
-def _scoring_problems(settings: Settings, *, in_list: bool) -> list[ProblemError]:
-    try:
-        parse_application({**EXAMPLE, "person_income": "high"})
-    except InvalidApplicationError as exc:
-        errors = [error.at(0) for error in exc.errors] if in_list else exc.errors
-        invalid = InvalidRequestError(f"{len(errors)} invalid field(s); `errors` names each", errors=errors)
+def _scoring_problems(engine: Engine | None, settings: Settings, *, in_list: bool) -> list[ProblemError]:
+    errors = tuple(error.at(0) if in_list else error for error in _example_errors(engine))
+    invalid = InvalidRequestError(f"{len(errors)} invalid field(s); `errors` names each", errors=errors)
     return [
         MalformedJSONError("EOF while parsing an object at line 1 column 1; send one valid UTF-8 JSON document"),
         BodyTooLargeError(f"the body may hold {settings.max_body_bytes} bytes; send fewer applications a request"),
@@ -149,12 +171,19 @@ def _scoring_problems(settings: Settings, *, in_list: bool) -> list[ProblemError
     ]
 
 
-def _plain(summary: str, media_type: str, *problems: ProblemError) -> dict[str, Any]:
+def _json(model: str) -> tuple[str, dict[str, Any]]:
+    return "application/json", {"$ref": REF.format(model=model)}
+
+
+def _plain(name: str, summary: str, content: tuple[str, dict[str, Any]], *problems: ProblemError) -> dict[str, Any]:
+    media_type, schema = content
     return {
+        "operationId": name,
+        "tags": ["service"],
         "summary": summary,
         "responses": {
-            "200": {"description": "OK", "content": {media_type: {}}, "headers": _HEADERS},
-            **_problem_responses(*problems),
+            "200": {"description": "OK", "content": {media_type: {"schema": schema}}, "headers": _HEADERS},
+            **_problem_responses(*problems, InternalError()),
         },
     }
 
@@ -173,7 +202,7 @@ def _problem_responses(*problems: ProblemError) -> dict[str, Any]:
             "description": problem.title,
             "content": {
                 MEDIA_TYPE: {
-                    "schema": {"$ref": _REF.format(model="Problem")},
+                    "schema": {"$ref": REF.format(model="Problem")},
                     "example": problem.document(_EXAMPLE_ID),
                 }
             },

@@ -19,6 +19,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_HEAD_BYTES = 65_536
 """What one message may need besides its body; h11's limit."""
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept: longer than load balancers and proxies do (60 s is usual), or one of them would
+now and then send a request on a connection that is just being closed."""
+
+UVICORN_KEEP_ALIVE_SECONDS = 5
+"""What BentoML hands on where nobody has said anything."""
+
 MAX_PIPELINED = 64
 """Requests of one connection that may wait for those before them; it is closed behind the last of them."""
 
@@ -76,6 +83,8 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.timeout_keep_alive == UVICORN_KEEP_ALIVE_SECONDS:
+            self.timeout_keep_alive = KEEP_ALIVE_SECONDS
         self._in_head = False
         self._held = b""
         self._after_newline = False

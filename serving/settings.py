@@ -9,14 +9,49 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 PREFIX = "CREDIT_RISK_"
 
 _SERVICE_LINK = re.compile(r".*_SERVICE_(HOST|PORT)(_\w+)?|.*_PORT(_\d+_(TCP|UDP)(_\w+)?)?")
 """What Kubernetes puts into every container for a Service whose name begins like ours."""
+
+
+PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+"""A path in front of every route, without a slash behind it."""
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _origins(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(origin for origin in map(str.strip, value.split(",")) if origin)
+    for origin in origins:
+        found = _ORIGIN.fullmatch(origin)
+        if found is None or found[3] == _DEFAULT_PORTS[found[1]] or int(found[3] or 0) > 65_535:
+            raise PydanticCustomError(
+                "origin",
+                "{origin} is no origin as browsers send it; list exact origins such as https://desk.example or "
+                "http://localhost:8080, separated by commas: in lower case, without a path, a slash behind it or a "
+                "default port, and no *",
+                {"origin": ascii(origin)},
+            )
+    return origins
+
+
+def _root_path(value: Any) -> Any:
+    if isinstance(value, str) and not PATH_PREFIX.fullmatch(value):
+        raise PydanticCustomError(
+            "root_path",
+            "{path} is no path in front of the routes; write it as /credit-risk, with a slash before and none behind",
+            {"path": ascii(value)},
+        )
+    return value
 
 
 class SettingsError(SystemExit):
@@ -54,6 +89,16 @@ class Settings(BaseModel):
     policy_path: Annotated[
         Path | None,
         Field(description="A policy file to serve instead of the store's, with `reason_codes.json` beside it."),
+    ] = None
+    cors_origins: Annotated[
+        tuple[str, ...] | None,
+        BeforeValidator(_origins),
+        Field(description="Origins whose pages may read answers in a browser, separated by commas."),
+    ] = None
+    root_path: Annotated[
+        str | None,
+        BeforeValidator(_root_path),
+        Field(description="Path that a proxy leaves in front of every route, such as `/credit-risk`."),
     ] = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Upkeep:
     def __init__(self, is_ready: Callable[[], bool]) -> None:
         self._is_ready = is_ready
         self._process = psutil.Process()
-        self._limit = _memory_limit()
+        self._limit = _watched_limit()
         _forget_dead_workers()
         memory_limit.set(self._limit)
         metrics.start_time.set_to_current_time()
@@ -74,6 +75,23 @@ def _forget_dead_workers() -> None:
         pid = int(file.stem.rpartition("_")[2])
         if not psutil.pid_exists(pid):
             multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
+
+
+def _watched_limit() -> int:
+    """The container's limit, 0 where there is none, or none that can be watched: then the log says so, once."""
+    if sys.platform != "linux":
+        service_log.info("no memory limit is watched: not Linux", extra={"data": {"platform": sys.platform}})
+        return 0
+    try:
+        if limit := _memory_limit():
+            _memory_used()
+    except (OSError, ValueError) as exc:
+        reason = f"{type(exc).__name__}: {exc}"
+        service_log.warning(
+            "no memory limit is watched: /sys/fs/cgroup can't be read", extra={"data": {"reason": reason}}
+        )
+        return 0
+    return limit
 
 
 def _memory_limit() -> int:

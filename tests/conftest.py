@@ -9,15 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.applications import portfolio
 from tests.lifeline import hold
-from tests.servers import ELSEWHERE, ROOT, Server, ServerElsewhere, copy_store, run_python, serving
+from tests.servers import ELSEWHERE, HANG_SECONDS, ROOT, Server, ServerElsewhere, copy_store, run_python, serving
 
 
 def pytest_configure() -> None:
-    """No server outlives a test run, not even one that is killed."""
+    """No server outlives a test run, not even one that is killed; and no example has to be quick."""
     hold()
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +44,7 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 @pytest.fixture(scope="session")
 def client(server: Server) -> Iterator[httpx.Client]:
     """An HTTP client of the shared server."""
-    # A connection is given up before the server does so: it closes idle ones after 5 s.
-    with httpx.Client(base_url=server.url, timeout=30, limits=httpx.Limits(keepalive_expiry=2)) as running:
+    with httpx.Client(base_url=server.url, timeout=HANG_SECONDS) as running:
         yield running
 
 

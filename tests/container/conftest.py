@@ -1,13 +1,15 @@
-"""The image that the tests of this folder share."""
+"""The images that the tests of this folder share."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.container.engine import Container, built_image, missing_engine, run_container
+from tests.container.engine import Container, Plain, built_image, missing_engine, plain_image, run_container
+from tests.servers import copy_store
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +33,19 @@ def image(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 def container(image: str) -> Iterator[Container]:
     """A running container that the tests only look at."""
     with run_container(image) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def plain(engine: None, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plain]:  # noqa: ARG001  # or skip
+    """BentoML's own image, made in a folder that holds nothing of the project."""
+    home = copy_store(store, tmp_path_factory.mktemp("plain"))
+    with plain_image(home, tmp_path_factory.mktemp("elsewhere")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def plain_container(plain: Plain) -> Iterator[Container]:
+    """A container of BentoML's own image, run without any restriction, as BentoML says to."""
+    with run_container(plain.image, restrictions=()) as running:
         yield running

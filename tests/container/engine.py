@@ -1,8 +1,12 @@
-"""The container engine for the tests: the image that is shipped, and containers of it, restricted as documented."""
+"""The container engine for the tests: the image that is shipped, and containers of it, restricted as documented.
+
+The plain image, BentoML's own, is made by its commands as its documentation has them.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import uuid
@@ -16,7 +20,8 @@ import httpx
 
 from tests.servers import ROOT, environment, run_python, wait_for
 
-READY_SECONDS = 60
+READY_SECONDS = 180
+"""How long a container is waited for; a machine that is busy with other things takes its time."""
 
 RESTRICTIONS = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 """What a platform team asks of a container, and what every container in these tests is run with."""
@@ -74,6 +79,53 @@ def built_image(home: Path, *imported: str | Path) -> Iterator[str]:
     assert built.returncode == 0, f"{built.stdout}\n{built.stderr}"
     try:
         yield image
+    finally:
+        docker("image", "rm", "--force", image)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """BentoML's own image.
+
+    Attributes:
+        image: the name in the command that `bentoml containerize` printed for running it.
+        printed: all that `bentoml build` and `bentoml containerize` printed, in this order.
+    """
+
+    image: str
+    printed: tuple[str, str]
+
+
+def bentoml(*arguments: str | Path, home: Path, cwd: Path) -> str:
+    """All that a BentoML command prints, on lines that are not wrapped; it must succeed."""
+    result = subprocess.run(
+        [sys.executable, "-m", "bentoml", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(home, COLUMNS="200"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@contextmanager
+def plain_image(home: Path, elsewhere: Path) -> Iterator[Plain]:
+    """A new image of BentoML's own, removed at the end.
+
+    Args:
+        home: a BENTOML_HOME with model and policy.
+        elsewhere: the folder in which the commands are given.
+    """
+    # Without -f, BentoML finds the bentofile only in the working directory and below.
+    built = bentoml("build", "-f", ROOT / "bentofile.yaml", ROOT, home=home, cwd=elsewhere)
+    containerized = bentoml("containerize", "credit-risk-api:latest", home=home, cwd=elsewhere)
+    (image,) = re.findall(r"docker run --rm -p 3000:3000 (\S+)", containerized)
+    try:
+        yield Plain(image, (built, containerized))
     finally:
         docker("image", "rm", "--force", image)
 

@@ -14,12 +14,12 @@ from serving.settings import Settings, load_settings
 from serving.tracing import STOPPING_SECONDS, tracing_settings
 from tests.servers import ROOT
 
-_DOCKERFILE = (ROOT / "deploy" / "image" / "Dockerfile.j2").read_text(encoding="utf-8")
+_DOCKERFILE = (ROOT / "deploy" / "image" / "Dockerfile").read_text(encoding="utf-8")
 
 (_PORT,) = re.findall(r"^EXPOSE (\d+)$", _DOCKERFILE, re.MULTILINE)
 PORT = int(_PORT)
 
-assert "USER {{ bento__uid_gid }}\n" in _DOCKERFILE
+assert f"USER {BENTO_UID_GID}\n" in _DOCKERFILE
 USER = BENTO_UID_GID
 
 SERVING_BYTES = 350e6

@@ -55,10 +55,10 @@ def said(process: subprocess.Popen[str], output: Path, words: str) -> str:
 def test_demo(tmp_path: Path) -> None:
     """Every link that it prints answers, an alert fires while one watches, and it stays up after the traffic."""
     tool("prometheus")
-    with demo(tmp_path, seconds=80, rate=20) as (process, output):
+    with demo(tmp_path, seconds=120, rate=20) as (process, output):
         links = re.findall(r"http://\S+", said(process, output, "traffic for"))
-        text = said(process, output, "CreditRiskDrift person_income 1h fires")
-        assert "CreditRiskDrift person_income 1h fires" in text, text
+        text = said(process, output, "CreditRiskDrift loan_grade 1h fires")
+        assert "CreditRiskDrift loan_grade 1h fires" in text, text
         text = said(process, output, "the traffic is over; everything else stays up until Ctrl-C")
         answers = [httpx.get(link, timeout=HANG_SECONDS, follow_redirects=True).status_code for link in links]
         process.send_signal(signal.SIGINT)

@@ -35,6 +35,22 @@ RUN_ELSEWHERE = {
     "make test": (".ci/run", r"^make test$"),
     "make image": (".ci/containers", r"^make image$"),
     "make test-image": (".ci/containers", r"^make test-image$"),
+    ".venv/bin/bentoml build": ("tests/ecosystem/test_export.py", r'"bentoml", "build"'),
+    ".venv/bin/bentoml containerize ": ("tests/container/engine.py", r'bentoml\("containerize", '),
+    ".venv/bin/bentoml export ": ("tests/ecosystem/test_export.py", r'"bentoml", "export"'),
+    ".venv/bin/bentoml models export ": ("tests/ecosystem/test_export.py", r'"bentoml", "models", "export"'),
+    "bentoml import ": ("tests/ecosystem/test_export.py", r'"bentoml", "import"'),
+    "bentoml serve ": ("tests/servers.py", r'"bentoml", "serve"'),
+    "bentoml deploy --config-file ": ("tests/ecosystem/test_deployment.py", r'"deploy", "--config-file"'),
+    "openapi-generator-cli generate ": (
+        "tests/serving/test_generated_clients.py",
+        r'"openapi-generator-cli", "generate"',
+    ),
+    "openapi-python-client generate ": (
+        "tests/serving/test_generated_clients.py",
+        r'"openapi-python-client", "generate"',
+    ),
+    "docker run --rm -p 3000:3000 ": ("tests/container/engine.py", r"docker run --rm -p 3000:3000"),
     "docker run --rm --read-only ": ("deploy/image/test", r"^container=\$\(docker run "),
     "docker compose -f deploy/compose/compose.yaml up": ("tests/container/test_compose.py", r"alone\.up\("),
     "docker compose -f deploy/compose/compose.yaml --profile monitoring up": (
@@ -59,6 +75,10 @@ RUN_ELSEWHERE = {
 
 NOT_RUN = {
     "make release ": "it builds for minutes and writes dist/; tests/deploy/test_release.py has what it refuses",
+    "tar -xOf credit-risk-api.bento": "it reads what tests/ecosystem/test_export.py has bentoml write",
+    "pip install -r ": "it makes an environment on another machine",
+    "bentoml cloud ": "it needs an account",
+    "bentoml deployment ": "it needs an account; tests/ecosystem/test_deployment.py holds the file against its classes",
     "docker push ": "it needs a registry",
     "aws ": "it needs an account; tests/deploy/test_clouds.py holds the file against what AWS takes",
     "envsubst < deploy/clouds/": "it needs an account; tests/deploy/test_clouds.py holds the file against its form",

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests import expect
-from tests.servers import ROOT, Server
+from tests.servers import HANG_SECONDS, ROOT, Server
 
 
 def run_example(server: Server, *command: str) -> subprocess.CompletedProcess[str]:
@@ -21,7 +21,7 @@ def run_example(server: Server, *command: str) -> subprocess.CompletedProcess[st
         env=os.environ | {"URL": server.url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import json
 import pickle
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from serving.edge import ROUTES
 from tests import expect
 from tests.applications import FIELDS
-from tests.servers import Server
+from tests.servers import HANG_SECONDS, Server
 
 JSON = {"Content-Type": "application/json"}
 SINGLE = ("/predict", "/predict/explain")
@@ -93,6 +95,58 @@ class TestMalformed:
     ) -> None:
         """Only a body declared as plain JSON is read; a pickle never is."""
         expect.problem(client.post(path, content=body, headers=headers), 415, "unsupported-media-type")
+
+
+BOM_8, BOM_16, BOM_32 = codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        ("encode", "named"),
+        [
+            pytest.param(lambda text: BOM_8 + text.encode(), "byte order mark (EF BB BF)", id="utf-8-sig"),
+            pytest.param(lambda text: BOM_16 + text.encode("utf-16-le"), "UTF-16", id="utf-16-with-its-mark"),
+            pytest.param(lambda text: text.encode("utf-16-le"), "UTF-16", id="utf-16-le"),
+            pytest.param(lambda text: text.encode("utf-16-be"), "UTF-16", id="utf-16-be"),
+            pytest.param(lambda text: BOM_32 + text.encode("utf-32-be"), "UTF-32", id="utf-32-with-its-mark"),
+            pytest.param(lambda text: text.encode("utf-32-le"), "UTF-32", id="utf-32-le"),
+            pytest.param(lambda text: text.replace("B", "\xe9").encode("latin-1"), "not in Latin-1", id="latin-1"),
+            pytest.param(lambda text: gzip.compress(text.encode()), "gzip", id="gzip"),
+        ],
+    )
+    @pytest.mark.parametrize("path", SCORING)
+    def test_is_named(
+        self, client: httpx.Client, example: dict[str, Any], path: str, encode: Callable[[str], bytes], named: str
+    ) -> None:
+        """A body that isn't plain UTF-8 is 400, and says what it is instead of where the parser stumbled."""
+        text = json.dumps([example] if path == "/predict/batch" else example)
+        sent = encode(text)
+
+        response = client.post(path, content=sent, headers={"Content-Type": "application/json; charset=latin-1"})
+
+        detail = expect.problem(response, 400, "malformed-json")["detail"]
+        assert named in detail
+        assert "the charset in Content-Type changes nothing" in detail
+        assert "line 1" not in detail
+
+    @pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"', "utf-8; x=1"])
+    def test_charset_that_is_right_is_not_blamed(self, client: httpx.Client, charset: str) -> None:
+        """What is declared is only spoken of where it is another charset."""
+        headers = {"Content-Type": f"application/json; charset={charset}"}
+
+        detail = expect.problem(client.post("/predict", content=BOM_8, headers=headers), 400, "malformed-json")[
+            "detail"
+        ]
+
+        assert "charset" not in detail
+
+    @pytest.mark.parametrize("body", [b"\x00", b"\x00\x00\x00\x00", BOM_16, b'{"a": "\xc3\xa9"'])
+    def test_what_is_no_text_in_it_is_not_named(self, client: httpx.Client, body: bytes) -> None:
+        """A body that is no JSON in any of them keeps the parser's reason, or is no UTF-8."""
+        detail = expect.problem(client.post("/predict", content=body, headers=JSON), 400, "malformed-json")["detail"]
+
+        assert "UTF-16" not in detail
+        assert "UTF-32" not in detail
 
 
 @pytest.mark.parametrize("path", SCORING)
@@ -226,14 +280,14 @@ class TestBatch:
 
 class TestRoutes:
     @pytest.mark.parametrize("path", sorted(ROUTES))
-    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     def test_wrong_method_is_405(self, client: httpx.Client, path: str, method: str) -> None:
         """A method that the route doesn't take is 405, with the methods that it takes."""
         if method in ROUTES[path]:
             return
         response = client.request(method, path)
 
-        assert (405, ", ".join(ROUTES[path])) == (response.status_code, response.headers["Allow"])
+        assert (405, ", ".join((*ROUTES[path], "OPTIONS"))) == (response.status_code, response.headers["Allow"])
         if method != "HEAD":
             expect.problem(response, 405, "method-not-allowed")
 
@@ -330,7 +384,7 @@ class TestLargeBodies:
 
 def exchange(server: Server, data: bytes) -> bytes:
     """What the server sends back to these bytes until it closes the connection."""
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=HANG_SECONDS) as connection:
         connection.sendall(data)
         received = b""
         while chunk := connection.recv(65_536):

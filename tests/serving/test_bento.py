@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from packaging.requirements import Requirement
 
+from serving import SERVICE_VERSION
 from tests import expect
-from tests.servers import POLICY_ENTRY, ROOT, Server, copy_store, entry, run_python, serving
+from tests.servers import (
+    MODEL_ENTRY,
+    POLICY_ENTRY,
+    ROOT,
+    Server,
+    copy_store,
+    entry,
+    environment,
+    run_python,
+    serving,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +89,11 @@ def built(home: Path, tag: str, elsewhere: Path, lenient: Path) -> Iterator[Serv
         yield server
 
 
+def pins(lines: list[str]) -> set[str]:
+    """The pinned packages of a requirements file, however each is written."""
+    return {str(Requirement(line)) for line in lines if "==" in line.partition(";")[0]}
+
+
 class TestBuild:
     def test_holds_what_serving_needs_and_no_more(self, home: Path, tag: str) -> None:
         """Code to serve with, and nothing to train, test or import with."""
@@ -88,14 +107,45 @@ class TestBuild:
 
         assert expected == actual - {"bentofile.yaml", "requirements.txt"}
 
+    def test_says_what_it_is(self, home: Path, tag: str) -> None:
+        """`bentoml get` has its labels, the versions of model and policy that it pins, and its description."""
+        got = json.loads(run_python("-m", "bentoml", "get", "credit-risk-api:latest", "-o", "json", home=home))
+        (service,) = got["services"]
+
+        assert tag == f"{got['name']}:{got['version']}"
+        assert {"project": "credit-risk", "version": SERVICE_VERSION} == got["labels"]
+        assert {f"{name}:{entry(home, name).name}" for name in (MODEL_ENTRY, POLICY_ENTRY)} == {
+            model["tag"] for model in service["models"]
+        }
+        assert got["schema"]["description"].startswith("Credit decisions")
+        readme = home / "bentos" / tag.replace(":", "/") / "README.md"
+        assert readme.read_text().startswith("Credit decisions")
+
+    def test_no_warning(self, checkout: Path, store: Path, tmp_path: Path) -> None:
+        """Building, with options too, has nothing to warn of; the next step that it prints is about this Bento."""
+        home = copy_store(store, tmp_path)
+        options = ("-f", "bentofile.yaml", "--version", "first", "--label", "of=test")
+        built = subprocess.run(
+            [sys.executable, "-m", "bentoml", "build", *options],
+            cwd=checkout,
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        ).stdout
+
+        assert [] == re.findall("(?i).*warn.*", built)
+        assert "bentoml containerize credit-risk-api:first" in built
+        got = json.loads(run_python("-m", "bentoml", "get", "credit-risk-api:first", "-o", "json", home=home))
+        assert {"project": "credit-risk", "version": SERVICE_VERSION, "of": "test"} == got["labels"]
+
     def test_pins_requirements(self, home: Path, tag: str) -> None:
         """The Bento installs the very versions of requirements.txt, from no index but the installer's own."""
-        lines = (
-            (home / "bentos" / tag.replace(":", "/") / "env" / "python" / "requirements.txt").read_text().splitlines()
-        )
-        pins = (ROOT / "requirements.txt").read_text().splitlines()
+        recorded = home / "bentos" / tag.replace(":", "/") / "env" / "python" / "requirements.txt"
+        lines = recorded.read_text().splitlines()
 
-        assert {line for line in pins if "==" in line} == {line for line in lines if "==" in line}
+        assert pins((ROOT / "requirements.txt").read_text().splitlines()) == pins(lines)
         assert [] == [line for line in lines if "index-url" in line or "find-links" in line]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import socket
 from typing import Any
 
 import httpx
@@ -279,15 +280,32 @@ class TestInformation:
         assert (307, "./docs") == (response.status_code, response.headers["Location"])
 
     @pytest.mark.parametrize("path", READABLE)
-    def test_head(self, client: httpx.Client, path: str) -> None:
-        """HEAD is GET without the body."""
-        head, get = client.head(path), client.get(path)
-
-        assert b"" == head.content
-        assert [get.status_code, get.headers.get("Content-Type")] == [
-            head.status_code,
-            head.headers.get("Content-Type"),
+    def test_head(self, client: httpx.Client, server: Server, path: str) -> None:
+        """HEAD is GET without the body: the same status and headers, and not a byte behind them."""
+        own = {"date", "x-request-id", *(["content-length"] if path == "/metrics" else [])}
+        shown = [
+            (response.status_code, {name: value for name, value in response.headers.items() if name not in own})
+            for response in (client.head(path), client.get(path))
         ]
+        assert shown[0] == shown[1]
+        with socket.create_connection(server.address, timeout=10) as connection:
+            connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            received = b"".join(iter(lambda: connection.recv(65_536), b""))
+        assert received.startswith(b"HTTP/1.1 ")
+        assert received.endswith(b"\r\n\r\n")
+
+    @pytest.mark.parametrize("path", sorted(ROUTES))
+    def test_options(self, client: httpx.Client, path: str) -> None:
+        """OPTIONS says what a route takes, and without a setting nothing about other origins."""
+        preflight = {"Origin": "https://desk.example", "Access-Control-Request-Method": "POST"}
+        response = client.options(path, headers=preflight)
+
+        assert (204, b"", ", ".join((*ROUTES[path], "OPTIONS"))) == (
+            response.status_code,
+            response.content,
+            response.headers["Allow"],
+        )
+        assert not {name for name in response.headers if name.startswith(("access-control", "vary", "content"))}
 
     def test_part_of_a_file_is_not_served(self, client: httpx.Client) -> None:
         """A Range is ignored, as it may be: the whole file comes, and no error that the contract doesn't know."""

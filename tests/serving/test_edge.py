@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import signal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -15,12 +15,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.edge import Edge
 from serving.lifecycle import Draining
 from serving.logs import JSONFormatter
+from serving.settings import Settings
 
 
-def call(app: ASGIApp, path: str = "/health", kind: str = "http") -> list[Message]:
-    """The messages that the edge sends for one GET."""
+def call(
+    app: ASGIApp,
+    path: str = "/health",
+    kind: str = "http",
+    method: str = "GET",
+    settings: Settings | None = None,
+    **sent_headers: str,
+) -> list[Message]:
+    """The messages that the edge sends for one request."""
     sent: list[Message] = []
-    scope: Scope = {"type": kind, "method": "GET", "path": path, "headers": [(b"x-request-id", b"edge-1")]}
+    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in sent_headers.items()]
+    scope: Scope = {"type": kind, "method": method, "path": path, "headers": [(b"x-request-id", b"edge-1"), *given]}
 
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -28,7 +37,7 @@ def call(app: ASGIApp, path: str = "/health", kind: str = "http") -> list[Messag
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Edge(app)(scope, receive, send))
+    asyncio.run(Edge(app, settings=settings)(scope, receive, send))
     return sent
 
 
@@ -107,6 +116,131 @@ class TestResponses:
 
         assert [] == call(app, kind="lifespan")
         assert ["lifespan"] == seen
+
+
+DESK = "https://desk.example"
+OPEN = Settings(cors_origins=(DESK, "http://localhost:8080"))
+
+
+def cross_origin(message: Message) -> dict[str, str]:
+    """The headers of a response that are about origins."""
+    return {name: value for name, value in headers(message).items() if name.startswith(("access-", "vary"))}
+
+
+class TestCrossOrigin:
+    exposed: ClassVar = {
+        "vary": "Origin",
+        "access-control-allow-origin": DESK,
+        "access-control-expose-headers": "X-Request-ID, X-Trace-ID, Retry-After, Allow",
+    }
+
+    @pytest.mark.parametrize(
+        ("path", "method", "status"),
+        [("/health", "GET", 200), ("/nowhere", "GET", 404), ("/predict", "GET", 405), ("/version", "GET", 503)],
+    )
+    def test_answers_and_errors(self, path: str, method: str, status: int) -> None:
+        """An allowed page may read every answer, errors among them, and the headers that it needs."""
+        start, _ = call(
+            PlainTextResponse("", status_code=200 if path == "/health" else status),
+            path,
+            method=method,
+            settings=OPEN,
+            origin=DESK,
+        )
+
+        assert status == start["status"]
+        assert self.exposed == cross_origin(start)
+
+    def test_exceptions(self) -> None:
+        """As long as there is an answer, it has them."""
+
+        async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            raise RuntimeError
+
+        start, _ = call(app, settings=OPEN, origin=DESK)
+
+        assert (500, self.exposed) == (start["status"], cross_origin(start))
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            None,
+            "null",
+            "https://other.example",
+            "https://desk.example.evil.example",
+            "HTTPS://desk.example",
+            DESK + "/",
+        ],
+    )
+    @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+    def test_any_other_origin(self, origin: str | None, method: str) -> None:
+        """Whoever isn't listed is told nothing, but a cache that the answer depends on who asks."""
+        asked = {} if origin is None else {"origin": origin}
+
+        start, *_ = call(
+            PlainTextResponse(""), method=method, settings=OPEN, **asked, access_control_request_method="GET"
+        )
+
+        assert {"vary": "Origin"} == cross_origin(start)
+
+    def test_preflight(self) -> None:
+        """A browser's question is answered here: the route's methods, and the headers that a page may send."""
+        never = PlainTextResponse("sentinel", status_code=500)
+
+        start, *_ = call(
+            never, "/predict", method="OPTIONS", settings=OPEN, origin=DESK, access_control_request_method="POST"
+        )
+
+        assert (204, "POST, OPTIONS") == (start["status"], headers(start)["allow"])
+        assert self.exposed | {
+            "access-control-allow-methods": "POST",
+            "access-control-allow-headers": "Authorization, Content-Type, X-Request-ID, traceparent, tracestate",
+            "access-control-max-age": "600",
+        } == cross_origin(start)
+
+    def test_options_without_a_question(self) -> None:
+        """OPTIONS of an allowed page that is no preflight says no more than any answer."""
+        start, *_ = call(PlainTextResponse(""), method="OPTIONS", settings=OPEN, origin=DESK)
+
+        assert self.exposed == cross_origin(start)
+
+    def test_nothing_without_the_setting(self) -> None:
+        """Without allowed origins no header is added, not even Vary."""
+        start, *_ = call(PlainTextResponse(""), origin=DESK)
+
+        assert {} == cross_origin(start)
+
+
+class TestRootPath:
+    @pytest.mark.parametrize(
+        ("path", "seen"),
+        [
+            ("/credit-risk/health", "/health"),
+            ("/health", "/health"),
+            ("/credit-risk/", "/"),
+            ("/credit-risk", None),
+            ("/credit-riskier/health", None),
+            ("/credit-risk/credit-risk/health", None),
+            ("/credit-risk/nowhere", None),
+        ],
+    )
+    def test_paths(self, path: str, seen: str | None) -> None:
+        """Every route is there with the prefix and without it, probes need none; nothing else is."""
+        paths: list[str] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            paths.append(scope["path"])
+            await PlainTextResponse("")(scope, receive, send)
+
+        start, _ = call(app, path, settings=Settings(root_path="/credit-risk"))
+
+        assert ([seen], 200) == (paths, start["status"]) if seen else ([], 404) == (paths, start["status"])
+
+    def test_a_prefix_that_begins_like_a_route(self) -> None:
+        """A route is a route first."""
+        start, _ = call(PlainTextResponse(""), "/predict/batch", settings=Settings(root_path="/predict"))
+
+        assert (405, "POST, OPTIONS") == (start["status"], headers(start)["allow"])
 
 
 class TestDraining:

@@ -19,6 +19,7 @@ from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
+from bentoml.exceptions import NotFound
 from packaging.version import Version
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -176,3 +177,8 @@ class TestStoreEntry:
         reference = framework.StoreEntry("no_such_entry:latest")
 
         assert reference.resolve() is None
+
+    def test_a_build_says_how_to_get_it(self) -> None:
+        """A Bento can't be built without it; the error names the store that was asked, and the remedy."""
+        with pytest.raises(NotFound, match=r"no_such_entry:latest .* BENTOML_HOME=/.*: run import_model\.py"):
+            framework.StoreEntry("no_such_entry:latest").to_info()

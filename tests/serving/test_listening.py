@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import uvicorn
 import uvloop
 
 from serving.listening import HANDLES, listen_with_several_handles, several_handles
+from tests.servers import run_python
 
 CHANGED = "uvicorn has changed inside: see serving/listening.py"
 WAITING = 4 * HANDLES
@@ -56,6 +58,8 @@ async def turns_until_all_are_taken(sockets: list[socket.socket], address: Any) 
 @pytest.mark.parametrize("several", [False, True])
 def test_connections_a_turn(several: bool) -> None:
     """With one handle a turn for each connection, or several handles would not be needed any more."""
+    if several and HANDLES == 1:
+        pytest.skip("one handle on this platform")
     listener = socket.create_server(("127.0.0.1", 0), backlog=WAITING)
     listener.setblocking(False)
     address = listener.getsockname()
@@ -65,6 +69,11 @@ def test_connections_a_turn(several: bool) -> None:
         assert turns < WAITING / 2
     else:
         assert turns >= WAITING, "uvloop takes several connections a turn: serving/listening.py can go"
+
+
+def test_elsewhere_than_on_linux_a_socket_stays_as_it_is() -> None:
+    code = "import sys; sys.platform = 'darwin'; from serving.listening import several_handles as h; print(h([7]))"
+    assert "[7]\n" == run_python("-c", code, home=Path())
 
 
 def test_nothing_listens_once_a_server_has_ended() -> None:

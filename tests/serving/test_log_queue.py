@@ -65,9 +65,7 @@ def test_what_waits_is_written_at_exit() -> None:
         for i in range(5000):
             logging.getLogger("credit_risk.test").info("line %d", i)
     """
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
-    )
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     assert [f"line {i}" for i in range(5000)] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
 
 
@@ -86,7 +84,7 @@ def test_text_that_is_no_utf8_is_still_a_line() -> None:
 )
 def test_uncaught_exceptions_and_warnings_are_json_too(crash: str) -> None:
     script = f"from serving.logs import configure_logging\nconfigure_logging('INFO')\n{crash}"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     lines: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines
     assert result.stderr == ""
@@ -112,9 +110,7 @@ def test_loggers_that_another_configuration_disabled_write_again() -> None:
         configure_logging("INFO")
         request_log.write("told", {})
     """
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
-    )
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     assert ["told"] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
 
 
@@ -125,8 +121,6 @@ def test_an_event_that_json_can_not_say_is_written_all_the_same() -> None:
         configure_logging("INFO")
         decision_log.write("decision", {"of": object, "text": "half a pair: " + chr(0xdc80)})
     """
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
-    )
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     (line,) = map(json.loads, result.stdout.splitlines())
     assert ("<class 'object'>", "half a pair: \udc80") == (line["of"], line["text"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 
+from preprocessing.application import FIELDS
 from tests import expect
+from tests.applications import CATEGORIES, INTEGERS, NULLABLE, NUMBERS
 
 SCORING = ("/predict", "/predict/batch", "/predict/explain")
 JSON = {"Content-Type": "application/json"}
@@ -21,9 +24,19 @@ def document(client: httpx.Client) -> dict[str, Any]:
     return expect.answer(client.get("/docs.json"))
 
 
-def schema_of(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+def schema_of(document: dict[str, Any], schema: dict[str, Any]) -> OAS30Validator:
     """A validator of a schema in the document."""
-    return Draft202012Validator({**schema, "components": document["components"]})
+    return OAS30Validator({**schema, "components": document["components"]})
+
+
+def schemas_within(schema: Any) -> Iterator[dict[str, Any]]:
+    """A schema and all those in it."""
+    assert isinstance(schema, dict)
+    yield schema
+    inner = [schema.get("items"), schema.get("additionalProperties"), *schema.get("properties", {}).values()]
+    for part in (*inner, *schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())):
+        if isinstance(part, dict):
+            yield from schemas_within(part)
 
 
 class TestDocument:
@@ -47,10 +60,81 @@ class TestDocument:
 
     @pytest.mark.parametrize("path", ["/health", "/version", "/metrics", "/livez", "/readyz", "/healthz"])
     def test_other_routes(self, client: httpx.Client, document: dict[str, Any], path: str) -> None:
-        """The other routes answer in the documented media type."""
-        (media_type,) = document["paths"][path]["get"]["responses"]["200"]["content"]
+        """The other routes answer in the documented media type and form."""
+        ((media_type, content),) = document["paths"][path]["get"]["responses"]["200"]["content"].items()
 
-        assert client.get(path).headers["Content-Type"].startswith(media_type)
+        response = client.get(path)
+
+        assert response.headers["Content-Type"].startswith(media_type)
+        is_json = media_type == "application/json"
+        schema_of(document, content["schema"]).validate(response.json() if is_json else response.text)
+
+    def test_every_operation_has_a_name(self, document: dict[str, Any]) -> None:
+        """A generated client's methods are named by whoever wrote the service, not by a generator."""
+        operations = [operation for path in document["paths"].values() for operation in path.values()]
+
+        assert ["predict", "predict_batch", "predict_explain", "health", "version", "livez", "healthz", "readyz"] == [
+            operation["operationId"] for operation in operations
+        ][:-1]
+        assert all(len(operation["tags"]) == 1 for operation in operations)
+
+    def test_schemas_speak_openapi(self, document: dict[str, Any]) -> None:
+        """No keyword that OpenAPI 3.0 doesn't know, which generators pass over in silence; and no null as a default."""
+        known = {"type", "title", "description", "enum", "minimum", "maximum", "nullable", "example", "$ref", "items"}
+        known |= {"properties", "required", "additionalProperties"}
+        found = [part for schema in document["components"]["schemas"].values() for part in schemas_within(schema)]
+
+        assert set() == {name for part in found for name in part} - known
+        assert all("title" not in part or part in document["components"]["schemas"].values() for part in found)
+
+    def test_fields_of_an_application(self, document: dict[str, Any]) -> None:
+        """Bounds, words, and what may be null or left out are those of the contract, field by field."""
+        schema = document["components"]["schemas"]["LoanApplication"]
+        fields = {
+            name: {key: value for key, value in field.items() if key != "description"}
+            for name, field in schema["properties"].items()
+        }
+
+        expected: dict[str, Any] = {name: {"type": "string", "enum": list(words)} for name, words in CATEGORIES.items()}
+        for kind, bounds in (("integer", INTEGERS), ("number", NUMBERS)):
+            expected |= {name: {"type": kind, "minimum": low, "maximum": high} for name, (low, high) in bounds.items()}
+        for name in NULLABLE:
+            expected[name]["nullable"] = True
+        assert expected == fields
+        assert set(FIELDS) - set(NULLABLE) == set(schema["required"])
+        assert schema["additionalProperties"] is False
+
+    def test_answers_may_gain_fields(self, document: dict[str, Any]) -> None:
+        """Or strict clients would refuse the first answer that has one more."""
+        answers = [schema for name, schema in document["components"]["schemas"].items() if name != "LoanApplication"]
+
+        assert all(schema["additionalProperties"] is True for schema in answers)
+
+
+class TestServers:
+    @pytest.mark.parametrize(
+        ("headers", "url"),
+        [
+            ({}, "http://api.example:3000"),
+            ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "lender.example"}, "https://lender.example"),
+            ({"X-Forwarded-Prefix": "/credit/"}, "http://api.example:3000/credit"),
+            (
+                {"X-Forwarded-Host": "a.example, b.example", "X-Forwarded-Proto": "HTTPS, http"},
+                "https://a.example",
+            ),
+            ({"X-Forwarded-Proto": "javascript", "X-Forwarded-Host": "x/y"}, "http://api.example:3000"),
+            ({"X-Forwarded-Prefix": "//elsewhere.example"}, "http://api.example:3000"),
+            ({"X-Forwarded-Prefix": '/"><script>'}, "http://api.example:3000"),
+            ({"Host": "[::1]:3000"}, "http://[::1]:3000"),
+            ({"Host": "bad host"}, "."),
+        ],
+    )
+    def test_is_where_the_caller_found_it(self, client: httpx.Client, headers: dict[str, str], url: str) -> None:
+        """The document names the address of the request, or what a proxy says it was, as long as that is an address."""
+        response = client.get("/docs.json", headers={"Host": "api.example:3000"} | headers)
+
+        assert [{"url": url}] == expect.answer(response)["servers"]
+        assert "no-store" == response.headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("path", SCORING)
@@ -123,12 +207,16 @@ class TestPartialBatch:
     def test_bad_rows_fit_the_schema(
         self, client: httpx.Client, document: dict[str, Any], example: dict[str, Any]
     ) -> None:
-        """A partial answer with a bad row in it fits the documented schema as well."""
+        """A partial answer with a bad row in it fits the documented schema as well, and has nothing beside it."""
         operation = document["paths"]["/predict/batch"]["post"]
         answered = schema_of(document, operation["responses"]["200"]["content"]["application/json"]["schema"])
         (parameter,) = operation["parameters"]
 
-        answered.validate(expect.answer(client.post("/predict/batch?partial=true", json=[example, {}])))
+        answer = expect.answer(client.post("/predict/batch?partial=true", json=[example, {}]))
+
+        answered.validate(answer)
+        documented = document["components"]["schemas"]["BatchResult"]["properties"]
+        assert documented.keys() == answer["results"][0].keys() | answer["results"][1].keys()
 
         assert ("partial", "query", False) == (parameter["name"], parameter["in"], parameter["required"])
 

@@ -74,6 +74,10 @@ class TestEnvironment:
             ("LOG_LEVEL", "ERROR", "ERROR"),
             ("MODEL_PATH", "some/model", Path("some/model")),
             ("POLICY_PATH", "some/policy.json", Path("some/policy.json")),
+            ("CORS_ORIGINS", "https://desk.example", ("https://desk.example",)),
+            ("CORS_ORIGINS", " http://localhost:8080,http://[::1]:1 ,", ("http://localhost:8080", "http://[::1]:1")),
+            ("ROOT_PATH", "/credit-risk", "/credit-risk"),
+            ("ROOT_PATH", "/a/b.c/~d", "/a/b.c/~d"),
         ],
     )
     def test_read(self, name: str, value: str, expected: object) -> None:
@@ -109,6 +113,43 @@ class TestEnvironment:
         message = refusal({PREFIX + name: value})
         assert message.startswith(f"settings refused: {PREFIX}{name}: Input should be ")
         assert "than" in message
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "*",
+            "null",
+            "desk.example",
+            "https://",
+            "https://*.example",
+            "https://desk.example/",
+            "https://desk.example/page",
+            "https://Desk.example",
+            "HTTPS://desk.example",
+            "https://desk.example:443",
+            "http://desk.example:80",
+            "https://desk.example:0",
+            "https://desk.example:65536",
+            "https://me@desk.example",
+            "https://d\u00e9sk.example",
+            "file://desk",
+            "https://a.example https://b.example",
+        ],
+    )
+    def test_no_origin(self, value: str) -> None:
+        """What a browser would never send is refused by its value, since it would allow nobody; a wildcard anybody."""
+        message = refusal({f"{PREFIX}CORS_ORIGINS": f"https://desk.example,{value}"})
+        assert message.startswith(f"settings refused: {PREFIX}CORS_ORIGINS: {value!a} is no origin")
+        assert "such as https://desk.example" in message
+
+    @pytest.mark.parametrize(
+        "value", ["/", "credit-risk", "/credit-risk/", "//x", "/a//b", "/..", "/a/../b", "/a b", "/\u00e9"]
+    )
+    def test_no_root_path(self, value: str) -> None:
+        """What can't stand in front of every route is refused by its value."""
+        message = refusal({f"{PREFIX}ROOT_PATH": value})
+        assert message.startswith(f"settings refused: {PREFIX}ROOT_PATH: {value!a} is no path")
+        assert "/credit-risk" in message
 
     @pytest.mark.parametrize("field", [name for name, value in Settings() if isinstance(value, float)])
     @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])

@@ -24,7 +24,7 @@ from serving.settings import SettingsError
 from serving.tracing import TracingSettings, bentoml_tracing, tracing_settings
 from tests.collector import Collector, collecting
 from tests.crowd import run, session
-from tests.servers import ROOT, Server, copy_store, environment, serving, wait_for
+from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, environment, serving, wait_for
 
 PARENT = "b7ad6b7169203331"
 
@@ -134,7 +134,7 @@ class TestSettings:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
             check=False,
         )
         assert (1, 1) == (run.returncode, run.stdout.count("\n"))

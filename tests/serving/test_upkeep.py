@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving import upkeep
+from serving.logs import service_log
 
 
 @pytest.fixture
@@ -47,6 +48,32 @@ def test_the_older_kind_of_group_is_read_too(group: Path) -> None:
     (old / "memory.usage_in_bytes").write_text("900\n")
     (old / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 100\n")
     assert (1000, 800) == (upkeep._memory_limit(), upkeep._memory_used())
+
+
+@pytest.mark.parametrize("stat", ["inactive_file 1\n", None])
+def test_a_group_that_cannot_be_read_is_none_and_the_log_says_so_once(
+    group: Path, stat: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or every second would log a fault, and what the loop does after it would not be done."""
+    (group / "memory.max").write_text("1000\n")
+    (group / "memory.current").write_text("no number\n")
+    if stat is not None:
+        (group / "memory.stat").write_text(stat)
+    caplog.set_level("INFO", logger=service_log.name)
+    assert upkeep._watched_limit() == 0
+    (record,) = caplog.records
+    assert ("WARNING", True) == (record.levelname, "can't be read" in record.message)
+
+
+def test_elsewhere_than_on_linux_the_log_says_what_is_not_watched(
+    group: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (group / "memory.max").write_text("1000\n")
+    monkeypatch.setattr("sys.platform", "darwin")
+    caplog.set_level("INFO", logger=service_log.name)
+    assert upkeep._watched_limit() == 0
+    (record,) = caplog.records
+    assert ("INFO", "no memory limit is watched: not Linux") == (record.levelname, record.message)
 
 
 def test_gauges_of_dead_workers_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,108 @@
+"""What of pip's configuration holds for uv."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ROOT
+
+_spec = importlib.util.spec_from_file_location("install", ROOT / "setup" / "install.py")
+assert _spec is not None
+assert _spec.loader is not None
+install = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(install)
+
+SYSTEM = "/etc/ssl/certs/ca-certificates.crt"
+TRUSTED = {"UV_SYSTEM_CERTS": "true"}
+
+
+def test_what_pip_says_of_its_configuration(tmp_path: Path) -> None:
+    """The command's own section goes before the general one, a variable before both."""
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(
+        "[global]\nindex-url = https://general.example/simple\nproxy = http://general.example:3128\n"
+        "find-links = /general\n[install]\nindex-url = https://own.example/simple\nproxy = http://own.example:3128\n"
+        "[download]\nproxy = http://other.example\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"],
+        env=kept | {"PIP_CONFIG_FILE": str(configuration), "PIP_INDEX_URL": "https://variable.example/simple"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = install.effective(listing)
+    assert ("https://variable.example/simple", "http://own.example:3128", "/general") == (
+        found["index-url"],
+        found["proxy"],
+        found["find-links"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("pip", "uv"),
+    [
+        ({"index-url": "https://a.example/simple"}, {"UV_DEFAULT_INDEX": "https://a.example/simple"}),
+        (
+            {"extra-index-url": "https://a.example\nhttps://b.example"},
+            {"UV_INDEX": "https://a.example https://b.example", "UV_INDEX_STRATEGY": "unsafe-best-match"},
+        ),
+        ({"find-links": "/a /b"}, {"UV_FIND_LINKS": "/a,/b"}),
+        ({"trusted-host": "a.example b.example"}, {"UV_INSECURE_HOST": "a.example b.example"}),
+        ({"proxy": "http://p.example"}, {"HTTPS_PROXY": "http://p.example", "HTTP_PROXY": "http://p.example"}),
+        ({"cert": "/ca.pem"}, {"SSL_CERT_FILE": "/ca.pem"}),
+        ({"client-cert": "/me.pem"}, {"SSL_CLIENT_CERT": "/me.pem"}),
+        ({"timeout": "30"}, {}),
+    ],
+)
+def test_what_uv_is_told(pip: dict[str, str], uv: dict[str, str]) -> None:
+    assert uv | TRUSTED == install.uv_environment(pip, {}, SYSTEM)
+
+
+@pytest.mark.parametrize("stated", ["UV_DEFAULT_INDEX", "UV_INDEX_URL"])
+def test_what_is_said_to_uv_itself_goes_first(stated: str) -> None:
+    environ = {stated: "https://uv.example", "UV_SYSTEM_CERTS": "false"}
+    assert install.uv_environment({"index-url": "https://pip.example"}, environ, SYSTEM) == {}
+
+
+def test_without_the_systems_certificates_uv_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    assert install.uv_environment({}, {}, None) == {}
+    monkeypatch.setattr("sys.platform", "darwin")  # where they are no file
+    assert TRUSTED == install.uv_environment({}, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("environ", "added"),
+    [
+        ({}, {"PIP_CERT": SYSTEM}),
+        ({"SSL_CERT_FILE": "/company.pem"}, {"PIP_CERT": "/company.pem"}),
+        ({"REQUESTS_CA_BUNDLE": "/own.pem"}, {}),
+    ],
+)
+def test_what_an_old_pip_trusts(environ: dict[str, str], added: dict[str, str]) -> None:
+    assert added == install.pip_environment(environ, SYSTEM)
+
+
+def test_uv_reads_what_it_is_told(tmp_path: Path) -> None:
+    """The real uv, with pip told of a folder and no index: it looks there, asks no network and says what is missing."""
+    lock = tmp_path / "lock.txt"
+    lock.write_text("not-to-be-had==1.0\n")
+    result = subprocess.run(
+        [sys.executable, ROOT / "setup" / "install.py", lock],
+        env=os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (1, True) == (
+        result.returncode,
+        "not-to-be-had was not found in the provided package locations" in result.stderr,
+    )
