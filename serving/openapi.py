@@ -93,8 +93,9 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
 
 def _schemas(contract: Contract | None) -> dict[str, Any]:
     answers = (Prediction, BadRow, BatchPrediction, Explanation, Problem, Health, Version)
-    accepted = [(contract.model, "validation")] if contract is not None else []
-    found = schemas([*accepted, *((model, "serialization") for model in answers)])
+    found = schemas([(model, "serialization") for model in answers])
+    if contract is not None:
+        found |= schemas([(contract.model, "validation")])
     # What an application holds is known with the model; until one is served, that it is an object.
     found.setdefault("LoanApplication", {"type": "object"})
     found["BatchResult"] = merged(
