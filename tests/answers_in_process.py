@@ -10,7 +10,6 @@ import json
 import sys
 from pathlib import Path
 
-from preprocessing.application import parse_application
 from serving.answers import explanation
 from serving.engine import Engine
 from serving.settings import load_settings
@@ -33,7 +32,7 @@ def answer(file: Path) -> None:
     served = load_served(load_settings(), None)
     assert served.scorer.golden_deviation() == 0, "a golden application gets another PD"
     engine = Engine(served.scorer, served.attributor, served.policy)
-    applications = [parse_application(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    applications = [engine.contract.parse(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
     for assessment in engine.explain(applications):
         print(json.dumps(explanation(assessment)))
 

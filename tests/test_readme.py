@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from preprocessing.application import FIELDS, InvalidApplicationError, parse_application
+from preprocessing.application import InvalidApplicationError
 from serving.settings import PREFIX, Settings
+from tests.applications import FIELDS, parse_application
 from tests.servers import ELSEWHERE, Server
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,9 +11,8 @@ import pytest
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 
-from preprocessing.application import FIELDS
 from tests import expect
-from tests.applications import CATEGORIES, INTEGERS, NULLABLE, NUMBERS
+from tests.applications import CATEGORIES, FIELDS, INTEGERS, NULLABLE, NUMBERS
 
 SCORING = ("/predict", "/predict/batch", "/predict/explain")
 JSON = {"Content-Type": "application/json"}
@@ -81,7 +80,7 @@ class TestDocument:
     def test_schemas_speak_openapi(self, document: dict[str, Any]) -> None:
         """No keyword that OpenAPI 3.0 doesn't know, which generators pass over in silence; and no null as a default."""
         known = {"type", "title", "description", "enum", "minimum", "maximum", "nullable", "example", "$ref", "items"}
-        known |= {"properties", "required", "additionalProperties"}
+        known |= {"properties", "required", "additionalProperties", "minLength", "maxLength", "pattern"}
         found = [part for schema in document["components"]["schemas"].values() for part in schemas_within(schema)]
 
         assert set() == {name for part in found for name in part} - known
@@ -100,6 +99,8 @@ class TestDocument:
             expected |= {name: {"type": kind, "minimum": low, "maximum": high} for name, (low, high) in bounds.items()}
         for name in NULLABLE:
             expected[name]["nullable"] = True
+        reference = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^\x00-\x1f\x7f]*$"}
+        expected["reference"] = reference | {"nullable": True}
         assert expected == fields
         assert set(FIELDS) - set(NULLABLE) == set(schema["required"])
         assert schema["additionalProperties"] is False
@@ -173,9 +174,9 @@ class TestScoringRoutes:
 
     def test_problems_are_as_documented(
         self, client: httpx.Client, document: dict[str, Any], example: dict[str, Any], path: str
-    ) -> None:
+        wrong: Any = example | {"loan_amnt": "high"}
         """The problems that a client can provoke are, word by word, the documented examples."""
-        wrong: Any = example | {"person_income": "high"}
+        wrong: Any = example | {"loan_amnt": []}
         provoked = {
             "400": client.post(path, content="{", headers=JSON),
             "413": client.post(path, content=b" " * 1_048_577, headers=JSON),
@@ -216,7 +217,7 @@ class TestPartialBatch:
 
         answered.validate(answer)
         documented = document["components"]["schemas"]["BatchResult"]["properties"]
-        assert documented.keys() == answer["results"][0].keys() | answer["results"][1].keys()
+        assert documented.keys() == answer["results"][0].keys() | answer["results"][1].keys() | {"reference"}
 
         assert ("partial", "query", False) == (parameter["name"], parameter["in"], parameter["required"])
 
