@@ -41,6 +41,8 @@ RUN_ELSEWHERE = {
     ".venv/bin/bentoml models export ": ("tests/ecosystem/test_export.py", r'"bentoml", "models", "export"'),
     "bentoml import ": ("tests/ecosystem/test_export.py", r'"bentoml", "import"'),
     "bentoml serve ": ("tests/servers.py", r'"bentoml", "serve"'),
+    ".venv/bin/bentoml serve service:CreditRisk ": ("tests/servers.py", r'"bentoml", "serve"'),
+    "setup/environment serving": ("Makefile", r"setup/environment serving$"),
     "bentoml deploy --config-file ": ("tests/ecosystem/test_deployment.py", r'"deploy", "--config-file"'),
     "openapi-generator-cli generate ": (
         "tests/serving/test_generated_clients.py",
