@@ -234,7 +234,7 @@ def _check_loan_book(contract: Contract) -> None:
     except Exception:  # noqa: BLE001  # nothing there, or what a killed import left
         return
     served = metadata.get("loan_book") if isinstance(metadata, dict) else None
-    if served not in (None, contract.name):
+    if isinstance(served, str) and served != contract.name:
         raise ImportRefusedError(
             f"the store serves the loan book {served}, and this model is of {contract.name}; set BENTOML_HOME to a "
             "store of its own"
