@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.assessing import load_engine
-from preprocessing.application import LoanApplication, parse_application
+from benchmarks.peers.assessing import CONTRACT, load_engine
+from preprocessing.application import Application
 from serving.answers import prediction
 from serving.engine import Engine
 from tests.applications import portfolio
@@ -53,7 +53,7 @@ def engine() -> Engine:
 
 
 def _case(document: dict[str, Any]) -> Case:
-    application = parse_application(document)
+    application = CONTRACT.parse(document)
     (assessment,) = engine().assess([application])
     (vector,) = engine().scorer.schema.matrix([application]).tolist()
     return Case(document, vector, prediction(assessment))
@@ -76,6 +76,6 @@ def matrix(cases: tuple[Case, ...]) -> NDArray[np.float32]:
     return np.array([case.vector for case in cases], dtype=np.float32)
 
 
-def synthetic(n: int, seed: int) -> list[LoanApplication]:
+def synthetic(n: int, seed: int) -> list[Application]:
     """`n` parsed applications, for models made only to be timed."""
-    return [parse_application(document) for document in portfolio(n, seed)]
+    return [CONTRACT.parse(document) for document in portfolio(n, seed)]

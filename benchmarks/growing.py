@@ -13,8 +13,8 @@ from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingClassifier
 
 from benchmarks.applications import engine, synthetic
+from benchmarks.peers.assessing import CONTRACT
 from benchmarks.peers.assessing import MODEL as SHIPPED
-from preprocessing.application import parse_application
 from scoring.artifact import GOLDEN, MANIFEST, MODEL, TABLES, sha256
 from scoring.attribution import LeafIndex
 
@@ -47,7 +47,7 @@ def _write(model: GradientBoostingClassifier, reference: np.ndarray, folder: Pat
     contents = {name: (SHIPPED / name).read_bytes() for name in manifest["artifacts"]}
     tables = LeafIndex(model, schema).build_tables(reference)
     golden = json.loads(contents[GOLDEN])
-    rows = schema.matrix([parse_application(entry["application"]) for entry in golden["applications"]])
+    rows = schema.matrix([CONTRACT.parse(entry["application"]) for entry in golden["applications"]])
     for entry, pd in zip(golden["applications"], model.predict_proba(rows)[:, 1].tolist(), strict=True):
         entry["probability_of_default"] = pd
     buffer = io.BytesIO()

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 import shap
-from preprocessing.cleaning import policy_fields
 
+from benchmarks.peers.assessing import MODEL, POLICY
 from decision import decide, read_policy
-from preprocessing.application import parse_application
+from preprocessing.application import Application
 from scoring.artifact import read_artifact
 from serving.engine import Engine
 from serving.store import open_model
 from tests.applications import portfolio
 
 ROUNDS = 7
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def medians(tasks: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
@@ -36,10 +34,10 @@ def medians(tasks: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> 
 
 def main() -> int:
     """Print the tables."""
-    artifact = read_artifact(ROOT / "artifacts" / "model")
+    artifact = read_artifact(MODEL)
     scorer, attributor = open_model(artifact)
-    engine = Engine(scorer, attributor, read_policy(ROOT / "artifacts" / "policy" / "decision_policy.json"))
-    applications = [parse_application(document) for document in portfolio(3000, seed=1)]
+    engine = Engine(scorer, attributor, read_policy(POLICY, artifact.contract))
+    applications = [artifact.contract.parse(document) for document in portfolio(3000, seed=1)]
     matrix = scorer.schema.matrix(applications)
     print(f"{len(scorer.estimator.estimators_)} trees, {len(scorer.leaves.leaf_value)} leaves\n")
     attributions(engine, matrix)
@@ -72,7 +70,7 @@ def attributions(engine: Engine, matrix: np.ndarray) -> None:
         print(f"| {n} | {ours:.2f} | {inter:.2f} | {inter / ours:.1f} | {path:.2f} | {path / ours:.1f} |")
 
 
-def reasons(engine: Engine, applications: list) -> None:
+def reasons(engine: Engine, applications: list[Application]) -> None:
     """500 applications with reasons and without, in a portfolio's mix and all rejected."""
     outcomes = [assessment.decision.outcome.value for assessment in engine.assess(applications)]
     rejected = [a for a, outcome in zip(applications, outcomes, strict=True) if outcome == "REJECT"]
@@ -87,13 +85,13 @@ def reasons(engine: Engine, applications: list) -> None:
         print(f"| {name} | {refused} | {plain:.1f} | {full:.1f} | {full / plain:.2f} |")
 
 
-def without_reasons(engine: Engine, applications: list) -> list:
+def without_reasons(engine: Engine, applications: list[Application]) -> list:
     """What `Engine.assess` does, without reasons."""
     pds = engine.scorer.score(applications).pd.tolist()
-    return [decide(engine.policy, policy_fields(a), pd) for a, pd in zip(applications, pds, strict=True)]
+    return [decide(engine.policy, a, pd) for a, pd in zip(applications, pds, strict=True)]
 
 
-def explanations(engine: Engine, applications: list) -> None:
+def explanations(engine: Engine, applications: list[Application]) -> None:
     """One explanation, counterfactuals and all, by outcome."""
     print("\n| one explanation | applications | median, ms | p99, ms | largest, ms |")
     print("|---|---|---|---|---|")

@@ -18,6 +18,7 @@ from sklearn.dummy import DummyClassifier
 import import_model
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from import_model import Entry, model_entry, policy_entry, save
+from preprocessing.contract import CONTRACT_FILE
 from scoring.artifact import (
     DISTRIBUTION,
     GOLDEN,
@@ -49,7 +50,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     return [model_entry(import_model.verify_model(folder)), policy_entry(policy)]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def store(tmp_path: Path) -> Iterator[Path]:
     """The folder of models of an empty store, which this process uses meanwhile."""
     with model_store(tmp_path / "home") as models:
@@ -98,7 +99,6 @@ def versions(models: Path) -> dict[str, list[str]]:
 ONE_OF_EACH = {tag.partition(":")[0]: [tag.partition(":")[2]] for tag in (MODEL_TAG, POLICY_TAG)}
 
 
-@pytest.mark.usefixtures("store")
 class TestImport:
     def test_both(self, store: Path, model: Path, run: Run) -> None:
         """Model and policy are saved byte for byte under their own versions, and their tags are printed."""
@@ -106,8 +106,10 @@ class TestImport:
         assert ONE_OF_EACH == versions(store)
         stored = bentoml.models.get(MODEL_TAG)
         assert read_artifact(model).contents == read_artifact(Path(stored.path)).contents
-        for file in POLICY_FOLDER.iterdir():
-            assert file.read_bytes() == (store / POLICY_TAG.replace(":", "/") / file.name).read_bytes()
+        entry = store / POLICY_TAG.replace(":", "/")
+        for name in (POLICY_FILE, CATALOGUE_FILE):
+            assert (POLICY_FOLDER / name).read_bytes() == (entry / name).read_bytes()
+        assert {POLICY_FILE, CATALOGUE_FILE, "model.yaml"} == {path.name for path in entry.iterdir()}
 
     def test_labels_and_metadata(self, model: Path, run: Run) -> None:
         """`bentoml models get` says what an entry is, down to every file's digest."""
@@ -116,8 +118,21 @@ class TestImport:
         manifest = read_artifact(model).manifest
         assert ({"kind": "model", "framework": "scikit-learn"}, {"kind": "policy"}) == (stored.labels, rules.labels)
         assert {path.name: sha256(path.read_bytes()) for path in model.iterdir()} == stored.metadata["sha256"]
-        assert {path.name: sha256(path.read_bytes()) for path in POLICY_FOLDER.iterdir()} == rules.metadata["sha256"]
+        assert {
+            name: sha256((POLICY_FOLDER / name).read_bytes()) for name in (POLICY_FILE, CATALOGUE_FILE)
+        } == rules.metadata["sha256"]
+        assert (CONTRACT.name, CONTRACT.version) == (stored.metadata["loan_book"], stored.metadata["contract"])
         assert (manifest.features, manifest.libraries) == (stored.metadata["features"], stored.metadata["libraries"])
+
+    def test_a_model_with_a_policy(self, store: Path, model: Path, policy: Path, tmp_path: Path, run: Run) -> None:
+        """Both are imported where both are named, and the policy is the one that was named."""
+        named = tmp_path / "named.json"
+        named.write_text(json.dumps(json.loads(policy.read_bytes()) | {"version": "9.9.9"}))
+        catalogue = POLICY_FOLDER / CATALOGUE_FILE
+        tags = [MODEL_TAG, f"{POLICY_ENTRY}:9.9.9"]
+        assert run("--model", model, "--policy", named, "--catalogue", catalogue) == (0, tags, [])
+        assert named.read_bytes() == (store / POLICY_ENTRY / "9.9.9" / POLICY_FILE).read_bytes()
+        assert ["9.9.9"] == versions(store)[POLICY_ENTRY]
 
     def test_is_served(self, model: Path, run: Run) -> None:
         """What was imported is what the service finds."""
@@ -193,6 +208,51 @@ class TestPolicyAlone:
         assert before == contents(store)
 
 
+class TestLoanBooks:
+    @pytest.fixture
+    def other(self, tmp_path: Path) -> Path:
+        """A model of another loan book, with nothing wrong with it, and a version of its own."""
+        folder = small_model(tmp_path / "other")
+        edit_signed(folder, CONTRACT_FILE, lambda contract: contract.update(name="other_loans"))
+        edit(folder / MANIFEST, lambda manifest: manifest.update(version="99.0.0"))
+        return folder
+
+    def test_one_to_a_store(self, store: Path, model: Path, other: Path, run: Run) -> None:
+        """Another loan book's model is refused, and the remedy is a store of its own; the first is still served."""
+        run("--model", model)
+        before = contents(store)
+        status, out, err = run("--model", other)
+        assert (1, [], 1) == (status, out, len(err))
+        assert f"the store serves the loan book {CONTRACT.name}, and this model is of other_loans" in err[0]
+        assert "set BENTOML_HOME to a store of its own" in err[0]
+        assert before == contents(store)
+
+    def test_any_in_a_store_of_its_own(self, other: Path, run: Run) -> None:
+        assert run("--model", other) == (0, [f"{MODEL_ENTRY}:99.0.0", POLICY_TAG], [])
+
+    def test_what_a_killed_import_left_is_no_loan_book(self, store: Path, other: Path, run: Run) -> None:
+        (store / MODEL_ENTRY / "0.0.1").mkdir(parents=True)
+        (store / MODEL_ENTRY / "latest").write_text("0.0.1")
+        assert run("--model", other)[:2] == (0, [f"{MODEL_ENTRY}:99.0.0", POLICY_TAG])
+
+    def test_a_policy_alone_is_held_against_the_store_s(
+        self, model: Path, other: Path, policy: Path, run: Run, tmp_path: Path
+    ) -> None:
+        """The contract that a policy must fit is that of the model in the store, not the project's own."""
+        edit_signed(other, CONTRACT_FILE, lambda contract: contract["fields"][0].update(maximum=150))
+        older = json.loads(policy.read_bytes()) | {"version": "9.9.9"}
+        older["examples"][0]["fields"]["person_age"] = 144
+        named = policy.with_name("older.json")
+        named.write_text(json.dumps(older))
+        run("--model", other)
+        assert run("--policy", named) == (0, [f"{POLICY_ENTRY}:9.9.9"], [])
+        with model_store(tmp_path / "another"):
+            run("--model", model)
+            status, out, err = run("--policy", named)
+        assert (1, [], 1) == (status, out, len(err))
+        assert "examples.0: person_age: Input should be less than or equal to 120" in err[0]
+
+
 def lower_threshold(policy: Document) -> None:
     """A policy that is sound by itself but approves less than the reference population."""
     policy["version"] = "9.9.9"
@@ -222,22 +282,31 @@ def golden_off(document: Document) -> None:
 REFUSED_MODELS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no manifest": (remove(MANIFEST), f"{MANIFEST}: can't be read"),
     "no model": (remove(MODEL), f"{MODEL}: can't be read"),
+    "no contract": (remove(CONTRACT_FILE), f"{CONTRACT_FILE}: can't be read"),
     "no schema": (remove(SCHEMA), f"{SCHEMA}: can't be read"),
     "no golden applications": (remove(GOLDEN), f"{GOLDEN}: can't be read"),
     "no tables": (remove(TABLES), f"{TABLES}: can't be read"),
     "no distribution": (remove(DISTRIBUTION), f"{DISTRIBUTION}: can't be read"),
     "one bit of the model": (flip, f"{MODEL}: its sha256 is"),
     "library": (signed(MANIFEST, lambda m: m["libraries"].update(numpy="1.0")), "install numpy==1.0, or train again"),
-    "order of features": (signed(SCHEMA, lambda s: s["features"].reverse()), f"{SCHEMA} and {MANIFEST} list different"),
-    "number of features": (signed(SCHEMA, lambda s: s["features"].pop()), f"{SCHEMA} and {MANIFEST} list different"),
+    "order of features": (signed(SCHEMA, lambda s: s["features"].reverse()), f"{SCHEMA} lists other features than"),
+    "number of features": (signed(SCHEMA, lambda s: s["features"].pop()), f"{SCHEMA} lists other features than"),
+    "other contract": (
+        signed(CONTRACT_FILE, lambda c: c["fields"][4]["categories"].pop()),
+        f"than {CONTRACT_FILE} makes",
+    ),
+    "contract of no use": (
+        signed(CONTRACT_FILE, lambda c: c.update(amount="loan_intent")),
+        f"{CONTRACT_FILE}: as a whole: amount: 'loan_intent' is no field of type number",
+    ),
     "no classifier": (lambda folder: replace_model(folder, DummyClassifier()), f"{MODEL} holds a DummyClassifier"),
     "golden application off": (signed(GOLDEN, golden_off), f"{GOLDEN}: an application's PD is off by"),
     "golden application invalid": (
         signed(GOLDEN, lambda g: g["applications"][0]["application"].update(loan_grade="Z")),
         f"{GOLDEN}: loan_grade: ",
     ),
-    "no JSON": (lambda folder: (folder / MANIFEST).write_bytes(b"{"), f"{MANIFEST}: Invalid JSON"),
-    "line break": (signed(MANIFEST, lambda m: m.update({"a\nb": 1})), rf"{MANIFEST} at a\nb: Extra inputs"),
+    "no JSON": (lambda folder: (folder / MANIFEST).write_bytes(b"{"), f"{MANIFEST}: not valid JSON"),
+    "line break": (signed(MANIFEST, lambda m: m.update({"a\nb": 1})), rf"{MANIFEST}: a\nb: Extra inputs"),
     "other service": (signed(MANIFEST, lambda m: m.update(name="other_model")), f"{MANIFEST} names other_model, but"),
     "other population": (
         signed(MANIFEST, lambda m: m["reference_population"].update(pd_below=0.9)),

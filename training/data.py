@@ -83,13 +83,13 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
     _check_columns(table, contract, (contract.label.column,))
     kept: dict[tuple[Any, ...], tuple[Application, int]] = {}
     refusals: Counter[str] = Counter()
-    labels_seen: Counter[str] = Counter()
+    labels_seen: Counter[Cell] = Counter()
     label_of = _labels(contract.label)
     rows = inside = 0
     for row in table.rows:
         rows += 1
         cell = row.cells.get(contract.label.column)
-        labels_seen[printable(str(cell))] += 1
+        labels_seen[cell] += 1
         label = label_of.get(_canonical(cell))
         application, problems = _application(row, contract, table.typed)
         if label is None:
@@ -215,11 +215,11 @@ def _check_columns(table: Table, contract: Contract, more: Sequence[str] = ()) -
         )
 
 
-def _check_labels(path: Path, label: Label, seen: Counter[str]) -> None:
-    found = {_canonical(text) for text in seen}
+def _check_labels(path: Path, label: Label, seen: Counter[Cell]) -> None:
+    found = {_canonical(cell) for cell in seen}
     for role, values in (("defaulted", label.defaulted), ("repaid", label.repaid)):
         if absent := [str(value) for value in values if _canonical(value) not in found]:
-            most = ", ".join(text for text, _ in seen.most_common(5)) or "nothing"
+            most = ", ".join(printable(str(cell)) for cell, _ in seen.most_common(5)) or "nothing"
             raise DataError(
                 f"{path}: column {label.column} never holds {', '.join(absent)}, which the contract's label.{role} "
                 f"names; it holds {most}"

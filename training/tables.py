@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from preprocessing.contract import DataFile
+from preprocessing.documents import printable
 from training.errors import DataError
 
 MISSING = frozenset({"", "na", "nan", "null"})
@@ -66,9 +67,10 @@ def read_table(path: Path, written: DataFile) -> Table:
         content = path.read_bytes()
     except OSError as exc:
         raise DataError(f"{path}: can't be read ({exc.strerror}); give --data the path of the file") from exc
-    if content.startswith(PARQUET):
-        return _parquet(path, content)
-    return _csv(path, content, written)
+    table = _parquet(path, content) if content.startswith(PARQUET) else _csv(path, content, written)
+    if twice := sorted({name for name in table.columns if table.columns.count(name) > 1}):
+        raise DataError(f"{path}: names column {', '.join(map(printable, twice))} twice; keep one")
+    return table
 
 
 def number(text: str) -> Cell:
@@ -92,8 +94,6 @@ def _csv(path: Path, content: bytes, written: DataFile) -> Table:
             f"{path}: is not CSV text in {written.encoding}; give --data the CSV file itself, unpacked"
         ) from exc
     columns = tuple(first) if written.header else tuple(f"column_{i}" for i, _ in enumerate(first, 1))
-    if twice := sorted({name for name in columns if columns.count(name) > 1}):
-        raise DataError(f"{path}: names column {', '.join(twice)} twice; keep one")
     return Table(path, content, columns, False, _csv_rows(path, reader, columns, [] if written.header else [first]))
 
 
@@ -109,20 +109,29 @@ def _csv_rows(path: Path, reader: Any, columns: Sequence[str], first: list[list[
 
 
 def _parquet(path: Path, content: bytes) -> Table:
-    import pyarrow as pa  # noqa: PLC0415  # a fifth of a second, and CSV does without
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
+    try:
+        import pyarrow as pa  # noqa: PLC0415  # a fifth of a second, and CSV does without
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError as exc:
+        raise DataError(f"{path}: Parquet is read by pyarrow; install it, or give --data a CSV file") from exc
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
     except (pa.ArrowInvalid, OSError) as exc:
-        raise DataError(f"{path}: is no readable Parquet file; write it again") from exc
-    names = tuple(file.schema_arrow.names)
-    rows = (
-        Row({name: _plain(value) for name, value in row.items()})
-        for batch in file.iter_batches()
-        for row in batch.to_pylist()
-    )
-    return Table(path, content, names, True, rows)
+        raise _unreadable(path) from exc
+    return Table(path, content, tuple(file.schema_arrow.names), True, _parquet_rows(path, file, pa.ArrowInvalid))
+
+
+def _parquet_rows(path: Path, file: Any, invalid: type[Exception]) -> Iterator[Row]:
+    try:
+        for batch in file.iter_batches():
+            for row in batch.to_pylist():
+                yield Row({name: _plain(value) for name, value in row.items()})
+    except (invalid, OSError) as exc:  # a damaged page is found when its turn comes
+        raise _unreadable(path) from exc
+
+
+def _unreadable(path: Path) -> DataError:
+    return DataError(f"{path}: is no readable Parquet file; write it again")
 
 
 def _plain(value: Any) -> Cell:

@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from preprocessing.contract import Grouping
+from preprocessing.features import FeatureSchema
+from tests.applications import CATEGORIES, CONTRACT, parse_application, portfolio, scoring_only
 from tests.training.loans import Row, WriteCsv
 from training.data import TrainingData, read_training_data
 from training.evaluation import FOLDS, Evaluation, by_group, evaluate, permutation_importance, split
-from training.groups import AGE_GROUPS, age_group, home_ownership
-from training.recipe import Recipe
+from training.groups import NOT_STATED, groups_of
+from training.recipe import CHALLENGERS, Recipe
+
+
+def columns(schema: FeatureSchema) -> dict[str, list[int]]:
+    return {field: schema.columns(field) for field in schema.fields}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,7 @@ class TestSplit:
     def test_no_group_on_both_sides(self, rows: list[Row], write_csv: WriteCsv) -> None:
         """Near-duplicates stay together, every row is tested once, and each fold trains on all others."""
         twins = [row | {"loan_grade": "G"} for row in rows[:200] if row["loan_grade"] != "G"]
-        data = read_training_data(write_csv([*rows, *twins]))
+        data = read_training_data(write_csv([*rows, *twins]), CONTRACT)
         everything = list(range(len(rows) + len(twins)))
 
         folds = split(data)
@@ -42,13 +49,22 @@ class TestSplit:
             rates.append(real.labels[test].mean())
         assert max(rates) - min(rates) < 0.002
 
+    def test_a_contract_that_tells_no_applicants_apart(self, rows: list[Row], write_csv: WriteCsv) -> None:
+        """Then every row stands for itself, and the same applicant may be on both sides."""
+        contract = CONTRACT.model_copy(update={"applicant": ()})
+        twins = [row | {"loan_grade": "G"} for row in rows if row["loan_grade"] != "G"]
+
+        data = read_training_data(write_csv([*rows, *twins]), contract)
+
+        assert len(rows) + len(twins) == len(set(data.groups))
+
 
 class TestEvaluate:
     def test_out_of_fold(self, data: TrainingData, small: Recipe, evaluation: Evaluation) -> None:
         """A row's PD comes from a model, and from cleaning constants, that never saw the row's fold."""
         train, test = split(data)[2]
         seen = [data.applications[row] for row in train]
-        schema = small.schema(seen)
+        schema = FeatureSchema.learned(CONTRACT, seen)
         model = small.fit(schema.matrix(seen), data.labels[train])
 
         expected = model.predict_proba(schema.matrix([data.applications[row] for row in test]))[:, 1]
@@ -64,7 +80,8 @@ class TestEvaluate:
         assert len(aucs) == FOLDS
         assert pytest.approx(np.mean(aucs)) == spread.mean
         assert pytest.approx(np.std(aucs, ddof=1)) == spread.sd
-        assert evaluation.baseline()["roc_auc"] != spread
+        assert CHALLENGERS.keys() == evaluation.challengers().keys()
+        assert len({spread, *(challenger["roc_auc"] for challenger in evaluation.challengers().values())}) == 3
 
     @pytest.mark.slow
     def test_number_of_processes(
@@ -97,19 +114,20 @@ class TestEvaluate:
 class TestPermutationImportance:
     def test_unused_field(self, data: TrainingData) -> None:
         """A field that the model does not use has none; one that it lives by has all of the AUC above a half."""
-        recipe = Recipe(features=("loan_grade_rank", "loan_amnt"), parameters={"n_estimators": 1, "max_depth": 1})
-        schema = recipe.schema(data.applications)
+        schema = FeatureSchema.learned(scoring_only("loan_amnt", "loan_grade"), data.applications)
         matrix = schema.matrix(data.applications)
-        labels = (matrix[:, 0] > 3).astype(np.int64)
+        labels = (matrix[:, schema.features.index("loan_grade_rank")] > 3).astype(np.int64)
+        model = Recipe(parameters={"n_estimators": 1, "max_depth": 1}).fit(matrix, labels)
 
-        importance = permutation_importance(recipe.fit(matrix, labels), schema, matrix, labels, seed=1)
+        importance = permutation_importance(model, columns(schema), matrix, labels, seed=1)
 
+        assert importance.keys() == {"loan_amnt", "loan_grade"}
         assert importance["loan_amnt"] == 0
         assert pytest.approx(0.5, abs=0.1) == importance["loan_grade"]
 
-    def test_one_hot_moves_together(self, data: TrainingData, small: Recipe) -> None:
+    def test_one_hot_moves_together(self, data: TrainingData) -> None:
         """Shuffling a category never makes a row of none or of two of its values."""
-        schema = small.schema(data.applications)
+        schema = FeatureSchema.learned(CONTRACT, data.applications)
         matrix = schema.matrix(data.applications)
         seen = []
 
@@ -118,11 +136,12 @@ class TestPermutationImportance:
                 seen.append(rows.copy())
                 return np.column_stack([1 - rows[:, 3] / 10, rows[:, 3] / 10])
 
-        permutation_importance(Spy(), schema, matrix, data.labels, seed=1)
+        permutation_importance(Spy(), columns(schema), matrix, data.labels, seed=1)
 
         homes = schema.columns("person_home_ownership")
         assert len(seen) == 10
         assert all((rows[:, homes].sum(axis=1) == 1).all() for rows in seen)
+        assert any((rows[:, homes] != matrix[:, homes]).any() for rows in seen)
 
 
 class TestByGroup:
@@ -130,14 +149,13 @@ class TestByGroup:
         """Each group's rows, default rate, mean PD and Brier score are its own; empty groups are left out."""
         pair = replace(
             data,
-            applications=[
-                data.applications[0].model_copy(update={"person_age": age}) for age in (24, 25, 39, 40, 59, 60)
-            ],
+            applications=[{**data.applications[0], "person_age": age} for age in (24, 25, 39, 40, 59, 60)],
             labels=np.array([0, 1, 0, 1, 1, 0]),
         )
         pd = np.array([0.5, 0.8, 0.4, 0.9, 0.7, 0.25])
+        by_age, by_home = groups_of(CONTRACT)
 
-        young, adult, middle, old = by_group(pair, pd, age_group, list(AGE_GROUPS))
+        young, adult, middle, old = by_group(pair, pd, by_age)
 
         assert (
             young.rows,
@@ -149,20 +167,37 @@ class TestByGroup:
         assert (adult.rows, adult.default_rate, adult.roc_auc) == (2, 0.5, 1)
         assert pytest.approx((0.6, 0.1)) == (adult.mean_pd, adult.brier)
         assert (middle.rows, middle.default_rate, middle.roc_auc) == (2, 1.0, None)
-        assert old.name == "60 and over"
-        homes = by_group(pair, pd, home_ownership, ["RENT", "OWN", "MORTGAGE", "OTHER"])
-        assert [pair.applications[0].person_home_ownership] == [group.name for group in homes]
+        assert [group.name for group in (young, adult, middle, old)] == [
+            "under 25",
+            "25 to 39",
+            "40 to 59",
+            "60 and over",
+        ]
+        assert by_home.names == CATEGORIES["person_home_ownership"]
+        assert [pair.applications[0]["person_home_ownership"]] == [g.name for g in by_group(pair, pd, by_home)]
+
+
+class TestGroups:
+    def test_a_number_that_may_be_missing(self) -> None:
+        """Ranges of a number that isn't whole say what is in them, and what is missing has a group of its own."""
+        grouping = Grouping(field="person_emp_length", title="employment", below=(1, 5))
+        (groups,) = groups_of(CONTRACT.model_copy(update={"groups": (grouping,)}))
+        base = parse_application(portfolio(1, seed=1)[0])
+
+        found = [groups.of({**base, "person_emp_length": years}) for years in (0.9, 1.0, 4.99, 5.0, None)]
+
+        assert groups.names == ("under 1", "1 to below 5", "5 and over", NOT_STATED)
+        assert found == ["under 1", "1 to below 5", "1 to below 5", "5 and over", NOT_STATED]
 
 
 class TestAge:
-    def test_never_read(self, data: TrainingData, small: Recipe) -> None:
+    def test_never_read(self, data: TrainingData) -> None:
         """Another age, or another length of credit history, changes no feature of any application."""
-        schema = small.schema(data.applications)
+        schema = FeatureSchema.learned(CONTRACT, data.applications)
         changed = [
-            a.model_copy(update={"person_age": 120 - a.person_age, "cb_person_cred_hist_length": 77})
-            for a in data.applications
+            {**a, "person_age": 120 - a["person_age"], "cb_person_cred_hist_length": 77} for a in data.applications
         ]
 
         assert schema.matrix(data.applications).tobytes() == schema.matrix(changed).tobytes()
-        assert small.schema(changed) == schema
+        assert schema.cleaning == FeatureSchema.learned(CONTRACT, changed).cleaning
         assert not {"person_age", "cb_person_cred_hist_length"} & set(schema.fields)

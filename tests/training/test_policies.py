@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,18 @@ import pytest
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from preprocessing.application import Application
-from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, Artifact, read_artifact
+from preprocessing.features import FeatureSchema
+from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, read_artifact
 from scoring.scorer import Scorer
 from serving.store import check_fit, open_model
-from tests.training.conftest import SHIPPED_POLICY
+from tests.applications import CATEGORIES, CONTRACT, POLICY_FILE
 from tests.training.loans import csv_text, past_loans
-from training import fairness, portfolio
+from training import portfolio
 from training.__main__ import main
+from training.book import Book
 from training.data import TrainingData
 from training.errors import TrainingError
-from training.pipeline import train
+from training.fairness import fairness
 from training.recipe import Recipe
 from training.reference import reference_tables
 
@@ -35,7 +36,7 @@ def with_thresholds(policy: Policy, approve_below: float, version: str = "2.0.0"
     document["version"] = version
     document["thresholds"]["approve_below"] = approve_below
     document["examples"] = [e for e in document["examples"] if e["expected"] == "REJECT"]
-    return Policy.model_validate_json(json.dumps(document))
+    return Policy.model_validate_json(json.dumps(document), context={"contract": CONTRACT})
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ class TestReferencePopulation:
     def test_it_is_those_whom_the_policy_marginally_approves(
         self, data: TrainingData, small: Recipe, policy: Policy
     ) -> None:
-        schema = small.schema(data.applications)
+        schema = FeatureSchema.learned(CONTRACT, data.applications)
         model = small.fit(schema.matrix(data.applications), data.labels)
         tables, population = reference_tables(model, schema, data.applications, policy)
         matrix = schema.matrix(data.applications)
@@ -78,7 +79,7 @@ class TestReferencePopulation:
     def test_a_threshold_that_nobody_is_near_is_refused(
         self, data: TrainingData, small: Recipe, policy: Policy
     ) -> None:
-        schema = small.schema(data.applications)
+        schema = FeatureSchema.learned(CONTRACT, data.applications)
         model = small.fit(schema.matrix(data.applications), data.labels)
         with pytest.raises(TrainingError, match="no application has a PD just under"):
             reference_tables(model, schema, data.applications, with_thresholds(policy, 1e-9))
@@ -114,7 +115,7 @@ class TestRebuild:
         self, out: Path, csv_file: Path, policy_file: Path, policy: Policy
     ) -> None:
         """The artifact itself is replaced where that is asked for."""
-        stricter = replace(read_policy(SHIPPED_POLICY), policy=with_thresholds(policy, 0.05))
+        stricter = replace(read_policy(POLICY_FILE, CONTRACT), policy=with_thresholds(policy, 0.05))
         with pytest.raises(InvalidPolicyError, match="rebuild-tables"):
             check_fit(read_artifact(out), stricter)
         assert self.run(out, csv_file, policy_file, "--out", out, "--replace") == 0
@@ -146,14 +147,14 @@ class TestRebuild:
 class TestComparePolicies:
     def test_every_move_is_counted_once(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
         stricter = with_thresholds(policy, 0.05)
-        comparison = portfolio.compare(data.applications, artifact_pds, policy, stricter)
+        comparison = portfolio.compare(CONTRACT, data.applications, artifact_pds, policy, stricter)
         assert len(data.applications) == sum(comparison.moves.values()) == comparison.applications
         moved = [i for i, pd in enumerate(artifact_pds) if 0.05 <= pd < 0.1 and clean(data.applications[i])]
         assert len(moved) == comparison.moves[Outcome.APPROVE, Outcome.CONDITIONAL_APPROVAL]
         assert comparison.moves[Outcome.REJECT, Outcome.APPROVE] == 0
 
     def test_rates_are_of_the_approved(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
-        comparison = portfolio.compare(data.applications, artifact_pds, policy, policy)
+        comparison = portfolio.compare(CONTRACT, data.applications, artifact_pds, policy, policy)
         approved = [pd for a, pd in zip(data.applications, artifact_pds, strict=True) if pd < 0.1 and clean(a)]
         _, _, size, old, new = comparison.groups[0]
         assert (len(data.applications), old) == (size, new)
@@ -163,7 +164,7 @@ class TestComparePolicies:
     def test_the_command_prints_moves_and_groups(
         self, csv_file: Path, policy_file: Path, out: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        arguments = ["compare-policies", str(SHIPPED_POLICY), str(policy_file), "--data", str(csv_file)]
+        arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(csv_file)]
         assert main([*arguments, "--model", str(out)]) == 0
         printed = capsys.readouterr().out
         for expected in ("policy 1.0.0 (old) and 2.0.0 (new)", "age: under 25", "home ownership: RENT", "CONDITIONAL"):
@@ -173,7 +174,7 @@ class TestComparePolicies:
         loans = past_loans(50)
         path = tmp_path / "portfolio.csv"
         path.write_text(csv_text(loans, [column for column in loans[0] if column != "loan_status"]), encoding="utf-8")
-        arguments = ["compare-policies", str(SHIPPED_POLICY), str(policy_file), "--data", str(path)]
+        arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(path)]
         assert main([*arguments, "--model", str(out)]) == 0
 
     @pytest.mark.parametrize("missing", ["policy", "data"])
@@ -181,38 +182,58 @@ class TestComparePolicies:
         self, missing: str, csv_file: Path, policy_file: Path, out: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (policy_file if missing == "policy" else csv_file).unlink()
-        arguments = ["compare-policies", str(SHIPPED_POLICY), str(policy_file), "--data", str(csv_file)]
+        arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(csv_file)]
         assert main([*arguments, "--model", str(out)]) == 1
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 class TestFairness:
     def test_approval_rates_and_ratios(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
-        approved = fairness.approvals(data.applications, np.array(artifact_pds), policy)
-        assert [pd < 0.1 and clean(a) for a, pd in zip(data.applications, artifact_pds, strict=True)] == approved
+        """Each group's rate is that of its own members, and its ratio is to the largest group's rate."""
+        examined = fairness(data, np.array(artifact_pds), policy)
+        approved = [pd < 0.1 and clean(a) for a, pd in zip(data.applications, artifact_pds, strict=True)]
+        homes = [a["person_home_ownership"] for a in data.applications]
+        rates = {
+            home: sum(ok for ok, own in zip(approved, homes, strict=True) if own == home) / homes.count(home)
+            for home in set(homes)
+        }
+        largest = rates[max(rates, key=homes.count)]
+        assert examined.policy_version == policy.version
+        assert ["age", "home ownership"] == list(examined.approvals)
+        assert {
+            group.name: (group.rows, group.approval_rate, group.ratio) for group in examined.approvals["home ownership"]
+        } == {
+            home: (homes.count(home), rates.get(home), rates[home] / largest if home in rates else None)
+            for home in CATEGORIES["person_home_ownership"]
+        }
+        ages = examined.approvals["age"]
+        assert len(data.applications) == sum(group.rows for group in ages)
+        assert sum(approved) == pytest.approx(sum(group.rows * (group.approval_rate or 0) for group in ages))
 
-    def test_no_pd_moves_with_age(self, data: TrainingData, small: Recipe) -> None:
-        schema = small.schema(data.applications)
-        model = small.fit(schema.matrix(data.applications), data.labels)
-        sweep = fairness.sweep_ages(model, schema, data.applications)
-        assert (len(data.applications), 83, 0.0) == (sweep.applications, sweep.ages, sweep.largest_change)
+    def test_a_group_without_members_has_no_rate(self, data: TrainingData, policy: Policy) -> None:
+        young = [{**a, "person_age": 20} for a in data.applications]
+        pds = np.full(len(young), 0.01)
+        under_25, *others = fairness(replace(data, applications=young), pds, policy).approvals["age"]
+        assert (len(young), 1.0) == (under_25.rows, under_25.ratio)
+        assert [(0, None, None)] * 3 == [(group.rows, group.approval_rate, group.ratio) for group in others]
 
 
 @pytest.fixture(scope="module")
-def artifact_pds(
-    tmp_path_factory: pytest.TempPathFactory, data: TrainingData, small: Recipe, policy: Policy
-) -> list[float]:
-    folder = tmp_path_factory.mktemp("artifact") / "model"
-    artifact: Artifact = train(data, folder, policy=policy, created=date(2026, 1, 31), version="1.0.0", recipe=small)
-    pds: list[Any] = Scorer(artifact).score(data.applications).pd.tolist()
+def policy(book: Book) -> Policy:
+    return book.policy.policy
+
+
+@pytest.fixture(scope="module")
+def artifact_pds(trained: Path, data: TrainingData) -> list[float]:
+    pds: list[Any] = Scorer(read_artifact(trained)).score(data.applications).pd.tolist()
     return pds
 
 
 def clean(application: Application) -> bool:
     """Whether no rule of the shipped policy matches."""
     fields: Sequence[bool] = (
-        application.person_age >= 18,
-        application.loan_amnt <= application.person_income,
-        application.cb_person_default_on_file == "N",
+        application["person_age"] >= 18,
+        application["loan_amnt"] <= application["person_income"],
+        application["cb_person_default_on_file"] == "N",
     )
     return all(fields)

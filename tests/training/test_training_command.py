@@ -10,7 +10,7 @@ import pytest
 from scoring.artifact import read_artifact
 from tests.training.loans import Row, WriteCsv
 from training.__main__ import main
-from training.arguments import POLICY as DEFAULT_POLICY
+from training.arguments import BOOK
 from training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ class TestSuccess:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Without --out it is a new folder, named after the version; what is there stays until --replace says so."""
-        data = ["--data", str(write_csv(rows)), "--policy", str(DEFAULT_POLICY.resolve())]
+        data = ["--data", str(write_csv(rows)), "--book", str(BOOK.resolve())]
         monkeypatch.chdir(tmp_path)
         out = shutil.copytree(trained, tmp_path / "trained" / "1.0.0")
         first = read_artifact(out)
@@ -78,9 +78,9 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (None, "can't be read (No such file or directory); give --data the path of the CSV file"),
+            (None, "can't be read (No such file or directory); give --data the path of the file"),
             (b"person_age,person_income\n30,1000\n", "has no column person_home_ownership"),
-            (b"\x1f\x8b\x08\xff\xfe", "is not CSV text in UTF-8; give --data the CSV file itself, unpacked"),
+            (b"\x1f\x8b\x08\xff\xfe", "is not CSV text in utf-8; give --data the CSV file itself, unpacked"),
         ],
     )
     def test_one_line(

@@ -145,7 +145,7 @@ class TestRefusals:
         path = write_csv(rows)
         path.write_text(path.read_text() + '"unfinished')
 
-        with pytest.raises(DataError, match=r"line 401 is not CSV"):
+        with pytest.raises(DataError, match=r"line 402 is not CSV"):
             read_training_data(path, CONTRACT)
 
     def test_missing_columns(self, rows: list[Row], write_csv: WriteCsv) -> None:

@@ -15,8 +15,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import Counter, Histogram, make_asgi_app
 from pythonjsonlogger.json import JsonFormatter
 
-from benchmarks.peers.assessing import load_engine
-from preprocessing.application import LoanApplication
+from benchmarks.peers.assessing import CONTRACT, application_of, load_engine
 from serving.answers import Prediction, prediction
 
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -34,6 +33,7 @@ handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message
 logging.basicConfig(level=logging.INFO, handlers=[handler])
 log = logging.getLogger("credit_risk")
 
+LoanApplication = CONTRACT.model
 engine = load_engine()
 app = FastAPI()
 app.mount("/metrics", make_asgi_app())
@@ -64,7 +64,7 @@ async def observe(request: Request, call_next: Callable[[Request], Awaitable[Res
 @app.post("/predict")
 async def predict(application: LoanApplication, request: Request) -> Prediction:
     """Decide one application."""
-    (assessment,) = engine.assess([application])
+    (assessment,) = engine.assess([application_of(application)])
     decision = assessment.decision
     applications.labels("single").inc()
     decisions.labels(decision.outcome.value).inc()

@@ -6,10 +6,10 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from shap import TreeExplainer
 
-from benchmarks.peers.assessing import load_engine
-from preprocessing.application import LoanApplication
+from benchmarks.peers.assessing import CONTRACT, application_of, load_engine
 from serving.answers import Prediction, prediction
 
+LoanApplication = CONTRACT.model
 engine = load_engine()
 features = engine.scorer.schema.features
 explainer = TreeExplainer(engine.scorer.estimator, feature_perturbation="tree_path_dependent")
@@ -32,8 +32,9 @@ class ShapExplanation(Prediction):
 
 
 @app.post("/predict/explain")
-async def explain(application: LoanApplication) -> ShapExplanation:
+async def explain(sent: LoanApplication) -> ShapExplanation:
     """Decide one application, and say what moved its probability of default."""
+    application = application_of(sent)
     (assessment,) = engine.assess([application])
     row = engine.scorer.schema.matrix([application])
     (values,) = explainer.shap_values(row)

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.peers.assessing import load_engine
-from preprocessing.application import InvalidApplicationError, parse_application
+from benchmarks.peers.assessing import CONTRACT, load_engine
+from preprocessing.application import InvalidApplicationError
 from serving.answers import prediction
 
 engine = load_engine()
@@ -18,7 +18,7 @@ engine = load_engine()
 async def predict(request: Request) -> Response:
     """Decide one application."""
     try:
-        application = parse_application(from_json(await request.body()))
+        application = CONTRACT.parse(from_json(await request.body()))
     except (ValueError, InvalidApplicationError):
         return Response(status_code=422)
     (assessment,) = engine.assess([application])
