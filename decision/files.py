@@ -11,7 +11,7 @@ from typing import Any
 from decision.policy import Policy
 from decision.reasons import ReasonCatalogue
 from preprocessing.contract import Contract
-from preprocessing.documents import InvalidDocumentError, Model, read_document
+from preprocessing.documents import InvalidDocumentError, Model, printable, read_document
 
 POLICY_FILE = "decision_policy.json"
 CATALOGUE_FILE = "reason_codes.json"
@@ -83,9 +83,8 @@ def _disagreements(policy: Policy, catalogue: ReasonCatalogue, contract: Contrac
             field = known[entry.field]
             values = {*getattr(field, "choices", ()), *getattr(field, "codes", ())}
             if strange := sorted(entry.text_by_value.keys() - values):
-                yield (
-                    f"reason code {entry.code}: text_by_value: {field.name} has no value {', '.join(strange)}; remove it"
-                )
+                unknown = ", ".join(map(printable, strange))
+                yield f"reason code {entry.code}: text_by_value: {field.name} has no value {unknown}; remove it"
 
 
 def _read(path: Path) -> bytes:

@@ -36,7 +36,8 @@ class DataSummary:
         rows_read: rows of data.
         rows_outside_contract: rows dropped because the contract or the label refused them.
         refusals: "field: problem" to the number of rows it was found in, most frequent first; a row may have several.
-        duplicates: rows dropped because an equal application with the same label came before.
+        duplicates: rows dropped because an equal application with the same label came before; none where the contract
+            names no fields that tell applicants apart.
         rows_used: rows left.
         defaults: rows left that defaulted.
         missing: field that may be missing to the number of rows left that lack it.
@@ -97,7 +98,9 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
         refusals.update(problems)
         if application is not None and label is not None:
             inside += 1
-            kept.setdefault(_identity(application, label, contract), (application, label))
+            # Where nothing tells one applicant from another, equal rows may well be two applicants' and all count.
+            key = _identity(application, label, contract) if contract.applicant else (inside,)
+            kept.setdefault(key, (application, label))
     applications = [application for application, _ in kept.values()]
     labels = np.array([label for _, label in kept.values()], dtype=np.int64)
     sources = {field.source for field in contract.fields} | {contract.label.column}
