@@ -13,7 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from preprocessing.application import Application, InvalidApplicationError, field_errors, validator
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
@@ -31,6 +31,7 @@ from preprocessing.fields import (
     Ratio,
     Reference,
     Text,
+    undecided,
 )
 
 CONTRACT_FILE = "contract.json"
@@ -113,6 +114,7 @@ class Contract(Strict):
         age: the field that holds the applicant's age, which no rule may hold against applicants of 62 and over.
         applicant: fields that tell one applicant from another: rows equal in all of them stay on one side of a split.
         groups: to report by.
+        decide: questions of a draft that a person has to settle; a contract with one is refused.
     """
 
     format: Literal[1]
@@ -125,6 +127,14 @@ class Contract(Strict):
     age: Name | None = None
     applicant: tuple[Name, ...] = ()
     groups: tuple[Grouping, ...] = ()
+    decide: tuple[Text, ...] = ()
+
+    @field_validator("decide")
+    @classmethod
+    def _decided(cls, questions: tuple[str, ...]) -> tuple[str, ...]:
+        if questions:
+            raise ValueError("\n".join(map(undecided, questions)))
+        return questions
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

@@ -30,6 +30,11 @@ MISSING = "missing"
 """Ends the name of the feature that says a value is missing; no special code may be called so."""
 
 
+def undecided(question: str) -> str:
+    """What is wrong where a draft's question stands."""
+    return f"not decided yet: {question}; decide it, then remove it from `decide`"
+
+
 class Feature(NamedTuple):
     """One column that the model sees.
 
@@ -93,12 +98,12 @@ class _Field(Strict):
         if keyword.iskeyword(self.name):
             yield f"{self.name!r} is a word of Python; choose another name"
         for question in self.decide:
-            yield f"not decided yet: {question}; decide it, then remove `decide`"
+            yield undecided(question)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         if problems := list(self.problems()):
-            raise ValueError("\n".join(problems))
+            raise ValueError("\n".join(f"{self.name}: {problem}" for problem in problems))
         return self
 
     def annotation(self) -> Any:

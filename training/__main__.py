@@ -13,7 +13,7 @@ from types import MappingProxyType
 from decision import InvalidPolicyError
 from preprocessing.contract import InvalidContractError
 from scoring.artifact import ArtifactError
-from training import portfolio, rebuild
+from training import draft, portfolio, rebuild
 from training.book import read_book
 from training.data import DataSummary, read_training_data
 from training.errors import TrainingError
@@ -26,7 +26,7 @@ DEFAULT_VERSION = "1.0.0"
 
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = MappingProxyType(
-    {"compare-policies": portfolio.main, "rebuild-tables": rebuild.main}
+    {"draft": draft.main, "compare-policies": portfolio.main, "rebuild-tables": rebuild.main}
 )
 """What else can be done; without one of these words, a model is trained."""
 
