@@ -60,6 +60,14 @@ class DataFile(Strict):
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
 
 
+def label_key(value: LabelValue | None) -> LabelValue | None:
+    """What two spellings of one label have in common: 1, 1.0 and "1" are the same."""
+    try:
+        return value if value is None else float(value)
+    except ValueError:
+        return str(value).strip()
+
+
 class Label(Strict):
     """What became of a past loan.
 
@@ -75,7 +83,7 @@ class Label(Strict):
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
-        if {str(value) for value in self.defaulted} & {str(value) for value in self.repaid}:
+        if set(map(label_key, self.defaulted)) & set(map(label_key, self.repaid)):
             raise ValueError("a value stands for both defaulted and repaid; keep it under one")
         return self
 
@@ -147,7 +155,7 @@ class Contract(Strict):
     def _names(self) -> Iterator[str]:
         for kind, names in (
             ("name", [field.name for field in self.fields]),
-            ("column", [field.source for field in self.fields if not isinstance(field, Reference)]),
+            ("column", list({f.name: f.source for f in self.fields if not isinstance(f, Reference)}.values())),
         ):
             for name, count in Counter(names).items():
                 if count > 1:

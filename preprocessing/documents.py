@@ -7,7 +7,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-_REMEDIES = {"extra_forbidden": "; remove it", "missing": "; add it"}
+_REMEDIES = {
+    "extra_forbidden": "; remove it",
+    "missing": "; add it",
+    "too_long": "; drop some",
+    "union_tag_invalid": "; use one of them",
+}
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from preprocessing import fields
 from preprocessing.documents import Strict
 
-PD = "probability_of_default"
+PD = fields.PD
 """Takes its place among the fields: the model's own output drifts too."""
 
 OTHER = "other"

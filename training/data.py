@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.application import Application, InvalidApplicationError
-from preprocessing.contract import Contract, Label
+from preprocessing.contract import Contract, Label, label_key
 from preprocessing.documents import printable
 from preprocessing.fields import AnyField, Integer, Number, Ratio
 from training.errors import DataError
@@ -91,7 +91,7 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
         rows += 1
         cell = row.cells.get(contract.label.column)
         labels_seen[printable(str(cell))] += 1
-        label = label_of.get(canonical(cell))
+        label = label_of.get(label_key(cell))
         application, problems = _application(row, contract, table.typed)
         if label is None:
             problems.insert(0, f"{contract.label.column}: is no label that the contract names")
@@ -169,14 +169,8 @@ def _identity(application: Application, label: int, contract: Contract) -> tuple
     return (label, *(value for name, value in application.items() if name != contract.reference))
 
 
-def canonical(cell: Cell) -> Cell:
-    """Labels are the same whether a file writes 1, 1.0 or "1"."""
-    value = number(cell.strip()) if isinstance(cell, str) else cell
-    return float(value) if isinstance(value, int | float) else value
-
-
 def _labels(label: Label) -> dict[Cell, int]:
-    return {canonical(value): kind for kind, values in ((1, label.defaulted), (0, label.repaid)) for value in values}
+    return {label_key(value): kind for kind, values in ((1, label.defaulted), (0, label.repaid)) for value in values}
 
 
 def _application(row: Row, contract: Contract, typed: bool) -> tuple[Application | None, list[str]]:
@@ -219,9 +213,9 @@ def _check_columns(table: Table, contract: Contract, more: Sequence[str] = ()) -
 
 
 def _check_labels(path: Path, label: Label, seen: Counter[str]) -> None:
-    found = {canonical(text) for text in seen}
+    found = {label_key(text) for text in seen}
     for role, values in (("defaulted", label.defaulted), ("repaid", label.repaid)):
-        if absent := [str(value) for value in values if canonical(value) not in found]:
+        if absent := [str(value) for value in values if label_key(value) not in found]:
             most = ", ".join(text for text, _ in seen.most_common(5)) or "nothing"
             raise DataError(
                 f"{path}: column {label.column} never holds {', '.join(absent)}, which the contract's label.{role} "

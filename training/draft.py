@@ -17,10 +17,9 @@ from typing import get_args
 
 from decision import InvalidPolicyError
 from decision.files import CATALOGUE_FILE, POLICY_FILE
-from preprocessing.contract import CONTRACT_FILE, MAX_FIELDS, DataFile, InvalidContractError
+from preprocessing.contract import CONTRACT_FILE, MAX_FIELDS, DataFile, InvalidContractError, label_key
 from preprocessing.documents import printable
 from training.book import GOLDEN_FILE, read_book
-from training.data import canonical
 from training.drafting import files, signs
 from training.drafting.alike import alike
 from training.drafting.columns import Column
@@ -83,7 +82,7 @@ def read_source(path: Path, file: DataFile, label: str, defaulted: Sequence[str]
             counted["short"] += len(row.cells) < len(table.columns)
             kept.append(row)
     bad, good = _label_values(path, label, [row.cells[label] for row in kept], defaulted)
-    labels = [int(canonical(row.cells[label]) in {canonical(value) for value in bad}) for row in kept]
+    labels = [int(label_key(row.cells[label]) in {label_key(value) for value in bad}) for row in kept]
     columns = tuple(
         Column(name, [row.cells.get(name) for row in kept], labels, table.typed)
         for name in table.columns
@@ -103,14 +102,14 @@ def read_source(path: Path, file: DataFile, label: str, defaulted: Sequence[str]
 def _label_values(
     path: Path, label: str, cells: Sequence[Cell], defaulted: Sequence[str]
 ) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
-    found = {canonical(cell): cell.strip() if isinstance(cell, str) else cell for cell in cells}
+    found = {label_key(cell): cell.strip() if isinstance(cell, str) else cell for cell in cells}
     if not found:
         raise DataError(f"{path}: has no row with a label in column {label}; give it rows")
-    wanted = {canonical(value) for value in defaulted}
+    wanted = {label_key(value) for value in defaulted}
     if len(found) > MAX_LABELS:
         raise DataError(f"{path}: column {label} holds {len(found)} different values; name the label with --label")
     shown = ", ".join(sorted(printable(str(value), 30) for value in found.values()))
-    if absent := [value for value in defaulted if canonical(value) not in found]:
+    if absent := [value for value in defaulted if label_key(value) not in found]:
         raise DataError(f"{path}: column {label} never holds {', '.join(absent)}; it holds {shown}")
     good = [_plain(value) for key, value in found.items() if key not in wanted]
     if not good:

@@ -82,7 +82,7 @@ class Column:
     def categories(self) -> dict[str, int]:
         """The spellings, those that differ by the case of ASCII letters under the most frequent, and how often."""
         together: dict[str, Counter[str]] = {}
-        for text, count in Counter(map(str, self.present)).items():
+        for text, count in Counter(_text(cell) for cell in self.cells if cell is not None).items():
             folded = text.upper() if text.isascii() else text
             together.setdefault(folded, Counter())[text] += count
         named = {spellings.most_common(1)[0][0]: spellings.total() for spellings in together.values()}
@@ -104,7 +104,7 @@ class Column:
             rows = [i for i, value in enumerate(values) if isinstance(value, int | float)]
             found.append(_auc(labels[rows], np.array([float(values[i] or 0) for i in rows])))
         elif len(self.categories) <= MOST_CATEGORIES:
-            texts = ["" if cell is None else str(self._value(cell)).upper() for cell in self.cells]
+            texts = ["" if cell is None else _text(cell).upper() for cell in self.cells]
             total, bad = Counter(texts), Counter(text for text, label in zip(texts, self.labels, strict=True) if label)
             found.append(_auc(labels, np.array([bad[text] / total[text] for text in texts])))
         return max(found)
@@ -128,6 +128,10 @@ class Column:
         # A zero in front marks a code, such as a postcode, that happens to be made of digits.
         value = cell if self.typed or (_LEADING_ZERO.match(cell) and "." not in cell) else number(cell)
         return value if isinstance(value, int | float) and math.isfinite(value) else cell.strip()
+
+
+def _text(cell: float | str) -> str:
+    return cell.strip() if isinstance(cell, str) else f"{cell:.15g}"
 
 
 def _auc(

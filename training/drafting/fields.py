@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from preprocessing.contract import MAX_FIELDS
-from preprocessing.fields import MAX_CATEGORIES, MAX_NUMBER, MISSING
+from preprocessing.fields import MAX_CATEGORIES, MAX_NUMBER, MISSING, is_reserved
 from training.drafting import signs
 from training.drafting.columns import MOST_CATEGORIES, Column
 
@@ -171,7 +170,7 @@ def _names(kept: Sequence[tuple[str, Document]]) -> list[str]:
         name = "_".join(signs.words(column))[:_MAX_NAME].strip("_") or "field"
         if not name[0].isalpha():
             name = f"n_{name}"
-        if keyword.iskeyword(name):
+        if is_reserved(name):
             name = f"{name}_field"
         names.append(_unlike(name, names))
     # A feature is called after its field and one of its values: no other field may be called so.

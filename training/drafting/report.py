@@ -86,7 +86,8 @@ def _alike(near: Alike | None) -> str:
         return "- No more rows look alike than chance explains."
     return f"""- {near.rows} rows agree with another in all of {_values(near.columns)}
   ({near.by_chance:.0f} would by chance), and {near.labels:.1%} of their labels are those of their like
-  ({near.default_rate:.1%} of them defaulted). One applicant's rows leak across a random split: if that is what they are, name such fields in `applicant`."""
+  ({near.default_rate:.1%} of them defaulted). One applicant's rows leak across a random split: if that is what they
+  are, name such fields in `applicant`."""
 
 
 def _row(drafted: Drafted) -> str:

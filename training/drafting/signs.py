@@ -25,7 +25,7 @@ _GAP = 2.0
 """A special code above the numbers is at least so many times the greatest of them."""
 
 PROHIBITED = frozenset(
-    {  # fmt: skip
+    {
         "sex",
         "gender",
         "male",
