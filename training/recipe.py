@@ -81,6 +81,10 @@ class Recipe:
         """The same for a number of trees."""
         return replace(self, parameters=MappingProxyType({**self.parameters, "n_estimators": trees}), trees=())
 
+    def unfitted(self, *, warm_start: bool = False) -> GradientBoostingClassifier:
+        """The model before it sees anything; with `warm_start`, fitting it again for more trees goes on."""
+        return GradientBoostingClassifier(**self.parameters, random_state=self.seed, warm_start=warm_start)
+
     def fit(self, matrix: NDArray[np.float32], labels: NDArray[np.int64]) -> GradientBoostingClassifier:
         """Fit the model.
 
@@ -88,7 +92,7 @@ class Recipe:
             matrix: features, shape (n, k).
             labels: 1 where the loan defaulted, shape (n,).
         """
-        return GradientBoostingClassifier(**self.parameters, random_state=self.seed).fit(matrix, labels)
+        return self.unfitted().fit(matrix, labels)
 
 
 def _logistic(matrix: NDArray[np.float64], labels: NDArray[np.int64]) -> Pipeline:
