@@ -53,7 +53,8 @@ class FieldBins(Strict):
     def labels(self) -> tuple[str, ...]:
         """Names of the bins: numbers from 0 in the order of the values, then names, and OTHER behind categories."""
         if self.categories:
-            return (*self.categories, OTHER)
+            # A category of that name keeps it: two bins of one label would be counted as one.
+            return (*self.categories, OTHER if OTHER not in self.categories else f"{OTHER} than these")
         return (*(str(i) for i in range(len(self.edges) + 1)), *self.states)
 
     @property

@@ -100,6 +100,7 @@ def check_answers(opened: Opened, applications: Sequence[Application]) -> None:
         values = [a.pd if bins.field == PD else a.fields[bins.field] for a in together]
         assert all(0 <= bins.place(value) <= len(bins.labels) for value in values)
         assert {bins.place(value) for value in values if value is not None} <= set(range(len(bins.labels)))
+        assert len(set(bins.labels)) == len(bins.labels) == len(bins.expected)
 
 
 @pytest.fixture(scope="module")

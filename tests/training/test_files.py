@@ -79,7 +79,7 @@ class TestCounted:
     def test_bad_rows_and_a_column_more(
         self, train: Train, lines: Lines, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A tenth of the rows is outside the contract: dropped, by field and reason. A strange column is ignored aloud."""
+        """A tenth of the rows is outside the contract: dropped by field and reason. A strange column is named."""
         header, *rows = lines
         at = header.split(";").index("age")
         kinds = ("4000", "x", "")
