@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from decision.policy import Example, Policy
 from decision.reasons import ReasonCatalogue
 from preprocessing.contract import Contract
-from preprocessing.documents import WHOLE, InvalidDocumentError, Model, read_document
+from preprocessing.documents import WHOLE, InvalidDocumentError, Model, printable, read_document
 
 POLICY_FILE = "decision_policy.json"
 CATALOGUE_FILE = "reason_codes.json"
@@ -94,8 +94,8 @@ def _disagreements(policy: Policy, catalogue: ReasonCatalogue, contract: Contrac
             field = known[entry.field]
             values = {*getattr(field, "choices", ()), *getattr(field, "codes", ())}
             if strange := sorted(entry.text_by_value.keys() - values):
-                named = ", ".join(strange)
-                yield f"reason code {entry.code}: text_by_value: {field.name} has no value {named}; remove it"
+                unknown = ", ".join(map(printable, strange))
+                yield f"reason code {entry.code}: text_by_value: {field.name} has no value {unknown}; remove it"
 
 
 def _told(path: Path, problems: Iterable[str]) -> list[str]:

@@ -100,7 +100,7 @@ class Reason:
 def explain_decision(
     decision: Decision, catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]
 ) -> tuple[Reason, ...]:
-    """The principal reasons for a decision: none for an approval, else at most four, each field once.
+    """The principal reasons for a decision: none for an approval, else at most four, each field and each text once.
 
     Rules that brought the outcome come first, in the policy's order; then, where the score alone would have brought it
     too, what raised the applicant's risk over the reference population's, most adverse first.
@@ -120,10 +120,12 @@ def explain_decision(
     ]
     if discloses_score(decision):
         reasons += _score_reasons(catalogue, fields, attributions)
-    first_by_field: dict[str, Reason] = {}
+    told: dict[str, Reason] = {}
     for reason in reasons:
-        first_by_field.setdefault(reason.field, reason)
-    return tuple(first_by_field.values())[:MAX_REASONS]
+        # Several fields may say the same, such as that there is no credit file.
+        if reason.field not in told and all(reason.text != other.text for other in told.values()):
+            told[reason.field] = reason
+    return tuple(told.values())[:MAX_REASONS]
 
 
 def discloses_score(decision: Decision) -> bool:

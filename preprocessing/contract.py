@@ -13,7 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from preprocessing.application import Application, InvalidApplicationError, field_errors, validator
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
@@ -31,6 +31,7 @@ from preprocessing.fields import (
     Ratio,
     Reference,
     Text,
+    undecided,
 )
 
 CONTRACT_FILE = "contract.json"
@@ -59,6 +60,14 @@ class DataFile(Strict):
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
 
 
+def label_key(value: LabelValue | None) -> LabelValue | None:
+    """What two spellings of one label have in common: 1, 1.0 and "1" are the same."""
+    try:
+        return value if value is None else float(value)
+    except ValueError:
+        return str(value).strip()
+
+
 class Label(Strict):
     """What became of a past loan.
 
@@ -74,7 +83,7 @@ class Label(Strict):
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
-        if {str(value) for value in self.defaulted} & {str(value) for value in self.repaid}:
+        if set(map(label_key, self.defaulted)) & set(map(label_key, self.repaid)):
             raise ValueError("a value stands for both defaulted and repaid; keep it under one")
         return self
 
@@ -113,6 +122,7 @@ class Contract(Strict):
         age: the field that holds the applicant's age, which no rule may hold against applicants of 62 and over.
         applicant: fields that tell one applicant from another: rows equal in all of them stay on one side of a split.
         groups: to report by.
+        decide: questions of a draft that a person has to settle; a contract with one is refused.
     """
 
     format: Literal[1]
@@ -125,6 +135,14 @@ class Contract(Strict):
     age: Name | None = None
     applicant: tuple[Name, ...] = ()
     groups: tuple[Grouping, ...] = ()
+    decide: tuple[Text, ...] = ()
+
+    @field_validator("decide")
+    @classmethod
+    def _decided(cls, questions: tuple[str, ...]) -> tuple[str, ...]:
+        if questions:
+            raise ValueError("\n".join(map(undecided, questions)))
+        return questions
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -137,7 +155,7 @@ class Contract(Strict):
     def _names(self) -> Iterator[str]:
         for kind, names in (
             ("name", [field.name for field in self.fields]),
-            ("column", [field.source for field in self.fields if not isinstance(field, Reference)]),
+            ("column", list({f.name: f.source for f in self.fields if not isinstance(f, Reference)}.values())),
         ):
             for name, count in Counter(names).items():
                 if count > 1:

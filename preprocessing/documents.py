@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 WHOLE = "as a whole"
 """The place of what is wrong between parts."""
 
-_REMEDIES = {"extra_forbidden": "; remove it", "missing": "; add it"}
+_REMEDIES = {
+    "extra_forbidden": "; remove it",
+    "missing": "; add it",
+    "too_long": "; drop some",
+    "union_tag_invalid": "; use one of them",
+}
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from string import whitespace
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from preprocessing.documents import Strict, printable
@@ -20,15 +21,44 @@ MAX_NUMBER = 1e12
 MAX_CATEGORIES = 200
 MAX_REFERENCE_LENGTH = 64
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+
+def _named(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+        raise ValueError(
+            "a name is made of at most 63 small letters, digits and _, a letter first; rename it (the training file's "
+            "own goes into `column`)"
+        )
+    return name
+
+
+def _on_one_line(text: str) -> str:
+    if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}", text):
+        raise ValueError("a text has 1 to 200 characters on one line, and no control characters; rewrite it")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_named)]
+Text = Annotated[str, AfterValidator(_on_one_line)]
 Bound = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Use = Literal["score", "rules", "reports"]
 Direction = Literal["rises", "falls"]
 Value = float | int | str | bool | None
 
+PD = "probability_of_default"
+"""What the probability of default is called where it stands beside the fields, in answers and in bins."""
+
 MISSING = "missing"
 """Ends the name of the feature that says a value is missing; no special code may be called so."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether no field can be called so: a word of Python, a name of pydantic's, or of the PD's bins."""
+    return keyword.iskeyword(name) or hasattr(BaseModel, name) or name == PD
+
+
+def undecided(question: str) -> str:
+    """What is wrong where a draft's question stands."""
+    return f"not decided yet: {question}; decide it, then remove it from `decide`"
 
 
 class Feature(NamedTuple):
@@ -91,15 +121,15 @@ class _Field(Strict):
 
     def problems(self) -> Iterator[str]:
         """What is wrong with it by itself, with the remedy."""
-        if keyword.iskeyword(self.name):
-            yield f"{self.name!r} is a word of Python; choose another name"
+        if is_reserved(self.name):
+            yield f"the name {self.name!r} is taken, by Python or by this service; choose another"
         for question in self.decide:
-            yield f"not decided yet: {question}; decide it, then remove `decide`"
+            yield undecided(question)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         if problems := list(self.problems()):
-            raise ValueError("\n".join(problems))
+            raise ValueError("\n".join(f"{self.name}: {problem}" for problem in problems))
         return self
 
     def annotation(self) -> Any:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from preprocessing import fields
 from preprocessing.documents import Strict
 
-PD = "probability_of_default"
+PD = fields.PD
 """Takes its place among the fields: the model's own output drifts too."""
 
 OTHER = "other"
@@ -52,7 +53,8 @@ class FieldBins(Strict):
     def labels(self) -> tuple[str, ...]:
         """Names of the bins: numbers from 0 in the order of the values, then names, and OTHER behind categories."""
         if self.categories:
-            return (*self.categories, OTHER)
+            # A category of that name keeps it: two bins of one label would be counted as one.
+            return (*self.categories, OTHER if OTHER not in self.categories else f"{OTHER} than these")
         return (*(str(i) for i in range(len(self.edges) + 1)), *self.states)
 
     @property

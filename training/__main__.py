@@ -8,7 +8,12 @@ from importlib import import_module
 
 from training.arguments import parse
 
-COMMANDS = {"train": "training.command", "compare-policies": "training.portfolio", "rebuild-tables": "training.rebuild"}
+COMMANDS = {
+    "train": "training.command",
+    "draft": "training.draft",
+    "compare-policies": "training.portfolio",
+    "rebuild-tables": "training.rebuild",
+}
 """The module whose `run` does it. Imported when the arguments are right: it takes seconds."""
 
 

@@ -14,6 +14,9 @@ BOOK = Path("artifacts/policy")
 TRAINED = Path("trained")
 """Holds a folder for each version: what is trained replaces nothing unless somebody says so."""
 
+ENCODINGS = ("utf-8", "latin-1", "cp1252", "utf-16")
+"""As the contract's `file.encoding` may be; a test holds the two together."""
+
 EXIT_CODES = "exit code: 0 done, 1 refused, with one line on standard error, 2 wrong arguments"
 
 
@@ -77,8 +80,29 @@ def compare_policies() -> argparse.ArgumentParser:
     return parser
 
 
+def draft() -> argparse.ArgumentParser:
+    """Of `python -m training draft`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training draft",
+        description="Draft a loan book's contract, reasons, policy and golden applications from a file; train nothing.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="past loans, CSV or Parquet")
+    parser.add_argument(
+        "--label", required=True, metavar="COLUMN", help="what became of them; column_N without a header"
+    )
+    parser.add_argument(
+        "--defaulted", required=True, action="append", metavar="VALUE", help="of the label; may be given again"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument("--delimiter", default=",", metavar="CHARACTER", help="of CSV (default: a comma); tab for tabs")
+    parser.add_argument("--no-header", action="store_true", help="CSV whose first line is a row: column_1, column_2, …")
+    parser.add_argument("--encoding", default="utf-8", choices=ENCODINGS, help="of CSV (default: %(default)s)")
+    return parser
+
+
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = MappingProxyType(
-    {"compare-policies": compare_policies, "rebuild-tables": rebuild_tables}
+    {"draft": draft, "compare-policies": compare_policies, "rebuild-tables": rebuild_tables}
 )
 """What else can be done; without one of these words, a model is trained."""
 

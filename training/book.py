@@ -4,6 +4,7 @@ contract.json             its fields
 decision_policy.json      what its lender does with a probability of default
 reason_codes.json         what its applicants are told
 golden_applications.json  applications on which a process proves that it scores as training did
+recipe.json               parameters of the model that differ from the project's; optional
 notes.md                  what was measured on one file by hand, for the model card; optional
 """
 
@@ -20,11 +21,13 @@ from decision import PolicyFiles, read_policy
 from decision.files import POLICY_FILE
 from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import CONTRACT_FILE, Contract, read_contract
-from preprocessing.documents import InvalidDocumentError, Strict, read_document
+from preprocessing.documents import InvalidDocumentError, Model, Strict, read_document
 from training.errors import BookError
+from training.recipe import Recipe, RecipeFile
 
 GOLDEN_FILE = "golden_applications.json"
 NOTES_FILE = "notes.md"
+RECIPE_FILE = "recipe.json"
 
 
 class Golden(NamedTuple):
@@ -59,6 +62,7 @@ class Book:
         contract_bytes: as the artifact takes it along.
         policy: with its catalogue.
         golden: at least one.
+        recipe: the model's.
         notes: empty where there are none.
     """
 
@@ -66,6 +70,7 @@ class Book:
     contract_bytes: bytes
     policy: PolicyFiles
     golden: tuple[Golden, ...]
+    recipe: Recipe
     notes: Notes
 
 
@@ -93,14 +98,12 @@ def read_book(folder: Path, policy: Path | None = None) -> Book:
     content = _read(folder / CONTRACT_FILE)
     contract = read_contract(content)
     files = read_policy(policy or folder / POLICY_FILE, contract)
-    return Book(contract, content, files, _golden(folder / GOLDEN_FILE, contract), _notes(folder / NOTES_FILE))
+    golden, recipe = _golden(folder / GOLDEN_FILE, contract), _recipe(folder / RECIPE_FILE)
+    return Book(contract, content, files, golden, recipe, _notes(folder / NOTES_FILE))
 
 
 def _golden(path: Path, contract: Contract) -> tuple[Golden, ...]:
-    try:
-        source = read_document(_GoldenFile, _read(path))
-    except InvalidDocumentError as exc:
-        raise BookError("\n".join(f"{path.name}: {problem}" for problem in exc.problems)) from None
+    source = _document(_GoldenFile, path)
     golden, problems = [], []
     for i, entry in enumerate(source.applications):
         try:
@@ -110,6 +113,10 @@ def _golden(path: Path, contract: Contract) -> tuple[Golden, ...]:
     if problems:
         raise BookError("\n".join(f"{path.name}: {problem}" for problem in problems))
     return tuple(golden)
+
+
+def _recipe(path: Path) -> Recipe:
+    return Recipe.of(_document(RecipeFile, path) if path.is_file() else RecipeFile(format=1))
 
 
 _HEAD = re.compile(r"---\nsha256: ([0-9a-f]{64})\nsource: (.+)\n---\n")
@@ -128,6 +135,13 @@ def _notes(path: Path) -> Notes:
     parts = re.split(r"^## (.+)$", text[head.end() :], flags=re.MULTILINE)
     sections = tuple((title.strip(), body.strip()) for title, body in zip(parts[1::2], parts[2::2], strict=True))
     return Notes(head[1], head[2].strip(), sections)
+
+
+def _document(model: type[Model], path: Path) -> Model:
+    try:
+        return read_document(model, _read(path))
+    except InvalidDocumentError as exc:
+        raise BookError("\n".join(f"{path.name}: {problem}" for problem in exc.problems)) from None
 
 
 def _read(path: Path) -> bytes:

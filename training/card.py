@@ -207,11 +207,21 @@ python -m training --book FOLDER --data FILE --out FOLDER \\
     --date {trained.created.isoformat()} --version {trained.version}
 ```
 
-- Parameters: {_listed(parameters.items(), "=")}.
+- Parameters: {_listed(parameters.items(), "=")}.{_choice(trained)}
   The seed was set before any result was seen.
 - Python {platform.python_version()}, {_listed(library_versions().items(), " ")}.
 - Same data, versions and date on one machine give the same bytes, the two plots aside.
 """
+
+
+def _choice(trained: Trained) -> str:
+    among = trained.recipe.trees
+    if not among:
+        return ""
+    return (
+        f"\n  The number of trees is that of the least log loss over these folds, out of {_and(map(str, among))}:\n"
+        "  chosen where it is measured, which flatters the figures by less than they spread."
+    )
 
 
 def _pm(spread: Spread) -> str:

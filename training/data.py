@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.application import Application, InvalidApplicationError
-from preprocessing.contract import Contract, Label
+from preprocessing.contract import Contract, Label, label_key
 from preprocessing.documents import printable
 from preprocessing.fields import AnyField, Integer, Number, Ratio
 from training.errors import DataError
@@ -36,7 +36,8 @@ class DataSummary:
         rows_read: rows of data.
         rows_outside_contract: rows dropped because the contract or the label refused them.
         refusals: "field: problem" to the number of rows it was found in, most frequent first; a row may have several.
-        duplicates: rows dropped because an equal application with the same label came before.
+        duplicates: rows dropped because an equal application with the same label came before; none where the contract
+            names no fields that tell applicants apart.
         rows_used: rows left.
         defaults: rows left that defaulted.
         missing: field that may be missing to the number of rows left that lack it.
@@ -90,14 +91,16 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
         rows += 1
         cell = row.cells.get(contract.label.column)
         labels_seen[cell] += 1
-        label = label_of.get(_canonical(cell))
+        label = label_of.get(label_key(cell))
         application, problems = _application(row, contract, table.typed)
         if label is None:
             problems.insert(0, f"{contract.label.column}: is no label that the contract names")
         refusals.update(problems)
         if application is not None and label is not None:
             inside += 1
-            kept.setdefault(_identity(application, label, contract), (application, label))
+            # Where nothing tells one applicant from another, equal rows may well be two applicants' and all count.
+            key = _identity(application, label, contract) if contract.applicant else (inside,)
+            kept.setdefault(key, (application, label))
     applications = [application for application, _ in kept.values()]
     labels = np.array([label for _, label in kept.values()], dtype=np.int64)
     sources = {field.source for field in contract.fields} | {contract.label.column}
@@ -166,14 +169,8 @@ def _identity(application: Application, label: int, contract: Contract) -> tuple
     return (label, *(value for name, value in application.items() if name != contract.reference))
 
 
-def _canonical(cell: Cell) -> Cell:
-    """Labels are the same whether a file writes 1, 1.0 or "1"."""
-    value = number(cell.strip()) if isinstance(cell, str) else cell
-    return float(value) if isinstance(value, int | float) else value
-
-
 def _labels(label: Label) -> dict[Cell, int]:
-    return {_canonical(value): kind for kind, values in ((1, label.defaulted), (0, label.repaid)) for value in values}
+    return {label_key(value): kind for kind, values in ((1, label.defaulted), (0, label.repaid)) for value in values}
 
 
 def _application(row: Row, contract: Contract, typed: bool) -> tuple[Application | None, list[str]]:
@@ -216,9 +213,9 @@ def _check_columns(table: Table, contract: Contract, more: Sequence[str] = ()) -
 
 
 def _check_labels(path: Path, label: Label, seen: Counter[Cell]) -> None:
-    found = {_canonical(cell) for cell in seen}
+    found = {label_key(cell) for cell in seen}
     for role, values in (("defaulted", label.defaulted), ("repaid", label.repaid)):
-        if absent := [str(value) for value in values if _canonical(value) not in found]:
+        if absent := [str(value) for value in values if label_key(value) not in found]:
             most = ", ".join(printable(str(cell)) for cell, _ in seen.most_common(5)) or "nothing"
             raise DataError(
                 f"{path}: column {label.column} never holds {', '.join(absent)}, which the contract's label.{role} "

@@ -114,8 +114,8 @@ def evaluate(data: TrainingData, recipe: Recipe) -> Evaluation:
     As many folds at a time as there are processors; the result does not depend on how many.
     """
     run = Parallel(n_jobs=min(FOLDS, cpu_count()), return_as="generator")
-    tasks = (delayed(_fold)(task, recipe) for task in _tasks(data))
-    folds: list[Fold] = list(tqdm(run(tasks), total=FOLDS, desc="folds", unit="fold"))
+    work = (delayed(_fold)(task, recipe) for task in tasks(data))
+    folds: list[Fold] = list(tqdm(run(work), total=FOLDS, desc="folds", unit="fold"))
     pd = np.empty(len(data.labels))
     for fold in folds:
         pd[fold.rows] = fold.pd
@@ -163,7 +163,7 @@ def permutation_importance(
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class Task:
     """One fold, as arrays: features of the rows to learn from and of those to test on, and where fields have theirs."""
 
     rows: Rows
@@ -175,11 +175,12 @@ class _Task:
     seed: int
 
 
-def _tasks(data: TrainingData) -> Iterator[_Task]:
+def tasks(data: TrainingData) -> Iterator[Task]:
+    """The folds as arrays, one by one."""
     for number, (train, test) in enumerate(split(data)):
         learned_from = [data.applications[row] for row in train]
         schema = FeatureSchema.learned(data.contract, learned_from)
-        yield _Task(
+        yield Task(
             rows=test,
             seen=schema.matrix(learned_from),
             seen_labels=data.labels[train],
@@ -190,7 +191,7 @@ def _tasks(data: TrainingData) -> Iterator[_Task]:
         )
 
 
-def _fold(task: _Task, recipe: Recipe) -> Fold:
+def _fold(task: Task, recipe: Recipe) -> Fold:
     labels = task.unseen_labels
     model = recipe.fit(task.seen, task.seen_labels)
     pd = model.predict_proba(task.unseen)[:, 1]

@@ -20,6 +20,7 @@ from training.recipe import Recipe
 from training.reference import reference_tables
 from training.staging import writing
 from training.trained import Trained
+from training.trees import choose_trees
 
 
 def train(  # noqa: PLR0913  # everything that makes two trainings differ
@@ -40,22 +41,23 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         out: the folder to write.
         created: the date that the manifest and the card state.
         version: of the model, X.Y.Z.
-        recipe: the project's own unless given.
+        recipe: the book's own unless given.
         replace: whether an artifact that `out` holds may go.
 
     Raises:
         TrainingError: the folder can't be written.
         ArtifactError: what was written would be refused by serving.
     """
-    recipe, policy = recipe or Recipe(), book.policy.policy
+    asked, policy = recipe or book.recipe, book.policy.policy
     with writing(out, OWNED, replace=replace) as folder:
+        recipe = choose_trees(data, asked)
         evaluation = evaluate(data, recipe)
         schema = FeatureSchema.learned(book.contract, data.applications)
         matrix = schema.matrix(data.applications)
         model = recipe.fit(matrix, data.labels)
         tables, reference = reference_tables(model, schema, data.applications, policy)
         examined = fairness(data, evaluation.pd, policy)
-        trained = Trained(version, created, book, data, schema, model, reference, tables, examined, evaluation)
+        trained = Trained(version, created, book, data, asked, schema, model, reference, tables, examined, evaluation)
         distribution = training_distribution(book.contract, data.applications, model.predict_proba(matrix)[:, 1])
         vouched_for = {
             MODEL: model_bytes(model),

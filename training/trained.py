@@ -14,6 +14,7 @@ from training.book import Book
 from training.data import TrainingData
 from training.evaluation import Evaluation
 from training.fairness import Fairness
+from training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Trained:
         created: the date to state.
         book: what people wrote for it.
         data: what the model was fitted on.
+        recipe: as asked for, before the number of trees was settled.
         schema: its features and cleaning constants.
         model: fitted on everything.
         reference: whom attributions compare an applicant with.
@@ -37,6 +39,7 @@ class Trained:
     created: date
     book: Book
     data: TrainingData
+    recipe: Recipe
     schema: FeatureSchema
     model: GradientBoostingClassifier
     reference: ReferencePopulation
