@@ -18,7 +18,7 @@ import pytest
 from monitoring import free_port, tool
 from servers import HANG_SECONDS, ROOT, environment, wait_for
 
-from examples import demo
+from examples import demo as command
 
 pytestmark = pytest.mark.slow
 
@@ -126,8 +126,8 @@ def test_what_is_no_port_is_refused_at_once(
     option: str, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not after a minute's waiting for a service that can't listen there."""
-    monkeypatch.setattr(demo, "hold", lambda: pytest.fail("it went on"))
+    monkeypatch.setattr(command, "hold", lambda: pytest.fail("it went on"))
     monkeypatch.setattr(sys, "argv", ["demo", f"{option}={port}"])
     with pytest.raises(SystemExit, match="2"):
-        demo.main()
+        command.main()
     assert "give one from 1 to 65535" in capsys.readouterr().err
