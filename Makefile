@@ -9,15 +9,19 @@ BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: always serve demo test dev import train lock build image test-image bench release docs clean
+.PHONY: always port serve demo test dev import train lock build image test-image bench release docs clean
 
-serve: import
+serve: port import
 	@echo 'When "ready" is logged, paste into another shell:'
 	@echo "curl -s http://$(HOST):$(PORT)/predict -H 'Content-Type: application/json' -d @examples/application.json"
 	$(BIN)/bentoml serve service:CreditRisk --host $(HOST) --port $(PORT)
 
 demo: .venv/.dev
 	$(BIN)/python -m examples.demo --port $(PORT) --prometheus-port $(PROMETHEUS_PORT) --seconds $(DEMO_SECONDS)
+
+# Before anything is loaded.
+port: .venv/.serving
+	@$(BIN)/python setup/port.py $(HOST) $(PORT)
 
 import: .venv/.serving
 	$(BIN)/python import_model.py

@@ -20,7 +20,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * Calls the scoring routes from Java 17 or newer, without a library, from the folder of the project:
@@ -107,10 +111,13 @@ public final class Client {
             String retryAfter = "";
             RefusedException failure;
             try {
-                HttpResponse<String> response =
-                        http.send(request, HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
+                HttpResponse<String> response = send(request);
                 if (response.statusCode() == 200) {
-                    return new Json(response.body()).document();
+                    try {
+                        return new Json(response.body()).document();
+                    } catch (UncheckedIOException | NumberFormatException | IndexOutOfBoundsException page) {
+                        throw new RefusedException("200 not from the service, request id " + id);
+                    }
                 }
                 String type = response.headers().firstValue("Content-Type").orElse("");
                 boolean problem = type.startsWith("application/problem+json");
@@ -134,11 +141,29 @@ public final class Client {
         }
     }
 
+    /** The answer, read whole: a request's timeout ends with the head, and a body may trickle. */
+    private HttpResponse<String> send(HttpRequest request) throws IOException, InterruptedException {
+        CompletableFuture<HttpResponse<String>> answer =
+                http.sendAsync(request, HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
+        try {
+            return answer.get(request.timeout().orElse(LONGEST).toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException late) {
+            answer.cancel(true);
+            throw new HttpTimeoutException("the answer has not ended in time");
+        } catch (ExecutionException failed) {
+            if (failed.getCause() instanceof IOException lost) {
+                throw lost;
+            }
+            throw new IllegalStateException(failed.getCause());
+        }
+    }
+
     /** What a Retry-After header asks for, be it seconds or a date; zero where there is none that can be read. */
     private static Duration asked(String retryAfter) {
         String text = retryAfter.strip();
-        if (text.matches("\\d{1,9}")) {
-            return Duration.ofSeconds(Long.parseLong(text));
+        if (text.matches("\\d+")) {
+            // What doesn't fit into nine digits is as far beyond the longest wait.
+            return Duration.ofSeconds(text.length() > 9 ? 999_999_999 : Long.parseLong(text));
         }
         try {
             Instant when = ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME).toInstant();

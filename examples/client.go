@@ -37,7 +37,8 @@ type Decision struct {
 
 // secondsAsked is what a Retry-After header asks for, be it seconds or a date; 0 where there is none to be read.
 func secondsAsked(retryAfter string) time.Duration {
-	if seconds, err := strconv.ParseUint(strings.TrimSpace(retryAfter), 10, 31); err == nil {
+	// A number that is too large is read as the largest that there is, which is beyond the longest wait too.
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(retryAfter), 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(seconds) * time.Second
 	}
 	if when, err := http.ParseTime(retryAfter); err == nil {

@@ -186,6 +186,12 @@ def demonstrate(port: int, prometheus_port: int, seconds: float, rate: float) ->
         watch(stack.enter_context(started(send, log, environment)), log, prometheus if program else None)
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
+        raise argparse.ArgumentTypeError("not a port; give one from 1 to 65535")
+    return int(text)
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(
@@ -193,8 +199,8 @@ def main() -> int:
         description="Run the service under traffic, watched by Prometheus, until Ctrl-C.",
         epilog="exit code: 0 ended by Ctrl-C or SIGTERM, 1 something did not start, 2 wrong arguments",
     )
-    parser.add_argument("--port", type=int, default=3000)
-    parser.add_argument("--prometheus-port", type=int, default=9090)
+    parser.add_argument("--port", type=_port, default=3000)
+    parser.add_argument("--prometheus-port", type=_port, default=9090)
     parser.add_argument("--seconds", type=float, default=300, help="of traffic; everything else stays up")
     parser.add_argument("--rate", type=float, default=20, help="most requests a second")
     arguments = parser.parse_args()

@@ -35,7 +35,7 @@ def seconds_asked(retry_after: str | None) -> float:
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
@@ -63,6 +63,16 @@ class Attempts:
         self.request.extensions["timeout"] = {
             name: min(left, limits.get(name) or left) for name in ("connect", "read", "write", "pool")
         }
+
+    def receive(self, body: list[bytes], part: bytes) -> None:
+        """Add a part of an answer's body, which may trickle: httpx limits the time for each part alone.
+
+        Raises:
+            httpx.ReadTimeout: when the time for all tries is over.
+        """
+        body.append(part)
+        if time.monotonic() > self.end:
+            raise httpx.ReadTimeout("the answer has not ended in time", request=self.request)
 
     def wait_after(self, response: httpx.Response | None) -> float | None:
         """Seconds until the next try, after a response or a lost connection."""
@@ -97,9 +107,13 @@ class RetryingTransport(httpx.BaseTransport):
                 try:
                     response = self._transport.handle_request(request)
                     # A connection can be lost half-way through the answer too.
-                    body = b"".join(response.stream)  # type: ignore[arg-type]
-                    response.stream.close()  # type: ignore[union-attr]
-                    response.stream = httpx.ByteStream(body)
+                    body: list[bytes] = []
+                    try:
+                        for part in response.stream:  # type: ignore[union-attr]
+                            attempts.receive(body, part)
+                    finally:
+                        response.stream.close()  # type: ignore[union-attr]
+                    response.stream = httpx.ByteStream(b"".join(body))
                 except LOST:
                     if (wait := attempts.wait_after(None)) is None:
                         raise
@@ -128,9 +142,13 @@ class AsyncRetryingTransport(httpx.AsyncBaseTransport):
                 attempts.begin()
                 try:
                     response = await self._transport.handle_async_request(request)
-                    body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
-                    await response.stream.aclose()  # type: ignore[union-attr]
-                    response.stream = httpx.ByteStream(body)
+                    body: list[bytes] = []
+                    try:
+                        async for part in response.stream:  # type: ignore[union-attr]
+                            attempts.receive(body, part)
+                    finally:
+                        await response.stream.aclose()  # type: ignore[union-attr]
+                    response.stream = httpx.ByteStream(b"".join(body))
                 except LOST:
                     if (wait := attempts.wait_after(None)) is None:
                         raise
@@ -145,13 +163,15 @@ class AsyncRetryingTransport(httpx.AsyncBaseTransport):
 
 
 def refuse_foreign(response: httpx.Response) -> None:
-    """An event hook of httpx: an error that is not the service's own has no request id in it, so say it.
+    """An event hook of httpx: an answer that is not the service's own has no request id in it, so say it.
 
     Raises:
-        httpx.HTTPStatusError: if a proxy answered with a page, instead of the service with a problem document.
+        httpx.HTTPStatusError: if a proxy answered with a page or sent one elsewhere, instead of the service with a
+            decision or a problem document.
     """
-    foreign = not response.headers.get("Content-Type", "").startswith("application/problem+json")
-    if response.request.method == "POST" and response.is_error and foreign:
+    own = "application/json" if response.status_code == httpx.codes.OK else "application/problem+json"
+    foreign = not response.headers.get("Content-Type", "").startswith(own)
+    if response.request.method == "POST" and foreign:
         told = f"{response.status_code} not from the service (request id {response.request.headers['X-Request-ID']})"
         raise httpx.HTTPStatusError(told, request=response.request, response=response)
 

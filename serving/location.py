@@ -11,7 +11,8 @@ from starlette.requests import Request
 
 from serving.settings import PATH_PREFIX
 
-_HOST = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+# Names that containers and nginx's upstreams go by may have underscores.
+_HOST = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 def base_url(request: Request, root_path: str) -> str:
@@ -22,9 +23,9 @@ def base_url(request: Request, root_path: str) -> str:
             host or path doesn't count.
         root_path: the setting: what a proxy leaves in front of every path.
     """
-    scheme = _forwarded(request, "proto").lower()
-    if scheme not in ("http", "https"):
-        scheme = request.scope["scheme"]
+    # uvicorn takes X-Forwarded-Proto for the request's own scheme, also where it is a WebSocket's.
+    schemes = (_forwarded(request, "proto").lower(), request.scope["scheme"])
+    scheme = next((scheme for scheme in schemes if scheme in ("http", "https")), "http")
     hosts = (_forwarded(request, "host"), request.headers.get("host", ""))
     host = next((host for host in hosts if _HOST.fullmatch(host)), None)
     if host is None:

@@ -118,7 +118,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     except ValidationError as exc:
         problems = [
             f"{PREFIX}{'.'.join(map(str, error['loc'])).upper()}: "
-            + ("no such setting" if error["type"] == "extra_forbidden" else error["msg"])
+            + ("no such setting; docs/settings.md lists them" if error["type"] == "extra_forbidden" else error["msg"])
             for error in exc.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("settings refused: " + "; ".join(problems)) from exc

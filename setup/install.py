@@ -1,7 +1,8 @@
 """Install a lock into this Python's environment with uv: `python setup/install.py requirements.txt`.
 
 uv comes by pip, and pip's configuration (its files and PIP_ variables: index, proxy, certificates) holds for uv too,
-which does not read it. What is said to uv itself (UV_ variables) goes first. Standard library only: it runs in an
+which does not read it. Only what it says of how to reach packages counts: `user`, `target` and their like would have uv
+somewhere else. What is said to uv itself (UV_ variables) goes first. Standard library only: it runs in an
 environment that has nothing yet.
 """
 
@@ -23,6 +24,12 @@ CERTIFICATES = (
 )
 """Where Linux distributions keep the certificates that the system trusts, a company's own among them."""
 
+REACH = (
+    *("index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "proxy", "cert", "client-cert"),
+    *("timeout", "retries", "cache-dir", "no-cache-dir", "keyring-provider", "use-feature", "use-deprecated"),
+)
+"""pip's options that say how packages are reached, rather than where they go or which are allowed."""
+
 TRUE = ("1", "true", "yes", "on")
 
 
@@ -38,6 +45,13 @@ def effective(listing: str) -> dict[str, str]:
         if section in found:
             found[section][option] = str(ast.literal_eval(value))
     return found["global"] | found["install"] | found[":env:"]
+
+
+def reaching(pip: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which pip knows of its configuration only how packages are reached."""
+    stated = {f"PIP_{option.replace('-', '_').upper()}": pip[option] for option in REACH if option in pip}
+    others = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
+    return others | {"PIP_CONFIG_FILE": os.devnull} | stated
 
 
 def pip_environment(environ: Mapping[str, str], system: str | None) -> dict[str, str]:
@@ -84,12 +98,13 @@ def main(lock: str) -> None:
     """Install uv with this environment's pip, then `lock` with uv."""
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     system = next((path for path in CERTIFICATES if Path(path).is_file()), None)
-    listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run([*pip, "config", "list"], stdout=subprocess.PIPE, text=True, check=True).stdout
     settings = effective(listing)
     uv = Path(sys.executable).with_name("uv")
     if not uv.exists():
+        environment = reaching(settings, os.environ)
         added = {} if "cert" in settings else pip_environment(os.environ, system)
-        subprocess.run([*pip, "install", "--requirement", str(OWN)], env=os.environ | added, check=True)
+        subprocess.run([*pip, "install", "--requirement", str(OWN)], env=environment | added, check=True)
     # Not compiled to bytecode: that was most of an installation's time, for modules most of which nothing here imports.
     command = [str(uv), "pip", "install", "--python", sys.executable, "--requirement", lock]
     if settings.get("no-index", "").lower() in TRUE:

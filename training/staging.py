@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from training.errors import OutputError
 
 _MODE = 0o755
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -41,6 +43,8 @@ def writing(target: Path, owned: Collection[str], *, replace: bool = False) -> I
             )
         if present and not replace:
             raise OutputError(f"{target}: exists, and is kept; give --out a new folder, or --replace to replace it")
+        if target.is_mount():  # known now, not when all has been trained
+            raise OutputError(f"{target}: is a mount point, which nothing can take the place of; give --out one in it")
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as exc:
@@ -53,6 +57,12 @@ def writing(target: Path, owned: Collection[str], *, replace: bool = False) -> I
             _swap(target, work / "old", new)
         else:
             _move(new, target)
+    except OSError as exc:
+        if exc.errno not in _FULL:
+            raise
+        raise OutputError(
+            f"{target}: can't be written ({exc.strerror}); make room, or give --out another disk"
+        ) from exc
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -63,7 +73,7 @@ def _swap(target: Path, old: Path, new: Path) -> None:
         _move(target, old)
     try:
         _move(new, target)
-    except OutputError:
+    except BaseException:  # Ctrl-C too, or the old one would go with what is left over
         if had_one:
             _move(old, target)
         raise

@@ -18,6 +18,8 @@ import pytest
 from monitoring import free_port, tool
 from servers import HANG_SECONDS, ROOT, environment, wait_for
 
+from examples import demo as command
+
 pytestmark = pytest.mark.slow
 
 
@@ -116,3 +118,16 @@ class Stranger(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
+
+
+@pytest.mark.parametrize("option", ["--port", "--prometheus-port"])
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "http"])
+def test_what_is_no_port_is_refused_at_once(
+    option: str, port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after a minute's waiting for a service that can't listen there."""
+    monkeypatch.setattr(command, "hold", lambda: pytest.fail("it went on"))
+    monkeypatch.setattr(sys, "argv", ["demo", f"{option}={port}"])
+    with pytest.raises(SystemExit, match="2"):
+        command.main()
+    assert "give one from 1 to 65535" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -103,8 +104,8 @@ class TestThere:
     @pytest.mark.parametrize("page", PAGES, ids=IDS)
     def test_in_the_text(self, page: Path) -> None:
         """The same of commands between backticks."""
-        spans = [ASSIGNMENTS.sub("", span).split() or [span] for span in code(page)]
-        ours = [words for words in spans if words[0] in {"make", "python"} or words[0].startswith(".venv/bin/")]
+        spans = [ASSIGNMENTS.sub("", span) for span in code(page)]
+        ours = [shlex.split(span) for span in spans if span.startswith(("make ", "python ", ".venv/bin/"))]
         assert [] == [name for words in ours if len(words) > 1 for name in missing(words)]
 
     @pytest.mark.parametrize(

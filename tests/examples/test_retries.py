@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -10,12 +11,25 @@ import httpx
 import pytest
 
 from examples import retries
-from examples.retries import AsyncRetryingTransport, RetryingTransport, pause, seconds_asked
+from examples.retries import AsyncRetryingTransport, RetryingTransport, pause, refuse_foreign, seconds_asked
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("0", 0), ("7", 7), (" 120 ", 120), (None, 0), ("", 0), ("soon", 0), ("-5", 0), ("1.5", 0), ("٣", 0)],
+    [
+        ("0", 0),
+        ("7", 7),
+        (" 120 ", 120),
+        (None, 0),
+        ("", 0),
+        ("soon", 0),
+        ("-5", 0),
+        ("1.5", 0),
+        ("٣", 0),
+        ("Mon, 1 Jan 99999999999999999999 00:00:00 GMT", 0),
+        ("Mon, 1 Jan 2030 00:00:00 +99999999999999", 0),
+        ("9" * 400, float("inf")),
+    ],
 )
 def test_seconds_are_read(header: str | None, seconds: float) -> None:
     """And what is neither seconds nor a date asks for nothing."""
@@ -110,3 +124,61 @@ def test_a_timeout_is_not_repeated_and_names_the_request(waits: list[float]) -> 
     ):
         client.post("http://service/predict", json={}, headers={"X-Request-ID": "mine"})
     assert [] == waits
+
+
+class Trickle(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that never ends."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+
+
+class Trickling(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Answers with one."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Trickle(), request=request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self.handle_request(request)
+
+
+def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "SECONDS", 0.1)
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=AsyncRetryingTransport(Trickling())) as client:
+            return await client.post("http://service/predict", json={})
+
+    with httpx.Client(transport=RetryingTransport(Trickling())) as client, pytest.raises(httpx.ReadTimeout, match="id"):
+        client.post("http://service/predict", json={})
+    with pytest.raises(httpx.ReadTimeout, match="request id"):
+        asyncio.run(post())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "own"),
+    [
+        (200, "application/json", True),
+        (422, "application/problem+json", True),
+        (200, "text/html", False),
+        (204, "", False),
+        (301, "text/html", False),
+        (500, "text/html", False),
+    ],
+)
+def test_whose_answer_it_is(status: int, kind: str, *, own: bool) -> None:
+    """A page, or a redirect that nobody follows, is not the service's."""
+    answer = httpx.MockTransport(lambda _: httpx.Response(status, headers={"Content-Type": kind}))
+    with httpx.Client(transport=RetryingTransport(answer), event_hooks={"response": [refuse_foreign]}) as client:
+        headers = {"X-Request-ID": "mine"}
+        if own:
+            assert status == client.post("http://service/predict", json={}, headers=headers).status_code
+        else:
+            with pytest.raises(httpx.HTTPStatusError, match=f"{status} not from the service .request id mine"):
+                client.post("http://service/predict", json={}, headers=headers)

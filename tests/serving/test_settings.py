@@ -93,7 +93,9 @@ class TestEnvironment:
     @pytest.mark.parametrize("name", ["WORKER", "MAXBATCHROWS", "", "MODEL__PATH"])
     def test_misspelt(self, name: str) -> None:
         """A variable with the prefix that names no setting is refused, not ignored."""
-        assert f"settings refused: {PREFIX}{name}: no such setting" == refusal({PREFIX + name: "1"})
+        assert f"settings refused: {PREFIX}{name}: no such setting; docs/settings.md lists them" == refusal(
+            {PREFIX + name: "1"}
+        )
 
     @pytest.mark.parametrize(
         ("name", "value"),

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +106,17 @@ class TestLooking:
         assert "making .venv of Python 3.13.5" in result.stdout
         assert ["requirements.txt"] == checkout.installed()
 
+    def test_a_shim_that_warns_will_do(self, checkout: Checkout) -> None:
+        """Bash does, where the locale is not installed, and pyenv's shims are of bash."""
+        checkout.command(
+            "python3.12",
+            "echo 'warning: setlocale: LC_ALL: cannot change locale (de_DE.UTF-8)' >&2"
+            + STAND_IN.format(version="3.12.9", pip="pip"),
+        )
+        result = checkout.set_up()
+        assert 0 == result.returncode, result.stderr
+        assert "making .venv of Python 3.12.9" in result.stdout
+
     def test_one_that_uv_keeps_will_do(self, checkout: Checkout, tmp_path: Path) -> None:
         checkout.python("elsewhere", "3.14.0")
         checkout.command("uv", f'[ "$1 $2" = "python find" ] && echo "{tmp_path}/bin/elsewhere"')
@@ -199,3 +211,23 @@ class TestAgain:
         moved = Checkout(checkout.root.rename(checkout.root.with_name("moved")), checkout.path)
         assert "moved" in moved.set_up().stdout
         assert moved.set_up().stdout == ""
+
+
+def test_of_two_at_once_one_waits(checkout: Checkout) -> None:
+    """And finds all done; else each would delete what the other makes."""
+    flock = shutil.which("flock")
+    if flock is None:
+        pytest.skip("there is no flock here; setup/environment does without it")
+    for tool in (flock, shutil.which("sleep")):
+        assert tool is not None
+        (checkout.path / Path(tool).name).symlink_to(tool)
+    # Whoever makes an environment while another does so finds it out.
+    checkout.command(
+        "python3.12",
+        '[ "$2" != venv ] || { mkdir making || exit 9; sleep 1; rm -r making; }\n'
+        + STAND_IN.format(version="3.12.9", pip="pip"),
+    )
+    with ThreadPoolExecutor() as both:
+        results = list(both.map(lambda _: checkout.set_up(), range(2)))
+    assert [0, 0] == [result.returncode for result in results], results
+    assert ["requirements.txt"] == checkout.installed()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -106,3 +107,40 @@ def test_uv_reads_what_it_is_told(tmp_path: Path) -> None:
         result.returncode,
         "not-to-be-had was not found in the provided package locations" in result.stderr,
     )
+
+
+def test_what_pip_does_otherwise_does_not_count(tmp_path: Path) -> None:
+    """A configuration that would have packages elsewhere, or nowhere, is none of an environment's."""
+    package = tmp_path / "packages" / "tiny-1.0-py3-none-any.whl"
+    package.parent.mkdir()
+    with ZipFile(package, "w") as wheel:
+        wheel.writestr("tiny.py", "")
+        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(
+        f"[global]\nuser = true\ntarget = {tmp_path}/target\nprefix = {tmp_path}/prefix\ndry-run = true\n"
+        "require-hashes = true\n"
+    )
+    settings = {"no-index": "true", "find-links": str(package.parent)}
+    home = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", home], check=True)
+    environment = install.reaching(settings, os.environ | {"PIP_CONFIG_FILE": str(configuration)})
+    subprocess.run([home / "bin" / "python", "-m", "pip", "install", "tiny"], env=environment, check=True)
+    assert list(home.rglob("tiny.py"))
+
+
+def test_a_configuration_that_pip_cannot_read_is_told(tmp_path: Path) -> None:
+    """By pip, in its words."""
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text("no section\n")
+    result = subprocess.run(
+        [sys.executable, ROOT / "setup" / "install.py", "requirements.txt"],
+        env=os.environ | {"PIP_CONFIG_FILE": str(configuration)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert str(configuration) in result.stderr

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,38 @@ class TestWriting:
             (folder / "model").write_text("new")
 
         assert contents(tmp_path) == {"model": "new"}
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    """Not as a traceback; what was begun is gone."""
+
+    def fill() -> None:
+        with writing(tmp_path / "artifact", OWNED):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OutputError, match=r"No space left on device\); make room"):
+        fill()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_mount_point_is_refused_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    with pytest.raises(OutputError, match="is a mount point"), writing(tmp_path, OWNED):
+        pytest.fail("it was begun")
+
+
+def test_ctrl_c_between_the_two_moves_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "artifact"
+    target.mkdir()
+    (target / "model").write_text("old")
+    rename = Path.rename
+
+    def interrupted(path: Path, to: Path) -> Path:
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), writing(target, OWNED, replace=True) as folder:
+        (folder / "model").write_text("new")
+    assert contents(tmp_path) == {"artifact/model": "old"}
