@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def quick(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.pipeline.Recipe", lambda: small)
+    monkeypatch.setattr("training.book._recipe", lambda _: small)
 
 
 @pytest.mark.usefixtures("quick")

@@ -132,11 +132,10 @@ class TestFaults:
         ],
     )
     def test_no_document(self, content: bytes, message: str) -> None:
-        """What is no JSON object is one line too."""
+        """What is no JSON object is told as such, and a key stated twice beside whatever else is wrong."""
         with pytest.raises(InvalidContractError) as refused:
             read_contract(content)
         assert message in str(refused.value)
-        assert len(str(refused.value).splitlines()) == 1
 
 
 class TestTextsAreNoCode:
