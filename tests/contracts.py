@@ -89,24 +89,25 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
         low, high = draw(st.sampled_from([(1, 400), (0, 350), (37, 300), (0.5, 320.5)]))
         fields.append(draw(_numeric(next(names), low, high)) | {"nullable": False, "codes": {}})
         below = {"minimum": draw(st.sampled_from([0.5, 1, 50])), "maximum": 2000.0}
-        for _ in range(draw(st.integers(0, 2))):
+        for _ in range(divisors := draw(st.sampled_from([0, 1, 1, 2]))):
             fields.append(draw(_numeric(next(names), 1, 2000)) | below | {"plausible": None})
-            fields[-1] |= {"type": "number", "codes": {k: -7 - i for i, k in enumerate(fields[-1]["codes"])}}
+            fields[-1] |= {"type": "number", "codes": draw(st.sampled_from([{}, {"none": -7}, {"x": 0, "none": -9}]))}
     for _ in range(draw(st.integers(1, 4))):
         field = draw(st.sampled_from(RANGES).flatmap(lambda r: _numeric("", *r)) | _worded(""))
         fields.append(field | {"name": next(names)})
     the_amount = fields[0]["name"] if amount else None
     for field in fields:
-        field["use"] = draw(st.sampled_from(["score", "score", "score", "rules", "reports"]))
+        field["use"] = draw(st.sampled_from(["score", "score", "score", "score", "rules", "reports"]))
     fields[-1]["use"] = "score"
     if amount and fields[0]["use"] == "reports":
         fields[0]["use"] = "rules"
     pairs = _ratios(fields, the_amount)
+    chosen = draw(st.lists(st.sampled_from(pairs), max_size=2)) if pairs else []
     if amount:
-        pairs = [pair for pair in pairs if pair[0]["name"] == the_amount] or pairs
-    for above, below in draw(st.lists(st.sampled_from(pairs), max_size=2)) if pairs else ():
+        chosen = [(fields[0], below) for below in fields[1 : 1 + divisors]]
+    for above, below in chosen:
         use = draw(st.sampled_from(["score", "rules"])) if above["use"] == below["use"] == "score" else "rules"
-        most = above["maximum"] / below["minimum"]
+        most = (above.get("plausible") or above)["maximum"] / (below.get("plausible") or below)["minimum"]
         fields.append({"name": next(names), "type": "ratio", "numerator": above["name"], "denominator": below["name"],
                        "maximum": most, "use": use})  # fmt: skip
     for field in [f for f in fields if f["use"] == "score"][scored:]:
@@ -159,7 +160,12 @@ def _near(field: AnyField, document: Document) -> list[Any]:
         return [*ends, *(e + 1 for e in ends), *(e - 0.5 for e in ends), *(float(e) for e in ends), *field.codes]
     if isinstance(field, Category | Ordered | Flag):
         texts = list(field.choices)
-        return [*texts, *(f" \t{text}\n" for text in texts), *(t.swapcase() for t in texts), *(t.upper() for t in texts)]
+        return [
+            *texts,
+            *(f" \t{text}\n" for text in texts),
+            *(t.swapcase() for t in texts),
+            *(t.upper() for t in texts),
+        ]
     if isinstance(field, Ratio):
         above, below = document.get(field.numerator), document.get(field.denominator)
         exact = above / below if all(isinstance(n, int | float) and n for n in (above, below)) else 0.5

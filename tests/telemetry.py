@@ -14,7 +14,16 @@ from serving.engine import Assessment, Engine
 from serving.schemas import schemas
 from serving.store import check_fit, open_model
 
-__all__ = ["Assessment", "Engine", "application_schema", "check_fit", "explanation", "labels", "open_model", "prediction"]
+__all__ = [
+    "Assessment",
+    "Engine",
+    "application_schema",
+    "check_fit",
+    "explanation",
+    "labels",
+    "open_model",
+    "prediction",
+]
 
 
 def application_schema(contract: Contract) -> dict[str, Any]:

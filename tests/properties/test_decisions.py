@@ -18,8 +18,9 @@ from decision.counterfactuals import LOWEST_FRACTION
 from decision.policy import Condition, Example, better_outcomes, worst
 from decision.reasons import ReasonCatalogue
 from preprocessing.application import InvalidApplicationError
-from preprocessing.contract import Contract
-from tests.books import Document, documents
+from preprocessing.contract import Contract, InvalidContractError
+from scoring.attribution import Attributor
+from tests.books import Document, contract_of, documents
 from tests.contracts import Small, applications, contracts, policy_of, rule_documents, spoilt
 from tests.telemetry import Engine
 
@@ -43,7 +44,9 @@ def holds(condition: Condition, value: Any) -> bool:
 
 def catalogue_of(contract: Contract) -> ReasonCatalogue:
     """A reason for each scored field, and the one that drawn rules give."""
-    reasons = [{"code": f"S{i}", "field": name, "scores": [name], "text": name} for i, name in enumerate(contract.scored)]
+    reasons = [
+        {"code": f"S{i}", "field": name, "scores": [name], "text": name} for i, name in enumerate(contract.scored)
+    ]
     rule = {"code": "R", "field": contract.scored[0], "scores": [], "text": "By a rule."}
     document = {"format": 1, "version": "1.0.0", "reasons": [*reasons, rule]}
     return ReasonCatalogue.model_validate_json(json.dumps(document))
@@ -56,9 +59,7 @@ class TestRules:
         """On numbers, states, missing values and categories; and the outcome is the worst of band and rules."""
         policy = policy_of(contract, [data.draw(rule_documents(contract)) for _ in range(3)])
         for application in applications(contract, 20, seed):
-            matched = [
-                rule for rule in policy.rules if all(holds(c, application[c.field]) for c in rule.conditions)
-            ]
+            matched = [rule for rule in policy.rules if all(holds(c, application[c.field]) for c in rule.conditions)]
             for pd in (0.0, 0.34, 0.35, 0.59, 0.6, 1.0):
                 decision = decide(policy, application, pd)
 
@@ -92,7 +93,7 @@ class TestRules:
 
 
 class TestCounterfactuals:
-    @settings(max_examples=40)
+    @settings(max_examples=50)
     @given(st.data(), contracts(amount=True), st.integers(1, 4), SEEDS)
     def test_are_what_trying_every_amount_finds(
         self, data: st.DataObject, contract: Contract, depth: int, seed: int
@@ -117,8 +118,6 @@ class TestCounterfactuals:
 
 def engine_of(small: Small, files: PolicyFiles) -> Engine:
     """As a process has it."""
-    from scoring.attribution import Attributor  # noqa: PLC0415
-
     tables = small.scorer.leaves.build_tables(small.matrix[:4])
     return Engine(small.scorer, Attributor(small.scorer.leaves, tables), files)
 
@@ -138,3 +137,67 @@ def tried(small: Small, engine: Engine, fields: Any, outcome: Outcome) -> dict[O
     return {better: best[better] for better in better_outcomes(outcome) if better in best}
 
 
+AGED: Document = {
+    "format": 1, "name": "aged", "version": "1.0.0", "age": "age",
+    "label": {"column": "bad", "defaulted": [1], "repaid": [0]},
+    "fields": [
+        {"name": "sum", "type": "number", "description": "d", "minimum": 0, "maximum": 1e6, "example": 1},
+        {"name": "age", "type": "number", "description": "d", "minimum": 1, "maximum": 1e12, "use": "rules", "example": 1},
+    ],
+}  # fmt: skip
+
+
+class TestOldAge:
+    @pytest.mark.parametrize(
+        ("conditions", "taken"),
+        [
+            ([("<", 18)], True),
+            ([("<", 62)], True),
+            ([("<=", 62)], False),
+            ([("<", 62.0001)], False),
+            ([(">", 62.1), ("<", 62.9)], False),
+            ([(">", 70), ("<", 71), ("!=", 70.5)], False),
+            ([("==", 80.25)], False),
+            ([("in", [17, 99.5])], False),
+            ([(">", 61), ("<", 61.5)], True),
+            ([("!=", 40)], False),
+            ([(">=", 1e12)], False),
+            ([(">", 1e12)], True),
+        ],
+    )
+    def test_no_protected_age_is_counted(self, conditions: list[tuple[str, Any]], taken: bool) -> None:
+        """Not between two whole years either; and a contract of wide ages is not tried year by year."""
+        rule = {"id": "r", "description": "d", "outcome": "REJECT", "reason": "R",
+                "conditions": [{"field": "age", "op": op, "value": value} for op, value in conditions]}  # fmt: skip
+
+        if taken:
+            policy_of(contract_of(AGED), [rule])
+        else:
+            with pytest.raises(ValidationError, match="counts the age"):
+                policy_of(contract_of(AGED), [rule])
+
+    def test_no_ratio_of_the_age_is_ruled_by(self) -> None:
+        """It would be the age under another name."""
+        ratio = {"name": "r", "type": "ratio", "description": "d", "numerator": "sum", "denominator": "age",
+                 "maximum": 1e6, "use": "rules"}  # fmt: skip
+
+        with pytest.raises(InvalidContractError, match="age: r is made of it"):
+            contract_of(AGED | {"fields": [*AGED["fields"], ratio]})
+
+        contract_of(AGED | {"fields": [*AGED["fields"], ratio | {"use": "reports"}]})
+
+
+@pytest.mark.parametrize(("least", "maximum", "taken"), [(1, 1e6, True), (1, 1e6 - 1, False), (1e-300, 1e12, False)])
+def test_a_ratio_may_be_stated_as_it_may_be_computed(least: float, maximum: float, taken: bool) -> None:
+    """Or an offer would ask for a ratio that is refused; and the model would be asked about infinity."""
+    numbers = [{"name": name, "type": "number", "description": "d", "minimum": low, "maximum": 1e6, "example": 1}
+               for name, low in (("above", 0), ("below", least))]  # fmt: skip
+    ratio = {"name": "r", "type": "ratio", "description": "d", "numerator": "above", "denominator": "below",
+             "maximum": maximum}  # fmt: skip
+    document = {**AGED, "age": None, "fields": [*numbers, ratio]}
+
+    if taken:
+        assert contract_of(document).parse({"above": 1e6, "below": least, "r": maximum})["r"] == maximum
+    else:
+        with pytest.raises(InvalidContractError, match="fields.r.maximum: the two fields' ranges allow"):
+            contract_of(document)

@@ -64,7 +64,9 @@ class TestFeatures:
         """Each has a name of its own, and each scored field's states and categories one flag each."""
         assert len({feature.name for feature in contract.features}) == len(contract.features)
         for field in contract.fields:
-            flags = Counter(v for f in contract.features if f.field == field.name and f.kind == "flag" for v in f.values)
+            flags = Counter(
+                v for f in contract.features if f.field == field.name and f.kind == "flag" for v in f.values
+            )
             states = {*getattr(field, "codes", ()), *getattr(field, "categories", ())}
             assert set(flags) <= states | {None} | {getattr(field, "yes", None)}
             assert set(flags.values()) <= {1}
@@ -144,7 +146,12 @@ class TestBins:
         """A metric's labels are the contract's fields, two words, and kinds that can be listed."""
         rng = random.Random(seed)
         for sound in documents(contract, 10, seed):
-            for document in (spoilt(spoilt(sound, contract, rng), contract, rng), [], None, {"x" * i: 1 for i in range(40)}):
+            for document in (
+                spoilt(spoilt(sound, contract, rng), contract, rng),
+                [],
+                None,
+                {"x" * i: 1 for i in range(40)},
+            ):
                 try:
                     contract.parse(document)
                 except InvalidApplicationError as exc:
