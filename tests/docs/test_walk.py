@@ -96,10 +96,10 @@ class Walker:
         return f"http://127.0.0.1:{self.port}"
 
     def _serve(self, line: str) -> None:
-        log = (self.clone / "server.log").open("wb")
-        self.server = subprocess.Popen(
-            [*line.split(), "--port", str(self.port)], cwd=self.clone, env=self.variables, stdout=log, stderr=log
-        )
+        with (self.clone / "server.log").open("wb") as log:
+            self.server = subprocess.Popen(
+                [*line.split(), "--port", str(self.port)], cwd=self.clone, env=self.variables, stdout=log, stderr=log
+            )
         wait_for(self._ready)
 
     def _ready(self) -> bool:
