@@ -176,9 +176,9 @@ class TestRun:
         version, sums = block.replace(SHOWN_URL, server.url).splitlines()
         digests: dict[str, Any] = json.loads(shell(version, ROOT))["digests"]
         lines = [line.split() for line in shell(sums, ROOT).splitlines()]
-        found = {Path(name).name: digest for digest, name in lines}
+        found = {(Path(name).name, digest) for digest, name in lines}
         assert digests
-        assert digests.items() <= found.items()
+        assert digests.items() <= found
 
 
 @pytest.fixture
@@ -216,11 +216,9 @@ def missing(words: list[str]) -> list[str]:
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         return [word for word in arguments if "=" not in word and word not in targets]
     if program in {"python", ".venv/bin/python"}:
-        if arguments[0] == "-c":
-            return []
         if arguments[0] == "-m":
             return [] if has_main(arguments[1]) else arguments[1:2]
-        return [] if (ROOT / arguments[0]).is_file() else arguments[:1]
+        return [] if arguments[0] == "-c" or (ROOT / arguments[0]).is_file() else arguments[:1]
     if program.startswith(".venv/bin/"):
         return [] if Path(sys.executable).with_name(Path(program).name).exists() else [program]
     if "/" in program or program.endswith(".sh"):
