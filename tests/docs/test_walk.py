@@ -153,7 +153,34 @@ def test_as_printed(walker: Walker) -> None:
             assert [] == [line for line in step.shown.splitlines() if line not in printed.splitlines()]
         elif REAL.exists() and step.kind == "json":
             assert rounded(json.loads(step.shown)) == rounded(json.loads(printed))
+    if REAL.exists():
+        assert [] == lacking(walker.clone / "my_model")
     assert (walker.clone / "my_store" / "bentos" / "credit-risk-api").is_dir()
+
+
+def test_the_first_book_s_figures() -> None:
+    """In the table of books they are those of the committed model."""
+    assert [] == lacking(ROOT / "artifacts" / "model")
+
+
+def lacking(model: Path) -> list[str]:
+    """Rows of the table of books that a model's manifest has and the page has not."""
+    evaluation = json.loads((model / "model_metadata.json").read_bytes())["evaluation"]
+    names = {
+        "model": "model",
+        "logistic regression": "logistic_regression",
+        "HistGradientBoosting": "histgradientboosting",
+    }
+    rows = [
+        f"| {name} | " + " | ".join(spread(evaluation[key][metric]) for metric in ("roc_auc", "brier", "ece")) + " |"
+        for name, key in names.items()
+    ]
+    return [row for row in rows if row not in PAGE.read_text(encoding="utf-8")]
+
+
+def spread(figures: dict[str, float]) -> str:
+    """A mean and its standard deviation as the table has them."""
+    return " ± ".join(f"{figures[name]:.4f}".removeprefix("0") for name in ("mean", "sd"))
 
 
 def rounded(value: Any) -> Any:
