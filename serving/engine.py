@@ -11,7 +11,7 @@ from decision.reasons import discloses_score
 from preprocessing.application import Application
 from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
-from scoring.outcomes import Words
+from scoring.turns import Turns
 from scoring.scorer import Scorer, Scores
 from serving.tracing import tracing
 
@@ -75,8 +75,8 @@ class Engine:
         scores = self._score(applications)
         with tracing.span("decide"):
             return [
-                self._assess(application, pd, words)
-                for application, pd, words in zip(applications, scores.pd.tolist(), scores.words, strict=True)
+                self._assess(application, pd, turns)
+                for application, pd, turns in zip(applications, scores.pd.tolist(), scores.turns, strict=True)
             ]
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
@@ -92,28 +92,28 @@ class Engine:
             return self.scorer.score_matrix(matrix)
 
     def _assess(
-        self, fields: Application, pd: float, words: Words, by_field: dict[str, float] | None = None
+        self, fields: Application, pd: float, turns: Turns, by_field: dict[str, float] | None = None
     ) -> Assessment:
         decision = decide(self.policy, fields, pd)
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
-            by_field = self._attribute(words) if discloses_score(decision) else {}
+            by_field = self._attribute(turns) if discloses_score(decision) else {}
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
         reference = fields[self.contract.reference] if self.contract.reference else None
         return Assessment(fields, pd, decision, reasons, self.identity, reference)
 
     def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
-        words = scores.words[i]
-        by_field = self._attribute(words)
-        assessment = self._assess(application, float(scores.pd[i]), words, by_field)
+        turns = scores.turns[i]
+        by_field = self._attribute(turns)
+        assessment = self._assess(application, float(scores.pd[i]), turns, by_field)
         return replace(
             assessment,
             attributions=Attributions(self.attributor.base_value, by_field),
-            counterfactuals=self._counterfactuals(application, assessment.decision, words),
+            counterfactuals=self._counterfactuals(application, assessment.decision, turns),
         )
 
     def _counterfactuals(
-        self, application: Application, decision: Decision, words: Words
+        self, application: Application, decision: Decision, turns: Turns
     ) -> tuple[Counterfactual, ...]:
         if self._sweep is None:
             return ()
@@ -122,7 +122,7 @@ class Engine:
         scales = [divisor if isinstance(divisor, int | float) else None for divisor in divisors]
 
         def sweep(lowest: float, highest: float) -> StepsBetween:
-            return over.steps(words, scales, lowest, highest).between
+            return over.steps(turns, scales, lowest, highest).between
 
         def pds(amounts: Sequence[int]) -> list[float]:
             other = [contract.with_amount(application, float(amount)) for amount in amounts]
@@ -131,6 +131,6 @@ class Engine:
 
         return find_counterfactuals(self.policy, contract, application, decision, sweep, pds)
 
-    def _attribute(self, words: Words) -> dict[str, float]:
-        impacts = self.attributor.attribute_one(words).tolist()
+    def _attribute(self, turns: Turns) -> dict[str, float]:
+        impacts = self.attributor.attribute_one(turns).tolist()
         return dict(zip(self.attributor.fields, impacts, strict=True))
