@@ -14,25 +14,26 @@ import bentoml
 from decision import InvalidPolicyError
 from preprocessing.application import Application
 from scoring.artifact import ArtifactError
-from serving import SERVICE_NAME, SERVICE_VERSION, drift, metrics
-from serving.batches import Item, Result, Row, answer, answer_batch
-from serving.descriptors import (
+from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.bento.descriptors import (
     application_input,
     applications_input,
     batch_output,
     explanation_output,
     prediction_output,
 )
+from serving.bento.framework import CreditRiskService, StoreEntry, tracer_provider
+from serving.bento.lifecycle import Draining
 from serving.engine import Assessment, Engine
-from serving.framework import CreditRiskService, StoreEntry, tracer_provider
-from serving.information import Information
-from serving.lifecycle import Draining
-from serving.logs import configure_logging, refusals_as_lines, service_log
-from serving.problems import NotReadyError
+from serving.http.batches import Item, Result, Row, answer, answer_batch
+from serving.http.information import Information
+from serving.http.problems import NotReadyError
 from serving.settings import load_settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
-from serving.tracing import bentoml_tracing, tracing, tracing_settings
-from serving.upkeep import Upkeep
+from serving.telemetry import drift, metrics
+from serving.telemetry.logs import configure_logging, refusals_as_lines, service_log
+from serving.telemetry.tracing import bentoml_tracing, tracing, tracing_settings
+from serving.telemetry.upkeep import Upkeep
 
 with refusals_as_lines():
     settings = load_settings()

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Turns = NDArray[np.unsignedinteger]
-"""The turns in one tree each, 1 for the right. Bit i is split i's: the root is 1, and below i come 2i to the left and 2i + 1."""
+"""The turns in one tree each, 1 to the right. Bit i is split i's: the root is 1, below i come 2i and, right, 2i + 1."""
 
 JOINT_ROWS = 256
 """Most rows of a table that features share: half a megabyte for a thousand trees of depth 4."""

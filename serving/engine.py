@@ -11,9 +11,9 @@ from decision.reasons import discloses_score
 from preprocessing.application import Application
 from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
-from scoring.turns import Turns
 from scoring.scorer import Scorer, Scores
-from serving.tracing import tracing
+from scoring.turns import Turns
+from serving.telemetry.tracing import tracing
 
 
 @dataclass(frozen=True, slots=True)

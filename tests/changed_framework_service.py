@@ -1,11 +1,11 @@
-"""The service where BentoML's inside is not what `serving.framework` expects."""
+"""The service where BentoML's inside is not what `serving.bento.framework` expects."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from service import CreditRisk
-from serving import framework
+from serving.bento import framework
 
 __all__ = ["CreditRisk"]
 

@@ -9,9 +9,9 @@ from bentoml._internal.container.generate import BENTO_UID_GID
 from opentelemetry.sdk import environment_variables as opentelemetry
 
 from serving import SERVICE_VERSION
-from serving.edge import ROUTES
+from serving.http.edge import ROUTES
 from serving.settings import Settings, load_settings
-from serving.tracing import STOPPING_SECONDS, tracing_settings
+from serving.telemetry.tracing import STOPPING_SECONDS, tracing_settings
 from tests.servers import ROOT
 
 _DOCKERFILE = (ROOT / "deploy" / "image" / "Dockerfile").read_text(encoding="utf-8")

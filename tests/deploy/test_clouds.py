@@ -19,7 +19,7 @@ from azure.mgmt.appcontainers import models as azure_enums
 from azure.mgmt.appcontainers import types as azure
 from pydantic import ConfigDict, TypeAdapter
 
-from serving.edge import ROUTES
+from serving.http.edge import ROUTES
 from serving.settings import Settings
 from tests.deploy.shipped import (
     PORT,

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from monitoring import RULES, load, rules
 
-from serving.edge import ROUTES
+from serving.http.edge import ROUTES
 from serving.settings import SettingsError
 from tests.deploy.manifests import FOLDER, Labels, Manifests, render
 from tests.deploy.shipped import PORT, SERVING_BYTES, USER, check_image, check_probe, check_stop, quantity

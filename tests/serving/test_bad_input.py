@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from serving.edge import ROUTES
+from serving.http.edge import ROUTES
 from tests import expect
 from tests.applications import FIELDS
 from tests.servers import HANG_SECONDS, Server

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preprocessing.application import Application, InvalidApplicationError
-from serving.batches import Item, answer
-from serving.logs import JSONFormatter
-from serving.problems import InternalError, InvalidRequestError, NotReadyError, ProblemError
+from serving.http.batches import Item, answer
+from serving.http.problems import InternalError, InvalidRequestError, NotReadyError, ProblemError
+from serving.telemetry.logs import JSONFormatter
 from tests.applications import CONTRACT, examples, parse_application, portfolio
 
 APPLICATIONS = [parse_application(document) for document in portfolio(60, seed=21)]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.edge import ROUTES
+from serving.http.edge import ROUTES
 from tests import expect
 from tests.applications import FIELDS
 from tests.servers import MODEL_ENTRY, POLICY_ENTRY, Server, entry

@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
-from serving.direct import DirectRoute, Places
-from serving.tracing import tracing
+from serving.http.direct import DirectRoute, Places
+from serving.telemetry.tracing import tracing
 from tests.servers import Server, copy_store, serving
 
 

@@ -12,10 +12,10 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.edge import Edge
-from serving.lifecycle import Draining
-from serving.logs import JSONFormatter
+from serving.bento.lifecycle import Draining
+from serving.http.edge import Edge
 from serving.settings import Settings
+from serving.telemetry.logs import JSONFormatter
 
 
 def call(

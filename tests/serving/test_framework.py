@@ -1,4 +1,4 @@
-"""BentoML's inside is as serving/framework.py expects it; these tests fail first when it has changed."""
+"""BentoML's inside is as serving/bento/framework.py expects it; these tests fail first when it has changed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from packaging.version import Version
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving import framework
-from serving.edge import Edge
+from serving.bento import framework
+from serving.http.edge import Edge
 from tests.servers import run_python
 
-CHANGED = "BentoML has changed inside: see serving/framework.py"
+CHANGED = "BentoML has changed inside: see serving/bento/framework.py"
 
 
 class TestInternals:
@@ -78,7 +78,7 @@ class TestInternals:
         """Only explanations, which leave it, are looked after every millisecond."""
         script = """
             from service import CreditRisk
-            from serving.framework import AppFactory
+            from serving.bento.framework import AppFactory
             CreditRisk.inject_config()
             print({name: dispatcher.TICKET_INTERVAL for name, dispatcher in AppFactory(CreditRisk).dispatchers.items()})
         """
@@ -93,14 +93,16 @@ class TestInternals:
 
     def test_server(self) -> None:
         """uvicorn finds its parser in a table, and its httptools protocol has the methods that are overridden."""
-        assert "serving.protocol:HTTPProtocol" == uvicorn.config.HTTP_PROTOCOLS["auto"], CHANGED
+        assert "serving.bento.protocol:HTTPProtocol" == uvicorn.config.HTTP_PROTOCOLS["auto"], CHANGED
         overridden = {"on_message_begin", "on_header", "on_headers_complete", "on_body", "_unsupported_upgrade_warning"}
         assert overridden <= vars(HttpToolsProtocol).keys(), CHANGED
 
     def test_worker(self) -> None:
         """The worker that a container runs takes a listening socket, and how long it keeps connections."""
         options = {"bento_identifier", "fd", "service_name", "worker_id", "timeout_keep_alive"}
-        assert options <= {each.name for each in worker.params}, "BentoML has changed inside: see serving/container.py"
+        assert options <= {each.name for each in worker.params}, (
+            "BentoML has changed inside: see serving/bento/container.py"
+        )
 
 
 class Input(framework.IORootModel[list[int]]):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from serving import logs, metrics
+from serving.telemetry import logs, metrics
 
 
 def record(message: str = "x") -> logging.LogRecord:
@@ -60,7 +60,7 @@ def test_a_full_queue_costs_lines_and_never_the_callers_time(monkeypatch: pytest
 def test_what_waits_is_written_at_exit() -> None:
     script = """
         import logging
-        from serving.logs import configure_logging
+        from serving.telemetry.logs import configure_logging
         configure_logging("INFO")
         for i in range(5000):
             logging.getLogger("credit_risk.test").info("line %d", i)
@@ -83,7 +83,7 @@ def test_text_that_is_no_utf8_is_still_a_line() -> None:
     ],
 )
 def test_uncaught_exceptions_and_warnings_are_json_too(crash: str) -> None:
-    script = f"from serving.logs import configure_logging\nconfigure_logging('INFO')\n{crash}"
+    script = f"from serving.telemetry.logs import configure_logging\nconfigure_logging('INFO')\n{crash}"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     lines: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines
@@ -101,10 +101,10 @@ def test_a_shed_half_of_a_split_batch_is_no_error() -> None:
 
 
 def test_loggers_that_another_configuration_disabled_write_again() -> None:
-    """As BentoML's does in a container, where `serving.logs` is imported before it."""
+    """As BentoML's does in a container, where `serving.telemetry.logs` is imported before it."""
     script = """
         import logging, logging.config
-        from serving.logs import configure_logging, request_log
+        from serving.telemetry.logs import configure_logging, request_log
         logging.config.dictConfig({"version": 1})
         assert request_log.logger.disabled
         configure_logging("INFO")
@@ -117,7 +117,7 @@ def test_loggers_that_another_configuration_disabled_write_again() -> None:
 def test_an_event_that_json_can_not_say_is_written_all_the_same() -> None:
     """A line must never fail the request that it tells of."""
     script = """
-        from serving.logs import configure_logging, decision_log
+        from serving.telemetry.logs import configure_logging, decision_log
         configure_logging("INFO")
         decision_log.write("decision", {"of": object, "text": "half a pair: " + chr(0xdc80)})
     """

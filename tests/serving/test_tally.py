@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving import tally
+from serving.telemetry import tally
 
 BOUNDS = (0.0, 0.5, 1.0, 2.5)
 

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from serving.settings import SettingsError
-from serving.tracing import TracingSettings, bentoml_tracing, tracing_settings
+from serving.telemetry.tracing import TracingSettings, bentoml_tracing, tracing_settings
 from tests.collector import Collector, collecting
 from tests.crowd import run, session
 from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, environment, serving, wait_for

@@ -8,7 +8,7 @@ from shap import TreeExplainer
 
 from benchmarks.peers.assessing import load_engine
 from preprocessing.application import LoanApplication
-from serving.answers import Prediction, prediction
+from serving.http.answers import Prediction, prediction
 
 engine = load_engine()
 features = engine.scorer.schema.features

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from benchmarks.peers.assessing import load_engine
 from preprocessing.application import InvalidApplicationError, parse_application
-from serving.answers import prediction
+from serving.http.answers import prediction
 
 engine = load_engine()
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from opentelemetry.trace import SpanContext
 
 from preprocessing.application import Application, InvalidApplicationError
-from serving import metrics
 from serving.engine import Assessment
-from serving.exchange import current_exchange
-from serving.logs import service_log
-from serving.problems import InternalError, ProblemError
-from serving.tracing import tracing
+from serving.http.problems import InternalError, ProblemError
+from serving.telemetry import metrics
+from serving.telemetry.exchange import current_exchange
+from serving.telemetry.logs import service_log
+from serving.telemetry.tracing import tracing
 
 Item = Application | InvalidApplicationError | ProblemError
 """What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request."""

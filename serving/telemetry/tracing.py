@@ -17,8 +17,8 @@ from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer
 
-from serving.otel import check_exporting, check_sdk
 from serving.settings import SettingsError
+from serving.telemetry.otel import check_exporting, check_sdk
 
 STOPPING_SECONDS = 3.0
 

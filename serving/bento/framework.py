@@ -8,7 +8,7 @@
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
 - how often they look whether a batch is done,
-- the dispatchers themselves and the metrics of BentoML's middleware, for the scoring routes in `serving.direct`.
+- the dispatchers themselves and the metrics of BentoML's middleware, for the scoring routes in `serving.http.direct`.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from bentoml.models import BentoModel
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from serving.batches import Result, Row
-from serving.direct import DirectRoute, Places
-from serving.edge import Edge
-from serving.lifecycle import settle_heap
-from serving.listening import listen_with_several_handles
-from serving.logs import service_log
+from serving.bento.lifecycle import settle_heap
+from serving.bento.listening import listen_with_several_handles
+from serving.http.batches import Result, Row
+from serving.http.direct import DirectRoute, Places
+from serving.http.edge import Edge
 from serving.settings import load_settings
-from serving.tally import Observer, Tally, carry_over, histogram
+from serving.telemetry.logs import service_log
+from serving.telemetry.tally import Observer, Tally, carry_over, histogram
 
 T = TypeVar("T")
 
 __all__ = ["AppFactory", "CreditRiskService", "IODescriptor", "IORootModel", "StoreEntry", "tracer_provider"]
 
-uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.protocol:HTTPProtocol"
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.bento.protocol:HTTPProtocol"
 listen_with_several_handles()
 
 WARM_UP_CALLS = 24

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 from prometheus_client import Gauge, multiprocess
 
-from serving import metrics, tally
-from serving.logs import service_log
+from serving.telemetry import metrics, tally
+from serving.telemetry.logs import service_log
 
 SECONDS = 1.0
 

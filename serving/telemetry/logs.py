@@ -26,10 +26,10 @@ from typing import Any, ClassVar
 from bentoml.exceptions import ServiceUnavailable
 from pydantic_core import to_json
 
-from serving import metrics
-from serving.exchange import current_exchange
 from serving.settings import SettingsError
-from serving.tracing import tracing
+from serving.telemetry import metrics
+from serving.telemetry.exchange import current_exchange
+from serving.telemetry.tracing import tracing
 
 service_log = logging.getLogger("credit_risk.service")
 

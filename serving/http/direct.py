@@ -2,7 +2,7 @@
 
 BentoML takes every request through six middlewares, a router, and an endpoint that finds out anew what was settled when
 the service was defined; together they cost more than the decision. Here the same steps are taken with the same
-descriptors, dispatchers and metrics, each prepared once. `serving.framework` puts them together, and leaves a route to
+descriptors, dispatchers and metrics, each prepared once. `serving.bento.framework` puts them together, and leaves a route to
 BentoML's own stack where it can't.
 """
 
@@ -19,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serving.batches import Result, Row
-from serving.exchange import request_id
-from serving.problems import OverloadedError, RequestTimeoutError, TooManyRequestsError
-from serving.tracing import tracing
+from serving.http.batches import Result, Row
+from serving.http.problems import OverloadedError, RequestTimeoutError, TooManyRequestsError
+from serving.telemetry.exchange import request_id
+from serving.telemetry.tracing import tracing
 
 REFUSAL_SECONDS = 0.25
 """How long a request waits for its 429. Under overload, callers that come again at once would otherwise have the

@@ -12,7 +12,8 @@ from typing import Any
 from preprocessing.application import FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
-from serving.answers import (
+from serving.engine import Engine
+from serving.http.answers import (
     BadRow,
     BatchPrediction,
     Explanation,
@@ -23,8 +24,7 @@ from serving.answers import (
     explanation,
     prediction,
 )
-from serving.engine import Engine
-from serving.problems import (
+from serving.http.problems import (
     MEDIA_TYPE,
     BodyTooLargeError,
     InternalError,
@@ -37,7 +37,7 @@ from serving.problems import (
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
-from serving.schemas import REF, merged, schemas
+from serving.http.schemas import REF, merged, schemas
 from serving.settings import Settings
 
 _EXAMPLE_ID = "5f0c1d9e2b7a4c83"

@@ -15,11 +15,8 @@ from time import perf_counter
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import metrics, tally
-from serving.cors import CrossOrigin, Headers
-from serving.exchange import Exchange, current_exchange
-from serving.logs import request_log, service_log
-from serving.problems import (
+from serving.http.cors import CrossOrigin, Headers
+from serving.http.problems import (
     MEDIA_TYPE,
     InternalError,
     MethodNotAllowedError,
@@ -29,7 +26,10 @@ from serving.problems import (
     problem_for_status,
 )
 from serving.settings import Settings
-from serving.tracing import tracing
+from serving.telemetry import metrics, tally
+from serving.telemetry.exchange import Exchange, current_exchange
+from serving.telemetry.logs import request_log, service_log
+from serving.telemetry.tracing import tracing
 
 _POST = ("POST",)
 _GET = ("GET", "HEAD")

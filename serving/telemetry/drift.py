@@ -6,7 +6,7 @@ from prometheus_client import Counter, Gauge
 
 from scoring.distribution import PD, FieldBins, TrainingDistribution
 from serving.engine import Assessment
-from serving.tally import carry_over
+from serving.telemetry.tally import carry_over
 
 binned = Counter("credit_risk_drift_values", "Values of answered applications by training bin.", ["field", "bin"])
 missing = Counter("credit_risk_drift_missing", "Answered applications that lack a value.", ["field"])

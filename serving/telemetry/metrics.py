@@ -18,7 +18,7 @@ from preprocessing.application import FieldError
 from scoring.artifact import Manifest
 from serving import SERVICE_VERSION
 from serving.engine import Assessment
-from serving.tally import Observer, Tally, histogram
+from serving.telemetry.tally import Observer, Tally, histogram
 
 KINDS = ("single", "batch", "explain")
 SCORING_ROUTES = ("/predict", "/predict/batch", "/predict/explain")

@@ -13,9 +13,9 @@ from starlette.routing import Route
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.engine import Engine
-from serving.location import base_url
-from serving.openapi import openapi_document
-from serving.problems import NotReadyError
+from serving.http.location import base_url
+from serving.http.openapi import openapi_document
+from serving.http.problems import NotReadyError
 from serving.settings import Settings
 
 # BentoML packages the page's script and style, so nothing is loaded from elsewhere; its own page loads a tag manager.

@@ -18,15 +18,12 @@ from starlette.responses import Response
 
 from preprocessing.application import FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
-from serving import drift, metrics
-from serving.answers import BatchPrediction, Explanation, Prediction, explanation, prediction
-from serving.batches import Item, Result, Row
-from serving.encodings import refusal
+from serving.bento.framework import IODescriptor, IORootModel
 from serving.engine import Assessment
-from serving.exchange import current_exchange, request_id
-from serving.framework import IODescriptor, IORootModel
-from serving.logs import decision_log
-from serving.problems import (
+from serving.http.answers import BatchPrediction, Explanation, Prediction, explanation, prediction
+from serving.http.batches import Item, Result, Row
+from serving.http.encodings import refusal
+from serving.http.problems import (
     BodyTooLargeError,
     InvalidRequestError,
     MalformedJSONError,
@@ -35,7 +32,10 @@ from serving.problems import (
     error_document,
 )
 from serving.settings import Settings
-from serving.tracing import tracing
+from serving.telemetry import drift, metrics
+from serving.telemetry.exchange import current_exchange, request_id
+from serving.telemetry.logs import decision_log
+from serving.telemetry.tracing import tracing
 
 ROWS_BETWEEN_YIELDS = 25
 """Rows parsed or recorded before other requests get their turn on the event loop: some 2 ms of work at most."""
