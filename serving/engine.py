@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 from decision import Decision, PolicyFiles, Reason, decide, explain_decision
 from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
@@ -13,7 +15,16 @@ from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
 from scoring.scorer import Scorer, Scores
 from scoring.turns import Turns
-from serving.telemetry.tracing import tracing
+
+Span = Callable[[str], AbstractContextManager[Any]]
+"""What a step of the work, by its name, is done in."""
+
+_NOTHING: AbstractContextManager[Any] = nullcontext()
+
+
+def no_span(_: str) -> AbstractContextManager[Any]:
+    """Where nobody watches."""
+    return _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,8 @@ class Assessment:
 class Engine:
     """A verified model and policy, ready to answer."""
 
-    def __init__(self, scorer: Scorer, attributor: Attributor, files: PolicyFiles) -> None:
+    def __init__(self, scorer: Scorer, attributor: Attributor, files: PolicyFiles, span: Span = no_span) -> None:
+        self._span = span
         self.scorer = scorer
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
@@ -73,7 +85,7 @@ class Engine:
     def assess(self, applications: Sequence[Application]) -> list[Assessment]:
         """Score, decide and give reasons, each application by itself, in order."""
         scores = self._score(applications)
-        with tracing.span("decide"):
+        with self._span("decide"):
             return [
                 self._assess(application, pd, turns)
                 for application, pd, turns in zip(applications, scores.pd.tolist(), scores.turns, strict=True)
@@ -82,13 +94,13 @@ class Engine:
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the lower amounts that would have got a better decision."""
         scores = self._score(applications)
-        with tracing.span("explain"):
+        with self._span("explain"):
             return [self._explain(application, scores, i) for i, application in enumerate(applications)]
 
     def _score(self, applications: Sequence[Application]) -> Scores:
-        with tracing.span("features"):
+        with self._span("features"):
             matrix = self.scorer.schema.matrix(applications)
-        with tracing.span("score"):
+        with self._span("score"):
             return self.scorer.score_matrix(matrix)
 
     def _assess(
