@@ -34,6 +34,9 @@ from serving.settings import Settings
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
 
+Infer = Callable[[Sequence[list[Queued]]], Awaitable[list[list[Result]]]]
+"""What a dispatcher calls with the rows of many requests."""
+
 WARM_UP_CALLS = 24
 """The dispatcher trains on its first 17 calls, some of which it delays on purpose."""
 
@@ -96,6 +99,7 @@ class AppFactory(ServiceAppFactory):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._hosted: type[Hosted] = self.service.inner
+        self._infer: dict[str, Infer] = {}
         for name, dispatcher in self.dispatchers.items():
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
             dispatcher.get_batch_size = len
@@ -113,10 +117,12 @@ class AppFactory(ServiceAppFactory):
         async def call(batches: Sequence[list[Item]]) -> list[list[Result]]:
             return [await instance.warm_up(batch) for batch in batches]
 
-        for dispatcher in self.dispatchers.values():
+        for name, dispatcher in self.dispatchers.items():
             # Called past batch_infer() and the API methods, so that metrics hold requests only.
             for i in range(WARM_UP_CALLS if items else 0):
                 await dispatcher(call)([items[i % len(items)]])
+            if name in self._infer:
+                dispatcher(self._infer[name])  # it calls what it was given last
         settle_heap()
 
     def direct_routes(self, app: Starlette) -> dict[str, DirectRoute]:
@@ -133,10 +139,11 @@ class AppFactory(ServiceAppFactory):
                 service_version=server_context.bento_version,
                 service_name=server_context.bento_name,
             )
+            self._infer[name] = self._merged(method.func, telemetry.tallies.histogram(batch_size).observe)
             routes[method.route] = DirectRoute(
                 route=method.route,
                 read=method.input_spec.from_http_request,
-                infer=dispatcher(self._merged(method.func, telemetry.tallies.histogram(batch_size).observe)),
+                infer=dispatcher(self._infer[name]),
                 write=method.output_spec.to_http_response,
                 places=places,
                 timeout=self.timeout,
@@ -148,7 +155,7 @@ class AppFactory(ServiceAppFactory):
 
     def _merged(
         self, method: Callable[[Any, list[Queued]], Awaitable[list[Result]]], observe: Callable[[float], None]
-    ) -> Callable[[Sequence[list[Queued]]], Awaitable[list[list[Result]]]]:
+    ) -> Infer:
         """What a dispatcher calls: the rows of many requests through a batchable method at once, and back in order."""
 
         async def infer(batches: Sequence[list[Queued]]) -> list[list[Result]]:
