@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
+from serving.answers import explanation, prediction
+from serving.schemas import schemas
+
 from preprocessing.application import FieldError
 from preprocessing.contract import Contract
 from serving import metrics
-from serving.answers import explanation, prediction
 from serving.engine import Assessment, Engine
-from serving.schemas import schemas
 from serving.store import check_fit, open_model
 
 __all__ = [
