@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from preprocessing.application import InvalidApplicationError
+from preprocessing.table import BEGIN, END, markdown
 from serving.settings import PREFIX, Settings
-from tests.applications import FIELDS, parse_application
+from tests.applications import CONTRACT, FIELDS, parse_application
 from tests.servers import ELSEWHERE, Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,17 +62,22 @@ def test_the_application_is_the_example() -> None:
     assert json.loads(block) == APPLICATION
 
 
+def test_the_table_of_fields_is_the_contract_s() -> None:
+    """Rewritten by `python -m preprocessing table artifacts/policy --into docs/api.md`."""
+    begin = BEGIN.format("artifacts/policy")
+    assert f"{begin}\n{markdown(CONTRACT)}\n{END}" in API
+
+
 def test_the_table_of_fields_says_what_is_taken() -> None:
-    """Every field, in order; the ends of its range are taken, and what lies past them is not; so is each word."""
-    section = API.partition("## Application")[2].partition("## Answers")[0]
-    rows = re.findall(r"^\| (\w+) \| ([^|]+) \| ([^|;]+)(?:;[^|]*)? \|$", section, re.MULTILINE)[1:]
-    assert list(FIELDS) == [name for name, _, _ in rows]
-    for name, kind, allowed in rows:
+    """The ends of a field's range are taken, and what lies past them is not; so is each word."""
+    section = API.partition(BEGIN.format("artifacts/policy"))[2].partition(END)[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|;]+)(?:;[^|]*)? \|", section, re.MULTILINE)
+    assert list(FIELDS) == [name for name, _, _ in rows][:-1]
+    for name, kind, allowed in rows[:-1]:
         if "string" in kind:
-            words = [chr(code) for code in range(65, 72)] if allowed == "A to G" else allowed.split(", ")
-            taken, refused = words, ["H", "", "NONE"]
+            taken, refused = allowed.split(", "), ["H", "", "NONE"]
         else:
-            low, high = (float(end) for end in allowed.split(" to "))
+            low, high = (float(end.replace(",", "")) for end in allowed.split(" to "))
             taken, refused = [low, high], [low - 1, high + 1]
             assert ("or null" in kind) == accepts(name, None)
         assert [value for value in taken if not accepts(name, value)] == [], name

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import DOCS, IDS, PAGES, ROOT, Command, blocks, code, commands
+from tests.docs.pages import DOCS, IDS, PAGES, ROOT, Command, blocks, code, commands, commands_in
 from tests.servers import Server, environment
 
 COMMANDS = commands()
 README, API, POLICY, AUDIT = ROOT / "README.md", DOCS / "api.md", DOCS / "model-and-policy.md", DOCS / "audit.md"
+CONTRACT = DOCS / "contract.md"
 SHOWN_URL = "http://127.0.0.1:3000"
 ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )+")
 
@@ -29,9 +30,22 @@ RUN_HERE = (
     ".venv/bin/python import_model.py --policy ",
     "cp artifacts/policy/",
     "export BENTOML_HOME=",
+    ".venv/bin/python -m preprocessing table artifacts/books/",
+    ".venv/bin/python -m preprocessing example artifacts/books/",
 )
 
+WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
+"""Every block of docs/your-own-loan-book.md is run as it stands."""
+
 RUN_ELSEWHERE = {
+    "make dev": WALKED,
+    "cat my_book/": WALKED,
+    "cp artifacts/books/heloc/": WALKED,
+    "sed -e ": WALKED,
+    ".venv/bin/python -m training draft ": ("tests/training/test_draft.py", r'"draft", "--data"'),
+    ".venv/bin/python -m training --book ": ("tests/training/test_books.py", r'"--book"'),
+    ".venv/bin/python -m preprocessing example my_book": WALKED,
+    ".venv/bin/python -c ": WALKED,
     "make serve": ("tests/servers.py", r'"bentoml", "serve"'),
     "make test": (".ci/run", r"^make test$"),
     "make image": (".ci/containers", r"^make image$"),
@@ -150,15 +164,21 @@ class TestRun:
         assert "credit_risk_policy:1.0.0" == shell(another, checkout).splitlines()[-1]
         assert (checkout / ".bentoml" / "models" / "credit_risk_policy" / "1.0.0").is_dir()
 
+    def test_fields(self) -> None:
+        """A contract's fields are printed as a table and as an application."""
+        table, example = commands_in(blocks(CONTRACT)[0])
+        assert "| `external_risk_estimate` | integer | 0 to 100; -9 (no_record) | scored |" in shell(table, ROOT)
+        assert "external_risk_estimate" in json.loads(shell(example, ROOT))
+
     def test_digests(self, server: Server) -> None:
         """What /version says are the digests of the checkout's files."""
         (block,) = blocks(AUDIT)
         version, sums = block.replace(SHOWN_URL, server.url).splitlines()
         digests: dict[str, Any] = json.loads(shell(version, ROOT))["digests"]
         lines = [line.split() for line in shell(sums, ROOT).splitlines()]
-        found = {Path(name).name: digest for digest, name in lines}
+        found = {(Path(name).name, digest) for digest, name in lines}
         assert digests
-        assert digests.items() <= found.items()
+        assert digests.items() <= found
 
 
 @pytest.fixture
@@ -198,7 +218,7 @@ def missing(words: list[str]) -> list[str]:
     if program in {"python", ".venv/bin/python"}:
         if arguments[0] == "-m":
             return [] if has_main(arguments[1]) else arguments[1:2]
-        return [] if (ROOT / arguments[0]).is_file() else arguments[:1]
+        return [] if arguments[0] == "-c" or (ROOT / arguments[0]).is_file() else arguments[:1]
     if program.startswith(".venv/bin/"):
         return [] if Path(sys.executable).with_name(Path(program).name).exists() else [program]
     if "/" in program or program.endswith(".sh"):
