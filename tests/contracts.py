@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from string import whitespace
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ NAMES = (
 
 RANGES = ((0, 1), (0, 100), (18, 75), (-50, 50), (5, 5), (1, 1e7), (-1e12, 1e12), (0.1, 0.3), (1000, 1e8))
 TEXTS = (
-    "RENT", "own", "Größe", "größe", "\u017f", "it's", 'say "no"', "{0}", "a['b'] or __import__('os')", "\\n", "%s", "0",
-    "1", "1.0", "None", "true", "other", "-", "a" * 200, "\u202e", "日本",
+    "RENT", "own", "Größe", "größe", "\u017f", "it's", 'say "no"', "{0}", "a['b'] or __import__('os')", "\\n", "%s",
+    "0", "1", "1.0", "None", "true", "other", "-", "a" * 200, "\u202e", "日本",
 )  # fmt: skip
 
 WRONG = (
@@ -178,6 +179,26 @@ def _near(field: AnyField, document: Document) -> list[Any]:
 def applications(contract: Contract, n: int, seed: int) -> list[Application]:
     """Valid applications, read."""
     return [contract.parse(document) for document in documents(contract, n, seed)]
+
+
+BETWEEN_FIELDS = {"implausible", "ratio_mismatch"}
+"""What no schema can say."""
+
+
+def spelt(contract: Contract, document: Document) -> Document:
+    """With texts as the contract spells them: trimmed, in any case of ASCII letters."""
+
+    def same(text: str, choice: str) -> bool:
+        if text.isascii() and choice.isascii():
+            return text.strip().upper() == choice.strip().upper()
+        return text.strip(whitespace) == choice
+
+    changed = dict(document)
+    for field in contract.fields:
+        value = document.get(field.name)
+        if isinstance(field, Category | Ordered | Flag) and isinstance(value, str):
+            changed[field.name] = next((choice for choice in field.choices if same(value, choice)), value)
+    return changed
 
 
 def refusal(contract: Contract, document: object) -> tuple[FieldError, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from string import whitespace
 from typing import Any
 
 import pytest
@@ -16,29 +15,9 @@ from pydantic_core import from_json, to_json
 
 from preprocessing.application import InvalidApplicationError
 from preprocessing.contract import Contract
-from preprocessing.fields import Category, Flag, Ordered
 from tests.books import Document, documents
-from tests.contracts import contracts, refusal, spoilt
+from tests.contracts import BETWEEN_FIELDS, contracts, refusal, spelt, spoilt
 from tests.telemetry import application_schema
-
-BETWEEN_FIELDS = {"implausible", "ratio_mismatch"}
-"""What no schema can say."""
-
-
-def spelt(contract: Contract, document: Document) -> Document:
-    """With texts as the contract spells them: trimmed, in any case of ASCII letters."""
-
-    def same(text: str, choice: str) -> bool:
-        if text.isascii() and choice.isascii():
-            return text.strip().upper() == choice.strip().upper()
-        return text.strip(whitespace) == choice
-
-    changed = dict(document)
-    for field in contract.fields:
-        value = document.get(field.name)
-        if isinstance(field, Category | Ordered | Flag) and isinstance(value, str):
-            changed[field.name] = next((choice for choice in field.choices if same(value, choice)), value)
-    return changed
 
 
 def blamed(validator: Any, document: Document) -> set[str]:
