@@ -20,7 +20,7 @@ from scoring.artifact import read_artifact
 from tests import expect
 from tests.books import BOOKS, EVERY_TYPE, Document, documents, train_book
 from tests.contracts import BETWEEN_FIELDS, refusal, spelt, spoilt
-from tests.servers import HANG_SECONDS, Server, run_python, serving
+from tests.servers import HANG_SECONDS, Server, run_python, serving, wait_for
 from tests.telemetry import Engine, explanation, open_model, prediction
 
 pytestmark = pytest.mark.slow
@@ -132,7 +132,7 @@ def test_no_value_is_logged(served: Served) -> None:
     expect.problem(served.client.post("/predict", json=document | {MARK: MARK}), 422, "invalid-request")
     expect.problem(served.client.post("/predict", content=f'{{"{MARK}'), 415, "unsupported-media-type")
     served.client.post("/predict/batch?partial=true", json=[document | wrong, document])
-    (line,) = served.server.find(event="decision", request_id="the-planted-one")
+    (line,) = wait_for(lambda: served.server.find(message="decision", request_id="the-planted-one"))
     log = served.server.log.read_text(encoding="utf-8")
     long = {text for row in served.documents for value in row.values() if len(text := planted(value)) > 6}
 
