@@ -11,34 +11,37 @@ from collections.abc import Sequence
 import anyio.to_thread
 import bentoml
 
-from decision import InvalidPolicyError
+from decision import InvalidPolicyError, Outcome
 from preprocessing.application import Application
 from scoring.artifact import ArtifactError
-from serving import SERVICE_NAME, SERVICE_VERSION, drift, metrics
-from serving.batches import Item, Result, Row, answer, answer_batch
-from serving.descriptors import (
-    application_input,
-    applications_input,
-    batch_output,
-    explanation_output,
-    prediction_output,
-)
+from scoring.distribution import PD
+from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.bento.descriptors import Descriptors
+from serving.bento.framework import HostedService, hosted, tracer_provider
+from serving.bento.install import install, tracing_configuration
+from serving.bento.lifecycle import Draining
+from serving.bento.store_entry import StoreEntry
 from serving.engine import Assessment, Engine
-from serving.framework import CreditRiskService, StoreEntry, tracer_provider
-from serving.information import Information
-from serving.lifecycle import Draining
-from serving.logs import configure_logging, refusals_as_lines, service_log
-from serving.problems import NotReadyError
+from serving.http.batches import Item, Queued, Result, answer, answer_batch
+from serving.http.bodies import Bodies
+from serving.http.information import Information
+from serving.http.problems import NotReadyError
+from serving.http.responses import Responses
+from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
 from serving.settings import load_settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
-from serving.tracing import bentoml_tracing, tracing, tracing_settings
-from serving.upkeep import Upkeep
+from serving.telemetry.logs import refusals_as_lines, service_log
+from serving.telemetry.metrics import DURATION_BUCKETS
+from serving.telemetry.telemetry import Telemetry
+from serving.telemetry.tracing import tracing_settings
 
 with refusals_as_lines():
     settings = load_settings()
     tracing_options = tracing_settings(os.environ)
-configure_logging(settings.log_level)
+telemetry = Telemetry()
+install(telemetry.logs, settings.log_level)
 information = Information(settings)
+descriptors = Descriptors(Bodies(settings, information.contract, telemetry), Responses(telemetry))
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -53,49 +56,53 @@ EXPLAINING_CHUNK = 8
 
 @bentoml.service(
     name=SERVICE_NAME,
-    service_class=CreditRiskService,
+    service_class=HostedService,
     description="Credit decisions with the probability of default behind them, and the reasons.",
     labels={"version": SERVICE_VERSION},
     workers=settings.workers,
     traffic={"timeout": settings.timeout_seconds, "max_concurrency": settings.max_concurrency},
-    metrics={"duration": {"buckets": list(metrics.DURATION_BUCKETS)}},
+    metrics={"duration": {"buckets": list(DURATION_BUCKETS)}},
     logging={"access": {"enabled": False}},  # the edge logs every request, the refused ones too
-    tracing=bentoml_tracing(tracing_options),
+    tracing=tracing_configuration(tracing_options),
 )
-@bentoml.asgi_app(information.app(), path="/")
+@hosted(information.app())
 class CreditRisk:
     """Credit decisions: post an application, get a decision, its probability of default, and explanations."""
 
     model = StoreEntry(f"{MODEL_ENTRY}:latest")  # pinned when a Bento is built
     policy = StoreEntry(f"{POLICY_ENTRY}:latest")
+    settings = settings
+    telemetry = telemetry
     in_threads = frozenset({"predict_explain"})
-    """The APIs whose batches are not worked off on the event loop."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
         if tracing_options.enabled:
-            tracing.start(tracer_provider())
-        bento: bentoml.Bento | None = CreditRisk.bento  # type: ignore[attr-defined]  # the decorator made it a Service
-        information.bento = str(bento.tag) if bento is not None else None
+            telemetry.tracing.start(tracer_provider())
         try:
-            served = load_served(settings, bento)
-            self.engine = information.engine = Engine(served.scorer, served.attributor, served.policy)
-            information.digests = served.digests
-            metrics.describe(served.scorer.manifest, served.policy.policy.version)
-            drift.watch(served.distribution)
-            service_log.info("ready", extra={"data": information.version()})
+            self._load(CreditRisk.bento)  # type: ignore[attr-defined]  # the decorator made it a Service
         except (ArtifactError, InvalidPolicyError) as exc:
             # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
             service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
-        self.upkeep = Upkeep(self.__is_ready__)
+        self.upkeep = telemetry.upkeep(self.__is_ready__)
+
+    def _load(self, bento: bentoml.Bento | None) -> None:
+        information.bento = str(bento.tag) if bento is not None else None
+        served = load_served(settings, bento)
+        self.engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
+        information.engine, information.digests = self.engine, served.digests
+        manifest, policy = served.scorer.manifest, served.policy.policy
+        telemetry.metrics.describe(manifest.version, manifest.created, policy.version, list(Outcome))
+        telemetry.drift.watch(served.distribution.bins, PD)
+        service_log.info("ready", extra={"data": information.version()})
 
     @bentoml.on_shutdown
     def stop(self) -> None:
         """Carry the last counts over to the metrics, and the last spans to the collector."""
         self.upkeep.stop()
-        tracing.stop()
+        telemetry.tracing.stop()
 
     def __is_ready__(self) -> bool:
         return self.engine is not None and not self.draining.active
@@ -109,40 +116,40 @@ class CreditRisk:
         return await answer(items, self._assess, SCORING_CHUNK)
 
     @bentoml.api(
-        route="/predict",
-        input_spec=application_input(settings, information.contract),
-        output_spec=prediction_output(),
+        route=PREDICT.path,
+        input_spec=descriptors.application,
+        output_spec=descriptors.prediction,
         batchable=True,
         max_batch_size=MOST_MERGED,
         max_latency_ms=settings.batch_latency_ms,
     )
-    async def predict(self, rows: list[Row]) -> list[Result]:
+    async def predict(self, rows: list[Queued]) -> list[Result]:
         """Decide one application."""
-        return await answer_batch("/predict", rows, self._assess, MOST_MERGED)
+        return await answer_batch(telemetry, PREDICT.path, rows, self._assess, MOST_MERGED)
 
     @bentoml.api(
-        route="/predict/batch",
-        input_spec=applications_input(settings, information.contract),
-        output_spec=batch_output(),
+        route=PREDICT_BATCH.path,
+        input_spec=descriptors.applications,
+        output_spec=descriptors.batch,
         batchable=True,
         max_batch_size=settings.max_batch_rows,
         max_latency_ms=settings.batch_latency_ms,
     )
-    async def predict_batch(self, rows: list[Row]) -> list[Result]:
+    async def predict_batch(self, rows: list[Queued]) -> list[Result]:
         """Decide many applications, each as if it had come alone."""
-        return await answer_batch("/predict/batch", rows, self._assess, SCORING_CHUNK)
+        return await answer_batch(telemetry, PREDICT_BATCH.path, rows, self._assess, SCORING_CHUNK)
 
     @bentoml.api(
-        route="/predict/explain",
-        input_spec=application_input(settings, information.contract),
-        output_spec=explanation_output(),
+        route=PREDICT_EXPLAIN.path,
+        input_spec=descriptors.application,
+        output_spec=descriptors.explanation,
         batchable=True,
         max_batch_size=32,
         max_latency_ms=settings.batch_latency_ms,
     )
-    async def predict_explain(self, rows: list[Row]) -> list[Result]:
+    async def predict_explain(self, rows: list[Queued]) -> list[Result]:
         """Decide one application and say what moved its probability of default."""
-        return await answer_batch("/predict/explain", rows, self._explain, EXPLAINING_CHUNK)
+        return await answer_batch(telemetry, PREDICT_EXPLAIN.path, rows, self._explain, EXPLAINING_CHUNK)
 
     async def _assess(self, applications: Sequence[Application]) -> list[Assessment]:
         return self._ready_engine().assess(applications)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.assessing import CONTRACT, load_engine
 from preprocessing.application import Application
-from serving.answers import prediction
 from serving.engine import Engine
+from serving.http.answers import prediction
 from tests.applications import portfolio
 
 SEED = 6

@@ -7,8 +7,9 @@ Conditions are declarative: a field, an operator, a value. There is no expressio
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -20,7 +21,7 @@ from decision.score import ScoreScale
 from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import Contract
 from preprocessing.documents import Strict
-from preprocessing.fields import MAX_NUMBER
+from preprocessing.fields import MAX_NUMBER, Integer, Number
 
 
 class Outcome(StrEnum):
@@ -98,17 +99,18 @@ class Condition(Strict):
         return self
 
     @property
-    def _values(self) -> list[Scalar | None]:
+    def values(self) -> list[Scalar | None]:
+        """What the field is compared with."""
         return [*self.value] if isinstance(self.value, list) else [self.value]
 
     def _check_texts(self, choices: tuple[str, ...]) -> None:
         if self.op not in ("==", "!=", "in"):
             raise ValueError(f"{self.field} is a category; compare it by ==, != or in")
-        if any(value not in choices for value in self._values):
+        if any(value not in choices for value in self.values):
             raise ValueError(f"{self.field} takes {', '.join(sorted(choices))}")
 
     def _check_numbers(self, states: tuple[str, ...]) -> None:
-        others = [value for value in self._values if not isinstance(value, int | float)]
+        others = [value for value in self.values if not isinstance(value, int | float)]
         if any(value not in states for value in others):
             by_name = f", or by ==, != or in with {', '.join(states)}" if states else ""
             raise ValueError(f"{self.field} is a number; compare it with numbers{by_name}")
@@ -150,7 +152,7 @@ class Rule(Strict):
         ages = [condition for condition in self.conditions if condition.field == contract.age]
         if not ages or contract.age is None:
             return False
-        protected = range(FIRST_PROTECTED_AGE, int(contract.number(contract.age).maximum) + 1)
+        protected = _ages(contract.number(contract.age), [v for c in ages for v in c.values if not isinstance(v, str)])
         return any(all(c.matches({contract.age: age}) for c in ages) for age in protected)
 
     def matches(self, fields: Application) -> bool:
@@ -159,6 +161,18 @@ class Rule(Strict):
             if not condition.matches(fields):
                 return False
         return True
+
+
+def _ages(field: Number | Integer, bounds: Iterable[float | None]) -> list[float]:
+    """Protected ages, one of each kind that conditions with these bounds can tell apart."""
+    ages: list[float] = [FIRST_PROTECTED_AGE, field.maximum]
+    for bound in bounds:
+        if bound is not None:
+            whole = math.floor(bound)
+            ages += [whole - 1, whole, whole + 1, whole + 2]
+            if isinstance(field, Number):
+                ages += [bound, math.nextafter(bound, -math.inf), math.nextafter(bound, math.inf)]
+    return [age for age in ages if FIRST_PROTECTED_AGE <= age <= field.maximum]
 
 
 class Thresholds(Strict):

@@ -183,6 +183,15 @@ class Contract(Strict):
                     yield f"{place}: {operand.name} may be below 0; a numerator's minimum is 0 or more"
                 elif field.scored and not operand.scored:
                     yield f"{place}: {operand.name} isn't scored, so that no ratio of it may be; change its use"
+            if isinstance(field, Ratio):
+                above, below = earlier.get(field.numerator), earlier.get(field.denominator)
+                if isinstance(above, Number | Integer) and isinstance(below, Number | Integer) and below.least > 0:
+                    # What is computed would be more than what may be stated, or more than a float32 holds.
+                    if (reached := above.greatest / below.least) > field.maximum:
+                        yield (
+                            f"fields.{field.name}.maximum: the two fields' ranges allow {reached:g}, more than "
+                            f"{field.maximum:g}; raise it, or narrow the ranges"
+                        )
             earlier[field.name] = field
 
     def _amount_and_age(self) -> Iterator[str]:
@@ -200,8 +209,11 @@ class Contract(Strict):
                 )
             elif role == "amount" and (field.nullable or field.codes or not field.for_rules or field.minimum < 0):
                 yield f"amount: {name} must be required, 0 or more, without codes, and not for reports only"
-        if any(isinstance(field, Ratio) and field.denominator == self.amount for field in self.fields):
-            yield "amount: a ratio has it below the line; state that ratio the other way round"
+        for ratio in self.ratios:
+            if ratio.denominator == self.amount:
+                yield "amount: a ratio has it below the line; state that ratio the other way round"
+            if self.age in (ratio.numerator, ratio.denominator) and ratio.for_rules:
+                yield f"age: {ratio.name} is made of it, and a rule on that could count it; for reports only"
 
     def _mentions(self) -> Iterator[str]:
         for name in self.applicant:
@@ -285,8 +297,7 @@ class Contract(Strict):
     @property
     def least_amount(self) -> float:
         """The lowest amount that an application may state."""
-        field = self.number(self.amount or "")
-        return field.plausible.minimum if field.plausible else field.minimum
+        return self.number(self.amount or "").least
 
     def number(self, name: str) -> Number | Integer:
         """The field of this name, which must be a number."""

@@ -175,6 +175,16 @@ class _Numeric(_Field):
     plausible: Plausible | None = None
     codes: dict[Name, Bound] = Field(default={}, max_length=32)
 
+    @property
+    def least(self) -> float:
+        """The least number that an application may state."""
+        return self.plausible.minimum if self.plausible else self.minimum
+
+    @property
+    def greatest(self) -> float:
+        """The greatest."""
+        return self.plausible.maximum if self.plausible else self.maximum
+
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         if self.minimum > self.maximum:

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from preprocessing.features import FeatureSchema
 from scoring.boosting import Ensemble
-from scoring.outcomes import Words
+from scoring.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +56,21 @@ class AmountSweep:
         self._conditions = [ensemble.conditions(of_field) for of_field in columns]
         self._bounds = [tuple(bounds.ravel() for bounds in ensemble.bounds(of_field)) for of_field in columns]
 
-    def steps(self, words: Words, scales: Sequence[float | None], lowest: float, highest: float) -> AmountSteps:
+    def steps(self, turns: Turns, scales: Sequence[float | None], lowest: float, highest: float) -> AmountSteps:
         """The steps between two amounts, both included.
 
         Args:
-            words: the application's outcomes, shape (trees,).
+            turns: the application's turns, shape (trees,).
             scales: what the amount is divided by in each of its ratios, None where a ratio is missing.
             lowest: amount where the steps end.
             highest: amount where they begin.
         """
         splits, right = self._held
-        meets = words[:, np.newaxis] & splits == right
+        meets = turns[:, np.newaxis] & splits == right
         moving = []
         for scale, bounds, (splits, right) in zip((1.0, *scales), self._bounds, self._conditions, strict=True):
             if scale is None:
-                meets &= words[:, np.newaxis] & splits == right
+                meets &= turns[:, np.newaxis] & splits == right
             else:
                 moving.append((scale, bounds))
         held = np.flatnonzero(meets)

@@ -25,7 +25,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.features import FeatureSchema
 from scoring.boosting import MAX_DEPTH, Ensemble
-from scoring.outcomes import Words
+from scoring.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class LeafIndex:
         conditions = [self.ensemble.conditions(schema.columns(field)) for field in self.fields]
         # One more, for the field that isn't there: a condition that nothing meets.
         splits, right = (
-            np.array([*(words[i][tree, slot] for words in conditions), np.full(len(tree), i)], self.ensemble.word)
+            np.array([*(masks[i][tree, slot] for masks in conditions), np.full(len(tree), i)], self.ensemble.word)
             for i in (0, 1)
         )
         fields = [tuple(np.flatnonzero(read).tolist()) for read in splits.T]
@@ -101,19 +101,19 @@ class LeafIndex:
             of_leaf[:count] = fields[leaf]
         self._conditions = [(splits[field, order], right[field, order]) for field in self.leaf_fields.T]
 
-    def patterns(self, words: Words) -> NDArray[np.uint8]:
-        """Which of its fields' conditions each leaf's tree meets by its outcomes, shape (…, leaves) as `words`."""
-        patterns = np.zeros(words.shape, dtype=np.uint8)
+    def patterns(self, turns: Turns) -> NDArray[np.uint8]:
+        """Which of its fields' conditions each leaf's tree meets by its turns, shape (…, leaves) as `turns`."""
+        patterns = np.zeros(turns.shape, dtype=np.uint8)
         for s, (splits, right) in enumerate(self._conditions):
-            patterns |= (words & splits == right).astype(np.uint8) << s
+            patterns |= (turns & splits == right).astype(np.uint8) << s
         return patterns
 
     def build_tables(self, reference: NDArray[np.float32]) -> Tables:
         """Work out every leaf's attributions against a reference population, shape (rows, k), rows ≥ 1."""
         counts = np.zeros(self.shape[0])
         for row in reference:
-            (words,) = self.ensemble.outcomes(row[np.newaxis])
-            counts[self.offset + self.patterns(words[self.tree])] += 1
+            (turns,) = self.ensemble.turns(row[np.newaxis])
+            counts[self.offset + self.patterns(turns[self.tree])] += 1
         values = np.zeros(self.shape)
         reached = np.zeros(len(self.leaf_value))
         dimensions = (self.leaf_fields < len(self.fields)).sum(axis=1)
@@ -127,7 +127,7 @@ class LeafIndex:
 class Attributor:
     """A model's tables, compiled for serving: one look-up for every four leaves that part in the last two splits only.
 
-    The outcomes of those three splits and of the ones above settle the four leaves' patterns. They are the state of the
+    The turns of those three splits and of the ones above settle the four leaves' patterns. They are the state of the
     subtree, a bit for each.
 
     Raises:
@@ -153,14 +153,14 @@ class Attributor:
 
     def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""
-        rows = [self.attribute_one(words) for words in self._ensemble.outcomes(matrix)]
+        rows = [self.attribute_one(turns) for turns in self._ensemble.turns(matrix)]
         return np.array(rows).reshape(len(matrix), len(self.fields))
 
-    def attribute_one(self, words: Words) -> NDArray[np.float64]:
-        """One application's outcomes, shape (trees,), to one attribution per field, in log-odds."""
+    def attribute_one(self, turns: Turns) -> NDArray[np.float64]:
+        """One application's turns, shape (trees,), to one attribution per field, in log-odds."""
         states = self._first_states.copy()
         for byte, state in enumerate(self._state_by_byte):
-            states += state.take((words >> 8 * byte).astype(np.uint8), axis=0)
+            states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)
         # Every index is in range by construction, and "clip" spares NumPy's buffered check of it: 40% of the time.
         picked = self._sums.take(states.ravel(), axis=0, mode="clip")
         folded = picked.reshape(-1, self._fold * len(self.fields)).sum(axis=0)
@@ -188,10 +188,10 @@ def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> NDArray
     subtrees, bits = splits.shape
     state = np.arange(1 << bits)[:, np.newaxis]
     word = index.ensemble.word
-    words = np.zeros((len(state), subtrees), dtype=word)  # that have these states
+    turns = np.zeros((len(state), subtrees), dtype=word)  # that have these states
     for bit, numbers in enumerate(splits.T):
-        words |= (state >> bit & 1).astype(word) << numbers.astype(word)
-    rows = index.offset + index.patterns(words[:, index.slot // 4])
+        turns |= (state >> bit & 1).astype(word) << numbers.astype(word)
+    rows = index.offset + index.patterns(turns[:, index.slot // 4])
     place = (index.tree * subtrees + index.slot // 4 << bits) + state
     width = len(index.fields) + 1
     sums = np.zeros(len(index.ensemble.value) * subtrees * len(state) * width)

@@ -1,6 +1,6 @@
-"""A boosted ensemble as arrays: from features to the outcome of every split, and from those to log-odds.
+"""A boosted ensemble as arrays: from features to the turn at every split, and from those to log-odds.
 
-Log-odds are those of scikit-learn bit for bit: outcomes are those of its float64 thresholds, and trees add up in order.
+Log-odds are those of scikit-learn bit for bit: turns follow its float64 thresholds, and trees add up in order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.ensemble import GradientBoostingClassifier
 
-from scoring.outcomes import OutcomeTables, Steps, Words
+from scoring.turns import Intervals, Turns, TurnTables
 
 MAX_DEPTH = 6
 """A tree's splits are the bits of a word of at most 64."""
@@ -34,7 +34,7 @@ class Ensemble:
 
     Attributes:
         depth: of the trees; leaves have 2^depth slots in each.
-        word: type of a tree's outcomes.
+        word: type of a tree's turns.
         prior: log-odds before any tree.
         value: what each slot's leaf adds to the log-odds, shape (trees, slots).
         is_leaf: which slots hold one of the model's leaves, shape (trees, slots). A shallower leaf has its leftmost.
@@ -66,36 +66,36 @@ class Ensemble:
                     self._threshold[position, number] = tree.threshold[node]
         # A walk that ends in slot i ends at number slots + i.
         self._slots_from = np.arange(-1, len(trees) - 1) * slots
-        no_words = np.zeros(len(trees), dtype=self.word)
-        self._tables = OutcomeTables(model.n_features_in_, self._steps(), no_words)
+        no_turns = np.zeros(len(trees), dtype=self.word)
+        self._tables = TurnTables(model.n_features_in_, self._intervals(), no_turns)
 
-    def _steps(self) -> Iterator[Steps]:
-        """The outcomes that depend on each feature that splits."""
+    def _intervals(self) -> Iterator[Intervals]:
+        """The turns that depend on each feature that splits."""
         for feature in np.unique(self._feature[self._feature != NO_SPLIT]).tolist():
             tree, number = np.nonzero(self._feature == feature)
             thresholds, rank = np.unique(self._threshold[tree, number], return_inverse=True)
             table = np.zeros((len(thresholds) + 1, len(self.value)), dtype=self.word)
             np.bitwise_or.at(table, (rank + 1, tree), self._bit(number))
-            yield Steps.of(feature, thresholds, np.bitwise_or.accumulate(table, axis=0))
+            yield Intervals.of(feature, thresholds, np.bitwise_or.accumulate(table, axis=0))
 
-    def _bit(self, number: NDArray[np.intp]) -> Words:
-        bit: Words = self.word.type(1) << number.astype(self.word)
+    def _bit(self, number: NDArray[np.intp]) -> Turns:
+        bit: Turns = self.word.type(1) << number.astype(self.word)
         return bit
 
-    def outcomes(self, matrix: NDArray[np.float32]) -> Words:
-        """Features, shape (n, k), to outcomes, shape (n, trees)."""
+    def turns(self, matrix: NDArray[np.float32]) -> Turns:
+        """Features, shape (n, k), to turns, shape (n, trees)."""
         return self._tables.look_up(matrix)
 
-    def log_odds(self, words: Words) -> NDArray[np.float64]:
-        """Outcomes, shape (n, trees), to log-odds, shape (n,)."""
-        starts = range(0, max(1, len(words)), ROWS_AT_ONCE)
-        return np.concatenate([self._log_odds(words[start : start + ROWS_AT_ONCE]) for start in starts])
+    def log_odds(self, turns: Turns) -> NDArray[np.float64]:
+        """Turns, shape (n, trees), to log-odds, shape (n,)."""
+        starts = range(0, max(1, len(turns)), ROWS_AT_ONCE)
+        return np.concatenate([self._log_odds(turns[start : start + ROWS_AT_ONCE]) for start in starts])
 
-    def _log_odds(self, words: Words) -> NDArray[np.float64]:
+    def _log_odds(self, turns: Turns) -> NDArray[np.float64]:
         one = self.word.type(1)
-        number = words >> one & one | self.word.type(2)  # the split below the root
+        number = turns >> one & one | self.word.type(2)  # the split below the root
         for _ in range(self.depth - 1):
-            right = words >> number
+            right = turns >> number
             right &= one
             number <<= one
             number |= right
@@ -103,10 +103,10 @@ class Ensemble:
         terms[:, 0] += self.prior
         return _add_in_order(terms)
 
-    def conditions(self, features: Sequence[int]) -> tuple[Words, Words]:
+    def conditions(self, features: Sequence[int]) -> tuple[Turns, Turns]:
         """For each slot, the splits on its path that read one of `features`, and those to be passed to the right.
 
-        Outcomes meet them where words & splits == right; those of a slot without a leaf are met by none.
+        Turns meet them where turns & splits == right; those of a slot without a leaf are met by none.
         """
         splits = np.zeros(self.value.shape, dtype=self.word)
         right = (~self.is_leaf).astype(self.word)

@@ -12,7 +12,7 @@ from scipy.special import expit
 from preprocessing.application import Application, InvalidApplicationError
 from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
-from scoring.outcomes import Words
+from scoring.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class Scores:
 
     Attributes:
         matrix: features, shape (n, k), float32.
-        words: outcomes of all splits, shape (n, trees), for attributions and sweeps.
+        turns: at all splits, shape (n, trees), for attributions and sweeps.
         log_odds: of default, shape (n,).
         pd: probability of default, shape (n,), equal to `predict_proba(matrix)[:, 1]` bit for bit.
     """
 
     matrix: NDArray[np.float32]
-    words: Words
+    turns: Turns
     log_odds: NDArray[np.float64]
     pd: NDArray[np.float64]
 
@@ -70,9 +70,9 @@ class Scorer:
 
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
         """Score feature vectors, shape (n, k)."""
-        words = self.leaves.ensemble.outcomes(matrix)
-        log_odds = self.leaves.ensemble.log_odds(words)
-        return Scores(matrix, words, log_odds, expit(log_odds))
+        turns = self.leaves.ensemble.turns(matrix)
+        log_odds = self.leaves.ensemble.log_odds(turns)
+        return Scores(matrix, turns, log_odds, expit(log_odds))
 
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""

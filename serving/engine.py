@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 from decision import Decision, PolicyFiles, Reason, decide, explain_decision
 from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
@@ -11,9 +13,18 @@ from decision.reasons import discloses_score
 from preprocessing.application import Application
 from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
-from scoring.outcomes import Words
 from scoring.scorer import Scorer, Scores
-from serving.tracing import tracing
+from scoring.turns import Turns
+
+Span = Callable[[str], AbstractContextManager[Any]]
+"""What a step of the work, by its name, is done in."""
+
+_NOTHING: AbstractContextManager[Any] = nullcontext()
+
+
+def no_span(_: str) -> AbstractContextManager[Any]:
+    """Where nobody watches."""
+    return _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,8 @@ class Assessment:
 class Engine:
     """A verified model and policy, ready to answer."""
 
-    def __init__(self, scorer: Scorer, attributor: Attributor, files: PolicyFiles) -> None:
+    def __init__(self, scorer: Scorer, attributor: Attributor, files: PolicyFiles, span: Span = no_span) -> None:
+        self._span = span
         self.scorer = scorer
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
@@ -73,47 +85,47 @@ class Engine:
     def assess(self, applications: Sequence[Application]) -> list[Assessment]:
         """Score, decide and give reasons, each application by itself, in order."""
         scores = self._score(applications)
-        with tracing.span("decide"):
+        with self._span("decide"):
             return [
-                self._assess(application, pd, words)
-                for application, pd, words in zip(applications, scores.pd.tolist(), scores.words, strict=True)
+                self._assess(application, pd, turns)
+                for application, pd, turns in zip(applications, scores.pd.tolist(), scores.turns, strict=True)
             ]
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the lower amounts that would have got a better decision."""
         scores = self._score(applications)
-        with tracing.span("explain"):
+        with self._span("explain"):
             return [self._explain(application, scores, i) for i, application in enumerate(applications)]
 
     def _score(self, applications: Sequence[Application]) -> Scores:
-        with tracing.span("features"):
+        with self._span("features"):
             matrix = self.scorer.schema.matrix(applications)
-        with tracing.span("score"):
+        with self._span("score"):
             return self.scorer.score_matrix(matrix)
 
     def _assess(
-        self, fields: Application, pd: float, words: Words, by_field: dict[str, float] | None = None
+        self, fields: Application, pd: float, turns: Turns, by_field: dict[str, float] | None = None
     ) -> Assessment:
         decision = decide(self.policy, fields, pd)
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
-            by_field = self._attribute(words) if discloses_score(decision) else {}
+            by_field = self._attribute(turns) if discloses_score(decision) else {}
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
         reference = fields[self.contract.reference] if self.contract.reference else None
         return Assessment(fields, pd, decision, reasons, self.identity, reference)
 
     def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
-        words = scores.words[i]
-        by_field = self._attribute(words)
-        assessment = self._assess(application, float(scores.pd[i]), words, by_field)
+        turns = scores.turns[i]
+        by_field = self._attribute(turns)
+        assessment = self._assess(application, float(scores.pd[i]), turns, by_field)
         return replace(
             assessment,
             attributions=Attributions(self.attributor.base_value, by_field),
-            counterfactuals=self._counterfactuals(application, assessment.decision, words),
+            counterfactuals=self._counterfactuals(application, assessment.decision, turns),
         )
 
     def _counterfactuals(
-        self, application: Application, decision: Decision, words: Words
+        self, application: Application, decision: Decision, turns: Turns
     ) -> tuple[Counterfactual, ...]:
         if self._sweep is None:
             return ()
@@ -122,7 +134,7 @@ class Engine:
         scales = [divisor if isinstance(divisor, int | float) else None for divisor in divisors]
 
         def sweep(lowest: float, highest: float) -> StepsBetween:
-            return over.steps(words, scales, lowest, highest).between
+            return over.steps(turns, scales, lowest, highest).between
 
         def pds(amounts: Sequence[int]) -> list[float]:
             other = [contract.with_amount(application, float(amount)) for amount in amounts]
@@ -131,6 +143,6 @@ class Engine:
 
         return find_counterfactuals(self.policy, contract, application, decision, sweep, pds)
 
-    def _attribute(self, words: Words) -> dict[str, float]:
-        impacts = self.attributor.attribute_one(words).tolist()
+    def _attribute(self, turns: Turns) -> dict[str, float]:
+        impacts = self.attributor.attribute_one(turns).tolist()
         return dict(zip(self.attributor.fields, impacts, strict=True))

@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from serving.answers import explanation
 from serving.engine import Engine
+from serving.http.answers import explanation
 from serving.settings import load_settings
 from serving.store import load_served
 

@@ -39,13 +39,14 @@ def _small() -> dict[str, bytes]:
     rows = schema.matrix([parse_application(entry["application"]) for entry in golden["applications"]])
     for entry, pd in zip(golden["applications"], model.predict_proba(rows)[:, 1].tolist(), strict=True):
         entry["probability_of_default"] = pd
-    contents |= {MODEL: _dumped(model), TABLES: tables.to_bytes(), GOLDEN: json.dumps(golden).encode()}
+    contents |= {MODEL: dumped(model), TABLES: tables.to_bytes(), GOLDEN: json.dumps(golden).encode()}
     manifest["reference_population"]["base_value"] = tables.base_value
     manifest["artifacts"] = {name: sha256(contents[name]) for name in names}
     return contents | {MANIFEST: json.dumps(manifest).encode()}
 
 
-def _dumped(model: object) -> bytes:
+def dumped(model: object) -> bytes:
+    """As joblib writes it."""
     buffer = io.BytesIO()
     joblib.dump(model, buffer)
     return buffer.getvalue()
@@ -87,5 +88,5 @@ def edit_signed(folder: Path, name: str, change: Edit) -> None:
 
 def replace_model(folder: Path, model: object) -> None:
     """Put `model` in the place of the artifact's, and make the manifest vouch for it."""
-    (folder / MODEL).write_bytes(_dumped(model))
+    (folder / MODEL).write_bytes(dumped(model))
     sign(folder)

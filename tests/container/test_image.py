@@ -24,7 +24,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
-from serving.protocol import KEEP_ALIVE_SECONDS
+from serving.bento.protocol import KEEP_ALIVE_SECONDS
 from tests.container.engine import Container, docker, run_container
 from tests.crowd import post, session
 from tests.servers import MODEL_ENTRY, POLICY_ENTRY, ROOT, ServerElsewhere, run_python, wait_for

@@ -9,9 +9,9 @@ from bentoml._internal.container.generate import BENTO_UID_GID
 from opentelemetry.sdk import environment_variables as opentelemetry
 
 from serving import SERVICE_VERSION
-from serving.edge import ROUTES
+from serving.routes import ROUTES
 from serving.settings import Settings, load_settings
-from serving.tracing import STOPPING_SECONDS, tracing_settings
+from serving.telemetry.tracing import STOPPING_SECONDS, tracing_settings
 from tests.servers import ROOT
 
 _DOCKERFILE = (ROOT / "deploy" / "image" / "Dockerfile").read_text(encoding="utf-8")
@@ -62,6 +62,6 @@ def check_probe(probe: Mapping[str, int], path: str, shortest: float) -> None:
         path: what it asks.
         shortest: the least number of seconds before it acts.
     """
-    assert "GET" in ROUTES[path]
+    assert "GET" in ROUTES[path].methods
     assert 2 <= probe["timeoutSeconds"] <= probe["periodSeconds"]
     assert shortest <= probe["periodSeconds"] * probe["failureThreshold"]

@@ -19,7 +19,7 @@ from azure.mgmt.appcontainers import models as azure_enums
 from azure.mgmt.appcontainers import types as azure
 from pydantic import ConfigDict, TypeAdapter
 
-from serving.edge import ROUTES
+from serving.routes import ROUTES
 from serving.settings import Settings
 from tests.deploy.shipped import (
     PORT,
@@ -132,7 +132,7 @@ class TestECS:
             ).returncode
 
         assert ("CMD", "python", "/livez") == (kind, python, asked)
-        assert "GET" in ROUTES[asked]
+        assert "GET" in ROUTES[asked].methods
         assert 100 <= check["startPeriod"] + check["interval"] * check["retries"]
         assert float(re.findall(r"timeout=([\d.]+)", arguments[-1])[0]) < check["timeout"] < check["interval"]
         assert 0 == run(server.url)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from monitoring import RULES, load, rules
 
-from serving.edge import ROUTES
+from serving.routes import ROUTES
 from serving.settings import SettingsError
 from tests.deploy.manifests import FOLDER, Labels, Manifests, render
 from tests.deploy.shipped import PORT, SERVING_BYTES, USER, check_image, check_probe, check_stop, quantity
@@ -88,7 +88,7 @@ def check_ports(manifests: Manifests) -> None:
 
     assert manifests.port(port["targetPort"]) == PORT
     assert port["name"] == endpoint["port"]
-    assert "GET" in ROUTES[endpoint["path"]]
+    assert "GET" in ROUTES[endpoint["path"]].methods
 
 
 def check_scraping(manifests: Manifests) -> None:

@@ -129,7 +129,7 @@ class TestBento:
         log = imported.home / "container.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "serving.container"],
+                [sys.executable, "-m", "serving.bento.container"],
                 cwd=folder / "src",
                 env=environment(imported.home, **settings),
                 stdout=out,

@@ -33,8 +33,8 @@ class TestSteps:
         application = parse_application(document)
         highest = int(application["loan_amnt"]) - 1
         amounts = np.arange(max(1, highest // 10), highest + 1, dtype=np.float64)
-        (words,) = scorer.score([application]).words
-        steps = sweep.steps(words, [application["person_income"]], amounts[0], highest)
+        (turns,) = scorer.score([application]).turns
+        steps = sweep.steps(turns, [application["person_income"]], amounts[0], highest)
         others = [CONTRACT.with_amount(application, amount) for amount in amounts.tolist()]
         step = len(steps.end) - 1 - np.searchsorted(steps.end[::-1], amounts)
         right = np.abs(steps.pd[step] - scorer.score(others).pd) < 1e-9
@@ -49,25 +49,25 @@ class TestSteps:
         thresholds = {t for tree in trees for t in tree.threshold[tree.feature == of_amount].tolist()}
         whole = sorted(t for t in thresholds if t.is_integer() and 1000 <= t < 20000)
         application = parse_application(EXAMPLE | {"loan_percent_income": None})
-        (words,) = scorer.score([application]).words
+        (turns,) = scorer.score([application]).turns
         assert len(whole) > 20
         for lowest, highest in pairwise(whole):
-            steps = sweep.steps(words, [application["person_income"]], lowest, highest)
+            steps = sweep.steps(turns, [application["person_income"]], lowest, highest)
             ends = [CONTRACT.with_amount(application, amount) for amount in (highest, lowest)]
             found = [pd for begin, end, pd in steps.between(0, 1) for a in (highest, lowest) if begin < a <= end]
             assert scorer.score(ends).pd.tolist() == pytest.approx(found, abs=1e-9)
 
     def test_steps_follow_each_other_down_to_the_lowest_amount(self, scorer: Scorer, sweep: AmountSweep) -> None:
-        (words,) = scorer.score([parse_application(EXAMPLE)]).words
-        steps = sweep.steps(words, [62000], 900, 8999)
+        (turns,) = scorer.score([parse_application(EXAMPLE)]).turns
+        steps = sweep.steps(turns, [62000], 900, 8999)
         bounds = list(steps.between(0, 1))
         assert bounds[0][1] == 8999
         assert bounds[-1][0] == 899
         assert all(above[0] == below[1] > below[0] for above, below in pairwise(bounds))
 
     def test_between(self, scorer: Scorer, sweep: AmountSweep) -> None:
-        (words,) = scorer.score([parse_application(EXAMPLE)]).words
-        steps = sweep.steps(words, [62000], 900, 8999)
+        (turns,) = scorer.score([parse_application(EXAMPLE)]).turns
+        steps = sweep.steps(turns, [62000], 900, 8999)
         chosen = [pd for *_, pd in steps.between(0.05, 0.1)]
         assert 0 < len(chosen) < len(steps.pd)
         assert chosen == [pd for pd in steps.pd.tolist() if 0.05 <= pd < 0.1]

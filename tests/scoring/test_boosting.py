@@ -67,26 +67,26 @@ def at_thresholds(model: GradientBoostingClassifier) -> NDArray[np.float32]:
 class TestLogOdds:
     def test_random_rows(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
         matrix = rows(2000, 4)
-        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.outcomes(matrix)).tobytes()
+        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.turns(matrix)).tobytes()
 
     def test_every_threshold(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
         matrix = at_thresholds(model)
-        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.outcomes(matrix)).tobytes()
+        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.turns(matrix)).tobytes()
 
     @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 64])
     def test_any_number_of_rows(self, ensemble: Ensemble, n: int) -> None:
         matrix = rows(128, 5)
-        whole = ensemble.log_odds(ensemble.outcomes(matrix))
-        parts = [ensemble.log_odds(ensemble.outcomes(matrix[i : i + n])) for i in range(0, len(matrix), n)]
+        whole = ensemble.log_odds(ensemble.turns(matrix))
+        parts = [ensemble.log_odds(ensemble.turns(matrix[i : i + n])) for i in range(0, len(matrix), n)]
         assert whole.tobytes() == np.concatenate(parts).tobytes()
 
     def test_no_rows(self, ensemble: Ensemble) -> None:
-        assert ensemble.log_odds(ensemble.outcomes(rows(0, 1))).shape == (0,)
+        assert ensemble.log_odds(ensemble.turns(rows(0, 1))).shape == (0,)
 
     def test_extremes(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
         largest = np.finfo(np.float32).max
         matrix = np.array([np.full(FEATURES, value) for value in (-largest, -0.0, 0.0, largest)], dtype=np.float32)
-        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.outcomes(matrix)).tobytes()
+        assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.turns(matrix)).tobytes()
 
 
 class TestLeaves:
@@ -94,8 +94,8 @@ class TestLeaves:
         """With the conditions on all features, the leaf that scikit-learn comes to and no other."""
         splits, right = ensemble.conditions(range(FEATURES))
         for row in rows(50, 6):
-            (words,) = ensemble.outcomes(row[np.newaxis])
-            met = words[:, np.newaxis] & splits == right
+            (turns,) = ensemble.turns(row[np.newaxis])
+            met = turns[:, np.newaxis] & splits == right
             assert (met.sum(axis=1) == 1).all()
             leaves = model.apply(row[np.newaxis])[0, :, 0].astype(int)
             trees = [tree.tree_ for (tree,) in model.estimators_]
@@ -107,9 +107,9 @@ class TestLeaves:
             splits, right = ensemble.conditions([feature])
             low, high = ensemble.bounds([feature])
             for row in rows(50, 7):
-                (words,) = ensemble.outcomes(row[np.newaxis])
+                (turns,) = ensemble.turns(row[np.newaxis])
                 within = ensemble.is_leaf & (low < row[feature]) & (row[feature] <= high)
-                assert np.array_equal(within, words[:, np.newaxis] & splits == right)
+                assert np.array_equal(within, turns[:, np.newaxis] & splits == right)
 
 
 def test_deeper_trees_are_refused() -> None:

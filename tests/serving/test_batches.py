@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preprocessing.application import Application, InvalidApplicationError
-from serving.batches import Item, answer
-from serving.logs import JSONFormatter
-from serving.problems import InternalError, InvalidRequestError, NotReadyError, ProblemError
+from serving.http.batches import Item, answer
+from serving.http.problems import InternalError, InvalidRequestError, NotReadyError, ProblemError
+from serving.telemetry.logs import JSONFormatter
+from serving.telemetry.tracing import Tracing
 from tests.applications import CONTRACT, examples, parse_application, portfolio
 
 APPLICATIONS = [parse_application(document) for document in portfolio(60, seed=21)]
@@ -94,7 +95,7 @@ class TestFaults:
             results = run(items, Work(poisoned), 50)
         assert isinstance(results[3], InternalError)
         assert [("answer to", item) for item in items if item is not POISON] == results[:3] + results[4:]
-        lines = [JSONFormatter().format(record) for record in caplog.records]
+        lines = [JSONFormatter(Tracing()).format(record) for record in caplog.records]
         assert lines
         assert not any("123456789" in line for line in lines)
 

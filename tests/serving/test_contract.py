@@ -12,13 +12,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.edge import ROUTES
+from serving.routes import ROUTES
 from tests import expect
 from tests.applications import FIELDS
 from tests.servers import MODEL_ENTRY, POLICY_ENTRY, Server, entry
 
 NULLABLE = ("person_emp_length", "loan_int_rate", "loan_percent_income")
-READABLE = sorted(path for path, methods in ROUTES.items() if "GET" in methods)
+READABLE = sorted(path for path, route in ROUTES.items() if "GET" in route.methods)
 PREDICTION_FIELDS = {
     "decision",
     "prediction",
@@ -300,7 +300,7 @@ class TestInformation:
         preflight = {"Origin": "https://desk.example", "Access-Control-Request-Method": "POST"}
         response = client.options(path, headers=preflight)
 
-        assert (204, b"", ", ".join((*ROUTES[path], "OPTIONS"))) == (
+        assert (204, b"", ", ".join((*ROUTES[path].methods, "OPTIONS"))) == (
             response.status_code,
             response.content,
             response.headers["Allow"],

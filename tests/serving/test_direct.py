@@ -1,10 +1,8 @@
-"""The scoring routes past BentoML's middlewares, and through them where they can't be prepared."""
+"""The scoring routes past BentoML's middlewares."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,49 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
-from serving.direct import DirectRoute, Places
-from serving.tracing import tracing
-from tests.servers import Server, copy_store, serving
-
-
-@pytest.fixture(scope="module")
-def plain(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a server that answers through BentoML's own stack."""
-    home = copy_store(store, tmp_path_factory.mktemp("plain"))
-    with (
-        serving(home, target="tests.changed_framework_service:CreditRisk") as running,
-        httpx.Client(base_url=running.url, timeout=30) as client,
-    ):
-        assert running.find(message="serving through BentoML's own stack")
-        yield client
-
-
-class TestWithoutIt:
-    def test_answers_are_the_same(
-        self, client: httpx.Client, plain: httpx.Client, applications: Sequence[dict[str, Any]]
-    ) -> None:
-        for application in applications[:20]:
-            for route in ("/predict", "/predict/explain"):
-                assert client.post(route, json=application).text == plain.post(route, json=application).text
-        assert (
-            client.post("/predict/batch", json=applications).text
-            == plain.post("/predict/batch", json=applications).text
-        )
-
-    @pytest.mark.parametrize(
-        ("sent", "status"),
-        [({"json": {}}, 422), ({"content": "{", "headers": {"Content-Type": "application/json"}}, 400), ({}, 415)],
-    )
-    def test_errors_are_the_same(
-        self, client: httpx.Client, plain: httpx.Client, sent: dict[str, Any], status: int
-    ) -> None:
-        headers = {"X-Request-ID": "same"} | sent.get("headers", {})
-        ours, theirs = (c.post("/predict", **(sent | {"headers": headers})) for c in (client, plain))
-        assert status == ours.status_code == theirs.status_code
-        assert ours.text == theirs.text
-
-    def test_the_direct_way_is_taken_where_it_can_be(self, server: Server) -> None:
-        assert not server.find(message="serving through BentoML's own stack")
+from serving.http.direct import DirectRoute, Places
+from serving.telemetry.tracing import Tracing
 
 
 def series(client: httpx.Client, name: str, **labels: str) -> float:
@@ -80,6 +37,10 @@ class TestBentoMLsMetrics:
         assert series(client, "bentoml_service_request_in_progress", endpoint="/predict") == 0
 
 
+class ShedError(Exception):
+    """What a dispatcher raises for a request that it sheds."""
+
+
 class Counted:
     """A route's traffic."""
 
@@ -99,14 +60,14 @@ class Counted:
 class TestRoute:
     """One route whose batches never come, or fail."""
 
-    def _route(self, traffic: Counted, places: Places, infer: Any) -> DirectRoute:
+    def _route(self, traffic: Counted, places: Places, infer: Any, tracing: Tracing | None = None) -> DirectRoute:
         async def read(_request: Any, _serde: Any) -> list[Any]:
             return []
 
         async def write(_results: list[Any], _serde: Any) -> Any:
             return PlainTextResponse("answered")
 
-        return DirectRoute("/predict", read, infer, write, places, 0.05, traffic)
+        return DirectRoute("/predict", read, infer, write, places, 0.05, ShedError, traffic, tracing or Tracing())
 
     def _call(self, route: DirectRoute) -> int:
         sent: list[Message] = []
@@ -131,6 +92,14 @@ class TestRoute:
         assert [504, 504] == [self._call(self._route(traffic, places, never)) for _ in range(2)]
         assert ([504, 504], 0, 1) == (traffic.statuses, traffic.in_progress, places.free)
 
+    def test_a_shed_request_frees_its_place(self) -> None:
+        async def shed(_rows: list[Any]) -> list[Any]:
+            raise ShedError
+
+        traffic, places = Counted(), Places(1)
+        assert [503, 503] == [self._call(self._route(traffic, places, shed)) for _ in range(2)]
+        assert ([503, 503], 0, 1) == (traffic.statuses, traffic.in_progress, places.free)
+
     def test_a_failure_frees_its_place(self) -> None:
         async def failing(_rows: list[Any]) -> list[Any]:
             raise RuntimeError
@@ -140,7 +109,7 @@ class TestRoute:
             self._call(self._route(traffic, places, failing))
         assert ([500], 0, 1) == (traffic.statuses, traffic.in_progress, places.free)
 
-    def test_a_failure_is_its_spans_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_failure_is_its_spans_too(self) -> None:
         async def failing(_rows: list[Any]) -> list[Any]:
             raise RuntimeError
 
@@ -153,11 +122,12 @@ class TestRoute:
 
         exporter, provider = InMemorySpanExporter(), TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))
-        monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+        tracing = Tracing()
+        tracing.start(provider)
         with pytest.raises(RuntimeError):
-            self._call(self._route(Counted(), Places(1), failing))
+            self._call(self._route(Counted(), Places(1), failing, tracing))
         for infer in (never, answered):
-            self._call(self._route(Counted(), Places(1), infer))
+            self._call(self._route(Counted(), Places(1), infer, tracing))
         provider.shutdown()
 
         seen = [

@@ -9,13 +9,16 @@ import signal
 from typing import Any, ClassVar
 
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.edge import Edge
-from serving.lifecycle import Draining
-from serving.logs import JSONFormatter
+from serving.bento.lifecycle import Draining
+from serving.http.edge import Edge
 from serving.settings import Settings
+from serving.telemetry.logs import JSONFormatter
+from serving.telemetry.telemetry import Telemetry
+from serving.telemetry.tracing import Tracing
 
 
 def call(
@@ -23,7 +26,7 @@ def call(
     path: str = "/health",
     kind: str = "http",
     method: str = "GET",
-    settings: Settings | None = None,
+    settings: Settings = Settings(),  # noqa: B008  # frozen
     **sent_headers: str,
 ) -> list[Message]:
     """The messages that the edge sends for one request."""
@@ -37,7 +40,7 @@ def call(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Edge(app, settings=settings)(scope, receive, send))
+    asyncio.run(Edge(app, {}, settings, Telemetry(CollectorRegistry()))(scope, receive, send))
     return sent
 
 
@@ -56,7 +59,7 @@ class TestExceptions:
         start, body = call(app)
 
         (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
-        line = JSONFormatter().format(record)
+        line = JSONFormatter(Tracing()).format(record)
         assert 500 == start["status"]
         assert "application/problem+json" == headers(start)["content-type"]
         assert "edge-1" == headers(start)["x-request-id"] == json.loads(body["body"])["request_id"]

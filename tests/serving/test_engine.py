@@ -12,8 +12,8 @@ from decision.counterfactuals import LOWEST_FRACTION
 from decision.policy import better_outcomes, decide
 from preprocessing.application import Application
 from scoring.artifact import read_artifact
-from serving.answers import explanation, prediction
 from serving.engine import Assessment, Engine
+from serving.http.answers import explanation, prediction
 from serving.store import open_model
 from tests.applications import CONTRACT, POLICY_FILE, parse_application, portfolio
 

@@ -1,4 +1,4 @@
-"""BentoML's inside is as serving/framework.py expects it; these tests fail first when it has changed."""
+"""BentoML's inside is as serving/bento expects it; these tests fail first when it has changed."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
 from bentoml.exceptions import NotFound
 from packaging.version import Version
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving import framework
-from serving.edge import Edge
+from serving.bento import framework
+from serving.bento.store_entry import StoreEntry
+from serving.bento.versions import TESTED
+from serving.http.edge import Edge
+from serving.settings import Settings
+from serving.telemetry.telemetry import Telemetry
 from tests.servers import run_python
 
-CHANGED = "BentoML has changed inside: see serving/framework.py"
+CHANGED = "BentoML has changed inside: see serving/bento"
 
 
 class TestInternals:
     def test_version(self) -> None:
-        """The installed BentoML is none that is older or newer than all that the tests have passed with."""
-        listed = Path(__file__).with_name("bentoml-versions").read_text(encoding="utf-8").splitlines()
-        tested = [Version(line) for line in listed if not line.startswith("#")]
-
-        assert tested == sorted(tested)
-        assert tested[0] <= Version(bentoml.__version__) <= tested[-1], f"{CHANGED}; then run .ci/bentoml-versions"
+        """The installed BentoML is one that the tests have passed with."""
+        assert list(TESTED) == sorted(TESTED, key=Version)
+        assert bentoml.__version__ in TESTED, "add it to serving/bento/versions.py, and run .ci/bentoml-versions"
 
     def test_application_factory(self) -> None:
         """The factory makes the instance in an overridable coroutine, and is made from the service."""
@@ -78,7 +80,7 @@ class TestInternals:
         """Only explanations, which leave it, are looked after every millisecond."""
         script = """
             from service import CreditRisk
-            from serving.framework import AppFactory
+            from serving.bento.framework import AppFactory
             CreditRisk.inject_config()
             print({name: dispatcher.TICKET_INTERVAL for name, dispatcher in AppFactory(CreditRisk).dispatchers.items()})
         """
@@ -93,17 +95,36 @@ class TestInternals:
 
     def test_server(self) -> None:
         """uvicorn finds its parser in a table, and its httptools protocol has the methods that are overridden."""
-        assert "serving.protocol:HTTPProtocol" == uvicorn.config.HTTP_PROTOCOLS["auto"], CHANGED
+        assert {"auto", "httptools"} <= uvicorn.config.HTTP_PROTOCOLS.keys(), CHANGED
         overridden = {"on_message_begin", "on_header", "on_headers_complete", "on_body", "_unsupported_upgrade_warning"}
         assert overridden <= vars(HttpToolsProtocol).keys(), CHANGED
+
+    def test_nothing_is_changed_before_it_is_installed(self, tmp_path: Path) -> None:
+        """Importing changes neither BentoML nor uvicorn; installing changes both."""
+        script = """
+            import logging, uvicorn, uvicorn.config
+            parser, startup = dict(uvicorn.config.HTTP_PROTOCOLS), uvicorn.Server.startup
+            import serving.bento.framework, serving.bento.protocol
+            from serving.bento.install import install
+            from serving.telemetry.telemetry import Telemetry
+            telemetry = Telemetry()
+            assert (parser, startup) == (uvicorn.config.HTTP_PROTOCOLS, uvicorn.Server.startup)
+            assert not [each for each in logging.root.handlers if type(each).__module__.startswith("serving")]
+            install(telemetry.logs, "INFO")
+            assert startup is not uvicorn.Server.startup
+            print(uvicorn.config.HTTP_PROTOCOLS["auto"])
+        """
+        assert "serving.bento.protocol:HTTPProtocol\n" == run_python("-c", textwrap.dedent(script), home=tmp_path)
 
     def test_worker(self) -> None:
         """The worker that a container runs takes a listening socket, and how long it keeps connections."""
         options = {"bento_identifier", "fd", "service_name", "worker_id", "timeout_keep_alive"}
-        assert options <= {each.name for each in worker.params}, "BentoML has changed inside: see serving/container.py"
+        assert options <= {each.name for each in worker.params}, (
+            "BentoML has changed inside: see serving/bento/container.py"
+        )
 
 
-class Input(framework.IORootModel[list[int]]):
+class Input(IORootModel[list[int]]):
     """A list of numbers."""
 
 
@@ -114,10 +135,14 @@ class TestWarmUp:
         return []
 
     @pytest.fixture
-    def service(self, calls: list[list[int]]) -> framework.CreditRiskService[Any]:
+    def service(self, calls: list[list[int]]) -> framework.HostedService[Any]:
         """A service with one batchable method."""
 
         class Echo:
+            settings = Settings()
+            telemetry = Telemetry(CollectorRegistry())
+            in_threads = frozenset[str]()
+
             def warm_up_items(self) -> list[int]:
                 return [1, 2, 3]
 
@@ -130,10 +155,10 @@ class TestWarmUp:
                 calls.append(list(items))
                 return items
 
-        return bentoml.service(name="warm-up", service_class=framework.CreditRiskService)(Echo)
+        return bentoml.service(name="warm-up", service_class=framework.HostedService)(Echo)
 
     def test_dispatchers_are_trained_before_the_first_request(
-        self, service: framework.CreditRiskService[Any], calls: list[list[int]], caplog: pytest.LogCaptureFixture
+        self, service: framework.HostedService[Any], calls: list[list[int]], caplog: pytest.LogCaptureFixture
     ) -> None:
         """When the application has started, no dispatcher delays a request in order to learn from it."""
         service.inject_config()
@@ -147,7 +172,7 @@ class TestWarmUp:
         assert framework.WARM_UP_CALLS == sum(map(len, calls))
         assert {1, 2, 3} == {item for call in calls for item in call}
 
-    def test_no_request_waits_for_company(self, service: framework.CreditRiskService[Any]) -> None:
+    def test_no_request_waits_for_company(self, service: framework.HostedService[Any]) -> None:
         """However long requests had to wait in a burst, the next one alone is not held back."""
         service.inject_config()
         (dispatcher,) = framework.AppFactory(service).dispatchers.values()
@@ -163,22 +188,40 @@ class TestWarmUp:
         async with app.router.lifespan_context(app):
             pass
 
-    def test_edge_is_outermost(self, service: framework.CreditRiskService[Any]) -> None:
+    def test_where_the_routes_can_not_be_made_it_does_not_start(
+        self,
+        service: framework.HostedService[Any],
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """One line says so, with BentoML's version, and those that it was tested with."""
+        monkeypatch.setattr(RunnerTrafficMetricsMiddleware, "_setup", lambda _: None)
+
+        with pytest.raises(SystemExit) as ended:
+            service.to_asgi()
+
+        (record,) = (record for record in caplog.records if record.levelno == logging.CRITICAL)
+        assert 1 == ended.value.code
+        assert f"BentoML {bentoml.__version__} has changed inside" in record.getMessage()
+        assert ", ".join(TESTED) in record.getMessage()
+
+    def test_edge_is_outermost(self, service: framework.HostedService[Any]) -> None:
         """What the server runs is this project's edge around BentoML's application."""
         app = service.to_asgi()
 
         assert isinstance(app, Edge)
         assert isinstance(app.app, Starlette), CHANGED
+        assert ["/echo"] == list(app.direct), CHANGED
 
 
 class TestStoreEntry:
     def test_may_be_missing(self) -> None:
         """An entry that the store doesn't have is None, and no network is asked for it."""
-        reference = framework.StoreEntry("no_such_entry:latest")
+        reference = StoreEntry("no_such_entry:latest")
 
         assert reference.resolve() is None
 
     def test_a_build_says_how_to_get_it(self) -> None:
         """A Bento can't be built without it; the error names the store that was asked, and the remedy."""
         with pytest.raises(NotFound, match=r"no_such_entry:latest .* BENTOML_HOME=/.*: run import_model\.py"):
-            framework.StoreEntry("no_such_entry:latest").to_info()
+            StoreEntry("no_such_entry:latest").to_info()

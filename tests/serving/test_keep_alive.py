@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from serving.protocol import UVICORN_KEEP_ALIVE_SECONDS, HTTPProtocol
+from serving.bento.protocol import UVICORN_KEEP_ALIVE_SECONDS, HTTPProtocol
 from tests.servers import Server
 
 

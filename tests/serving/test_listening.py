@@ -12,10 +12,10 @@ import pytest
 import uvicorn
 import uvloop
 
-from serving.listening import HANDLES, listen_with_several_handles, several_handles
+from serving.bento.listening import HANDLES, listen_with_several_handles, several_handles
 from tests.servers import run_python
 
-CHANGED = "uvicorn has changed inside: see serving/listening.py"
+CHANGED = "uvicorn has changed inside: see serving/bento/listening.py"
 WAITING = 4 * HANDLES
 
 
@@ -68,11 +68,13 @@ def test_connections_a_turn(several: bool) -> None:
     if several:
         assert turns < WAITING / 2
     else:
-        assert turns >= WAITING, "uvloop takes several connections a turn: serving/listening.py can go"
+        assert turns >= WAITING, "uvloop takes several connections a turn: serving/bento/listening.py can go"
 
 
 def test_elsewhere_than_on_linux_a_socket_stays_as_it_is() -> None:
-    code = "import sys; sys.platform = 'darwin'; from serving.listening import several_handles as h; print(h([7]))"
+    code = (
+        "import sys; sys.platform = 'darwin'; from serving.bento.listening import several_handles as h; print(h([7]))"
+    )
     assert "[7]\n" == run_python("-c", code, home=Path())
 
 

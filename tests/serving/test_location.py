@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from starlette.requests import Request
-
 from serving.location import base_url
+from starlette.requests import Request
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,13 @@ from typing import Any
 
 import pytest
 
-from serving import logs, metrics
+from serving.bento.install import Shed
+from serving.telemetry import logs
+from serving.telemetry.tracing import Tracing
 
 
 def record(message: str = "x") -> logging.LogRecord:
     return logging.LogRecord("credit_risk.test", logging.INFO, __file__, 1, message, None, None)
-
-
-def dropped() -> float:
-    return metrics.dropped_log_lines._value.get()
 
 
 class Blocked:
@@ -43,12 +41,12 @@ def test_a_full_queue_costs_lines_and_never_the_callers_time(monkeypatch: pytest
     stdout = Blocked()
     monkeypatch.setattr(sys, "stdout", stdout)
     monkeypatch.setattr(logs, "QUEUE_LINES", 10)
-    handler = logs.QueuedHandler()
-    handler.setFormatter(logs.JSONFormatter())
-    before = dropped()
+    dropped: list[int] = []
+    handler = logs.QueuedHandler(dropped.append)
+    handler.setFormatter(logs.JSONFormatter(Tracing()))
     for i in range(100):
         handler.emit(record(str(i)))
-    lost = dropped() - before
+    lost = sum(dropped)
     stdout.open.set()
     handler.close()
     written = [json.loads(line)["message"] for line in stdout.text.splitlines()]
@@ -60,8 +58,8 @@ def test_a_full_queue_costs_lines_and_never_the_callers_time(monkeypatch: pytest
 def test_what_waits_is_written_at_exit() -> None:
     script = """
         import logging
-        from serving.logs import configure_logging
-        configure_logging("INFO")
+        from serving.telemetry.telemetry import Telemetry
+        Telemetry().logs.configure("INFO")
         for i in range(5000):
             logging.getLogger("credit_risk.test").info("line %d", i)
     """
@@ -70,7 +68,7 @@ def test_what_waits_is_written_at_exit() -> None:
 
 
 def test_text_that_is_no_utf8_is_still_a_line() -> None:
-    line = json.loads(logs.JSONFormatter().format(record("half a pair: \udc80")))
+    line = json.loads(logs.JSONFormatter(Tracing()).format(record("half a pair: \udc80")))
     assert line["message"] == "half a pair: \udc80"
 
 
@@ -83,7 +81,7 @@ def test_text_that_is_no_utf8_is_still_a_line() -> None:
     ],
 )
 def test_uncaught_exceptions_and_warnings_are_json_too(crash: str) -> None:
-    script = f"from serving.logs import configure_logging\nconfigure_logging('INFO')\n{crash}"
+    script = f"from serving.telemetry.telemetry import Telemetry\nTelemetry().logs.configure('INFO')\n{crash}"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     lines: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines
@@ -95,20 +93,21 @@ def test_a_shed_half_of_a_split_batch_is_no_error() -> None:
     """BentoML's callback stumbles over it in the event loop; any other record passes."""
     shed = record("Exception in callback")
     shed.name, shed.exc_info = "asyncio", (asyncio.CancelledError, asyncio.CancelledError(), None)
-    assert not logs._Shed().filter(shed)
+    assert not Shed().filter(shed)
     shed.name = "credit_risk.service"
-    assert logs._Shed().filter(shed)
+    assert Shed().filter(shed)
 
 
 def test_loggers_that_another_configuration_disabled_write_again() -> None:
-    """As BentoML's does in a container, where `serving.logs` is imported before it."""
+    """As BentoML's does in a container, where `serving.telemetry.logs` is imported before it."""
     script = """
         import logging, logging.config
-        from serving.logs import configure_logging, request_log
+        from serving.telemetry.telemetry import Telemetry
+        logs = Telemetry().logs
         logging.config.dictConfig({"version": 1})
-        assert request_log.logger.disabled
-        configure_logging("INFO")
-        request_log.write("told", {})
+        assert logs.request.logger.disabled
+        logs.configure("INFO")
+        logs.request.write("told", {})
     """
     result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     assert ["told"] == [json.loads(line)["message"] for line in result.stdout.splitlines()]
@@ -117,9 +116,10 @@ def test_loggers_that_another_configuration_disabled_write_again() -> None:
 def test_an_event_that_json_can_not_say_is_written_all_the_same() -> None:
     """A line must never fail the request that it tells of."""
     script = """
-        from serving.logs import configure_logging, decision_log
-        configure_logging("INFO")
-        decision_log.write("decision", {"of": object, "text": "half a pair: " + chr(0xdc80)})
+        from serving.telemetry.telemetry import Telemetry
+        logs = Telemetry().logs
+        logs.configure("INFO")
+        logs.decision.write("decision", {"of": object, "text": "half a pair: " + chr(0xdc80)})
     """
     result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     (line,) = map(json.loads, result.stdout.splitlines())

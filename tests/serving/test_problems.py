@@ -8,8 +8,8 @@ from http import HTTPStatus
 import pytest
 
 from preprocessing.application import FieldError
-from serving import problems
-from serving.problems import (
+from serving.http import problems
+from serving.http.problems import (
     InternalError,
     InvalidRequestError,
     MalformedJSONError,

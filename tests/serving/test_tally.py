@@ -5,19 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving import tally
+from serving.telemetry.tally import Tallies
 
 BOUNDS = (0.0, 0.5, 1.0, 2.5)
-
-
-@pytest.fixture(autouse=True)
-def no_other_tallies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "_carriers", [])
 
 
 def make_histogram() -> tuple[CollectorRegistry, Histogram]:
@@ -39,13 +33,14 @@ def test_a_histogram(rounds: list[list[float]]) -> None:
     """However often it is carried over; also at its very bounds."""
     at_once, expected = make_histogram()
     carried_over, series = make_histogram()
-    tallied = tally.histogram(series)
+    tallies = Tallies()
+    tallied = tallies.histogram(series)
     assert tallied is not series, "prometheus_client has changed: histograms are counted one value at a time"
     for values in rounds:
         for value in values:
             expected.observe(value)
             tallied.observe(value)
-        tally.flush()
+        tallies.flush()
     after, before = samples(carried_over), samples(at_once)
     total = ("seconds_sum", None)
     assert math.isclose(after.pop(total), before.pop(total))
@@ -53,22 +48,22 @@ def test_a_histogram(rounds: list[list[float]]) -> None:
 
 
 def test_nothing_is_counted_twice_or_before_it_is_carried_over() -> None:
-    registry = CollectorRegistry()
-    counted = tally.Tally(Counter("answers", "Answers.", registry=registry))
+    registry, tallies = CollectorRegistry(), Tallies()
+    counted = tallies.tally(Counter("answers", "Answers.", registry=registry))
     counted.add()
     counted.add(2)
     assert registry.get_sample_value("answers_total") == 0
     for _ in range(2):
-        tally.flush()
+        tallies.flush()
         assert registry.get_sample_value("answers_total") == 3
 
 
 def test_a_gauge_goes_down_too() -> None:
-    registry = CollectorRegistry()
-    waiting = tally.Tally(Gauge("waiting", "Waiting.", registry=registry))
+    registry, tallies = CollectorRegistry(), Tallies()
+    waiting = tallies.tally(Gauge("waiting", "Waiting.", registry=registry))
     for number, expected in ((2, 2), (-1, 1), (-1, 0)):
         waiting.add(number)
-        tally.flush()
+        tallies.flush()
         assert registry.get_sample_value("waiting") == expected
 
 
@@ -81,6 +76,7 @@ def test_a_histogram_of_another_make_counts_at_once() -> None:
             self.values.append(amount)
 
     other: Any = Other()
-    tally.histogram(other).observe(0.5)
-    tally.flush()
+    tallies = Tallies()
+    tallies.histogram(other).observe(0.5)
+    tallies.flush()
     assert other.values == [0.5]

@@ -20,8 +20,9 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from serving.bento.install import tracing_configuration
 from serving.settings import SettingsError
-from serving.tracing import TracingSettings, bentoml_tracing, tracing_settings
+from serving.telemetry.tracing import TracingSettings, tracing_settings
 from tests.collector import Collector, collecting
 from tests.crowd import run, session
 from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, environment, serving, wait_for
@@ -141,7 +142,7 @@ class TestSettings:
         assert json.loads(run.stdout)["message"].startswith("settings refused: OTEL_PROPAGATORS: ")
 
     def test_off_spares_every_request_the_middleware(self) -> None:
-        assert bentoml_tracing(TracingSettings(enabled=False, sample_rate=1.0))["excluded_urls"] == ".*"
+        assert tracing_configuration(TracingSettings(enabled=False, sample_rate=1.0))["excluded_urls"] == ".*"
 
 
 @pytest.fixture(scope="module")

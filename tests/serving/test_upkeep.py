@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from serving import upkeep
-from serving.logs import service_log
+from serving.telemetry import upkeep
+from serving.telemetry.logs import service_log
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from preprocessing.contract import read_contract
 from preprocessing.fields import Ratio
 from scoring.artifact import Artifact, read_artifact
 from scoring.distribution import PD
-from serving.answers import explanation, prediction
 from serving.engine import Engine
+from serving.http.answers import explanation, prediction
 from serving.store import check_fit, open_model
 from tests.books import BOOKS, DATA, ROOT, contract_of, csv_bytes, documents, labelled, write_book
 from training.__main__ import main

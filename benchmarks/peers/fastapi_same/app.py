@@ -16,7 +16,7 @@ from prometheus_client import Counter, Histogram, make_asgi_app
 from pythonjsonlogger.json import JsonFormatter
 
 from benchmarks.peers.assessing import CONTRACT, application_of, load_engine
-from serving.answers import Prediction, prediction
+from serving.http.answers import Prediction, prediction
 
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 PD_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from shap import TreeExplainer
 
 from benchmarks.peers.assessing import CONTRACT, application_of, load_engine
-from serving.answers import Prediction, prediction
+from serving.http.answers import Prediction, prediction
 
 LoanApplication = CONTRACT.model
 engine = load_engine()

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from benchmarks.peers.assessing import CONTRACT, load_engine
 from preprocessing.application import InvalidApplicationError
-from serving.answers import prediction
+from serving.http.answers import prediction
 
 engine = load_engine()
 

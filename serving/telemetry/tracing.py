@@ -1,8 +1,8 @@
 """Traces: OpenTelemetry's standard variables, the caller's sampling decision, and spans that say what was done.
 
-A request's own spans are the one around everything (BentoML's where a route goes through its stack) and its reading
-(`validate`). What a merged batch does (`batch`, with `features`, `score` and `decide` or `explain` in it) belongs to
-all its requests: it goes under the first sampled one and is linked to all of them.
+A scoring request's own spans are the one around everything and its reading (`validate`); BentoML makes those of other
+routes. What a merged batch does (`batch`, with `features`, `score` and `decide` or `explain` in it) belongs to all its
+requests: it goes under the first sampled one and is linked to all of them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer
 
-from serving.otel import check_exporting, check_sdk
 from serving.settings import SettingsError
+from serving.telemetry.otel import check_exporting, check_sdk
 
 STOPPING_SECONDS = 3.0
 
@@ -85,14 +85,6 @@ def _ratio(text: str) -> float:
     return rate
 
 
-def bentoml_tracing(settings: TracingSettings) -> dict[str, Any]:
-    """BentoML's `tracing` configuration."""
-    if not settings.enabled:
-        return {"sample_rate": 0.0, "excluded_urls": ".*"}  # spares each request OpenTelemetry's middleware
-    # A rate of exactly 0 still exports what a sampled parent asks for.
-    return {"exporter_type": "otlp", "sample_rate": settings.sample_rate, "otlp": {"protocol": "http"}}
-
-
 @contextmanager
 def _fresh_context() -> Iterator[None]:
     token = context.attach(Context())
@@ -121,7 +113,7 @@ def _request_span(tracer: Tracer, route: str, scope: Mapping[str, Any]) -> Itera
 
 
 class Tracing:
-    """Makes spans, or, while tracing is off, nothing at no cost."""
+    """Makes spans, or, until it is started, nothing at no cost."""
 
     def __init__(self) -> None:
         self._tracer: Tracer | None = None
@@ -177,7 +169,3 @@ class Tracing:
             links=[Link(request) for request in contexts],
             attributes={"batch.rows": rows, "batch.requests": len(contexts)},
         )
-
-
-tracing = Tracing()
-"""The process's tracing; off until the service starts it."""

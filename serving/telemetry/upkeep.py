@@ -9,26 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from prometheus_client import Gauge, multiprocess
+from prometheus_client import multiprocess
 
-from serving import metrics, tally
-from serving.logs import service_log
+from serving.telemetry.logs import service_log
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.tally import Tallies
 
 SECONDS = 1.0
-
-resident_memory = Gauge(
-    "credit_risk_resident_memory_bytes", "Resident memory of all workers.", multiprocess_mode="livesum"
-)
-memory_used = Gauge(
-    "credit_risk_memory_used_bytes",
-    "Memory of the container that counts against its limit, 0 where there is no limit.",
-    multiprocess_mode="livemax",
-)
-memory_limit = Gauge(
-    "credit_risk_memory_limit_bytes",
-    "The container's memory limit, 0 where there is none.",
-    multiprocess_mode="livemax",
-)
 
 _V2, _V1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
 _CGROUP_LIMITS = (_V2 / "memory.max", _V1 / "memory.limit_in_bytes")
@@ -38,21 +25,23 @@ _NO_LIMIT = 1 << 60
 class Upkeep:
     """The periodic task of one worker."""
 
-    def __init__(self, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, tallies: Tallies, metrics: Metrics, is_ready: Callable[[], bool]) -> None:
+        self._tallies = tallies
+        self._metrics = metrics
         self._is_ready = is_ready
         self._process = psutil.Process()
         self._limit = _watched_limit()
         _forget_dead_workers()
-        memory_limit.set(self._limit)
+        metrics.memory_limit.set(self._limit)
         metrics.start_time.set_to_current_time()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def once(self) -> None:
         """Carry counts over and look at the process."""
-        tally.flush()
-        metrics.ready.set(self._is_ready())
-        resident_memory.set(self._process.memory_info().rss)
-        memory_used.set(_memory_used() if self._limit else 0)
+        self._tallies.flush()
+        self._metrics.ready.set(self._is_ready())
+        self._metrics.resident_memory.set(self._process.memory_info().rss)
+        self._metrics.memory_used.set(_memory_used() if self._limit else 0)
 
     def stop(self) -> None:
         """Carry the last counts over, and stop."""

@@ -10,12 +10,11 @@ from typing import NamedTuple
 from opentelemetry.trace import SpanContext
 
 from preprocessing.application import Application, InvalidApplicationError
-from serving import metrics
 from serving.engine import Assessment
-from serving.exchange import current_exchange
-from serving.logs import service_log
-from serving.problems import InternalError, ProblemError
-from serving.tracing import tracing
+from serving.http.problems import InternalError, ProblemError
+from serving.telemetry.exchange import current_exchange
+from serving.telemetry.logs import service_log
+from serving.telemetry.telemetry import Telemetry
 
 Item = Application | InvalidApplicationError | ProblemError
 """What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request."""
@@ -24,7 +23,7 @@ Result = Assessment | InvalidApplicationError | ProblemError
 """What comes out of a batch, in the same order."""
 
 
-class Row(NamedTuple):
+class Queued(NamedTuple):
     """An item on its way into a batch.
 
     Attributes:
@@ -42,21 +41,25 @@ Work = Callable[[Sequence[Application]], Awaitable[list[Assessment]]]
 """Assesses applications in order, or raises a ProblemError that holds for all of them."""
 
 
-async def answer_batch(route: str, rows: Sequence[Row], work: Work, chunk: int) -> list[Result]:
+async def answer_batch(
+    telemetry: Telemetry, route: str, queued: Sequence[Queued], work: Work, chunk: int
+) -> list[Result]:
     """Answer a merged batch, and measure it; see `answer`.
 
     Args:
+        telemetry: measures it.
         route: template of the route, a metric's label.
-        rows: of all requests merged into this batch.
+        queued: the rows of all requests merged into this batch.
         work: assesses the applications of a chunk.
         chunk: most applications in one call of `work`.
     """
     # A batch runs in the context of the first of its requests; what it logs belongs to none of them alone.
     current_exchange.set(None)
     now = perf_counter()
-    metrics.count_batch(route, len(rows), [now - read for read in dict.fromkeys(row.read for row in rows)])
-    with tracing.batch_span((row.span for row in rows), len(rows)):
-        return await answer([row.item for row in rows], work, chunk)
+    waits = [now - read for read in dict.fromkeys(each.read for each in queued)]
+    telemetry.metrics.count_batch(route, len(queued), waits)
+    with telemetry.tracing.batch_span((each.span for each in queued), len(queued)):
+        return await answer([each.item for each in queued], work, chunk)
 
 
 async def answer(items: Sequence[Item], work: Work, chunk: int) -> list[Result]:

@@ -13,9 +13,10 @@ from starlette.routing import Route
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.engine import Engine
-from serving.location import base_url
-from serving.openapi import openapi_document
-from serving.problems import NotReadyError
+from serving.http.location import base_url
+from serving.http.openapi import openapi_document
+from serving.http.problems import NotReadyError
+from serving.routes import DOCS, DOCS_JSON, HEALTH, INDEX, VERSION
 from serving.settings import Settings
 
 # BentoML packages the page's script and style, so nothing is loaded from elsewhere; its own page loads a tag manager.
@@ -100,10 +101,10 @@ class Information:
 
         return Starlette(
             routes=[
-                Route("/health", health),
-                Route("/version", version),
-                Route("/docs", docs),
-                Route("/docs.json", docs_json),
-                Route("/", index),
+                Route(HEALTH.path, health),
+                Route(VERSION.path, version),
+                Route(DOCS.path, docs),
+                Route(DOCS_JSON.path, docs_json),
+                Route(INDEX.path, index),
             ]
         )

@@ -38,8 +38,10 @@ def merged(title: str, description: str, *parts: dict[str, Any]) -> dict[str, An
 
 class _OpenAPISchema(GenerateJsonSchema):
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        """`nullable`; what has no type may be null as it is."""
+        """`nullable`, and null among enumerated words; what has no type may be null as it is."""
         inner = self.generate_inner(schema["schema"])
+        if "enum" in inner:  # OpenAPI 3.0.3: `nullable` alone allows no value that the enumeration lacks
+            inner = inner | {"enum": [*inner["enum"], None]}
         return inner | {"nullable": True} if inner else inner
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:

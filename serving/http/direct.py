@@ -2,8 +2,7 @@
 
 BentoML takes every request through six middlewares, a router, and an endpoint that finds out anew what was settled when
 the service was defined; together they cost more than the decision. Here the same steps are taken with the same
-descriptors, dispatchers and metrics, each prepared once. `serving.framework` puts them together, and leaves a route to
-BentoML's own stack where it can't.
+descriptors, dispatchers and metrics, each prepared once. `serving.bento.framework` puts them together.
 """
 
 from __future__ import annotations
@@ -13,16 +12,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bentoml.exceptions import ServiceUnavailable
 from opentelemetry.trace import StatusCode
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serving.batches import Result, Row
-from serving.exchange import request_id
-from serving.problems import OverloadedError, RequestTimeoutError, TooManyRequestsError
-from serving.tracing import tracing
+from serving.http.batches import Queued, Result
+from serving.http.problems import OverloadedError, RequestTimeoutError, TooManyRequestsError
+from serving.telemetry.exchange import request_id
+from serving.telemetry.tracing import Tracing
 
 REFUSAL_SECONDS = 0.25
 """How long a request waits for its 429. Under overload, callers that come again at once would otherwise have the
@@ -72,22 +70,26 @@ class DirectRoute:
         write: the response.
         places: shared by all scoring routes.
         timeout: longest time to the response, seconds.
+        shed: what `infer` raises for a request that it sheds.
         traffic: counts the route's requests.
+        tracing: makes the request's span.
     """
 
     route: str
-    read: Callable[[Request, Any], Awaitable[list[Row]]]
-    infer: Callable[[list[Row]], Awaitable[list[Result]]]
+    read: Callable[[Request, Any], Awaitable[list[Queued]]]
+    infer: Callable[[list[Queued]], Awaitable[list[Result]]]
     write: Callable[[list[Result], Any], Awaitable[Response]]
     places: Places
     timeout: float | None
+    shed: type[Exception]
     traffic: Traffic
+    tracing: Tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = asyncio.get_running_loop().time()
         status = 500
-        with tracing.request_span(self.route, scope) as span:
+        with self.tracing.request_span(self.route, scope) as span:
             self.traffic.started()
             try:
                 response = await self._respond(Request(scope, receive, send))
@@ -106,7 +108,7 @@ class DirectRoute:
         try:
             async with asyncio.timeout(self.timeout) as limit:
                 return await self.write(await self.infer(await self.read(request, None)), None)
-        except (TimeoutError, ServiceUnavailable):
+        except (TimeoutError, self.shed):
             # A dispatcher tells of a cancelled wait as of a shed one, so the exception alone doesn't say which it was.
             return (RequestTimeoutError if limit.expired() else OverloadedError)().response(request_id())
         finally:

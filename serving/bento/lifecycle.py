@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from serving.logs import service_log
+from serving.telemetry.logs import service_log
 
 YOUNG_OBJECTS = 20_000
 """New objects between two looks of the garbage collector at the youngest generation; CPython's default is 700."""

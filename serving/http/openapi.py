@@ -12,7 +12,8 @@ from typing import Any
 from preprocessing.application import FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
-from serving.answers import (
+from serving.engine import Engine
+from serving.http.answers import (
     BadRow,
     BatchPrediction,
     Explanation,
@@ -23,8 +24,7 @@ from serving.answers import (
     explanation,
     prediction,
 )
-from serving.engine import Engine
-from serving.problems import (
+from serving.http.problems import (
     MEDIA_TYPE,
     BodyTooLargeError,
     InternalError,
@@ -37,7 +37,8 @@ from serving.problems import (
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
-from serving.schemas import REF, merged, schemas
+from serving.http.schemas import REF, merged, schemas
+from serving.routes import HEALTH, HEALTHZ, LIVEZ, METRICS, PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, READYZ, VERSION
 from serving.settings import Settings
 
 _EXAMPLE_ID = "5f0c1d9e2b7a4c83"
@@ -70,22 +71,24 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
             {"name": "service", "description": "For operators, probes and Prometheus."},
         ],
         "paths": {
-            "/predict": {"post": _scoring("predict", "Decide one application", one, example, responses["Prediction"])},
-            "/predict/batch": {
+            PREDICT.path: {
+                "post": _scoring("predict", "Decide one application", one, example, responses["Prediction"])
+            },
+            PREDICT_BATCH.path: {
                 "post": _scoring(
                     "predict_batch", "Decide many applications", many, [example], responses["BatchPrediction"]
                 )
                 | {"parameters": [partial]}
             },
-            "/predict/explain": {
+            PREDICT_EXPLAIN.path: {
                 "post": _scoring("predict_explain", "Decide and explain one", one, example, responses["Explanation"])
             },
-            "/health": {"get": _plain("health", "Whether the process answers at all", _json("Health"))},
-            "/version": {"get": _plain("version", "Versions and digests of what is served", _json("Version"))},
-            "/livez": {"get": _plain("livez", "Liveness probe", text)},
-            "/healthz": {"get": _plain("healthz", "Liveness probe, under its other name", text)},
-            "/readyz": {"get": _plain("readyz", "Readiness probe", text, NotReadyError())},
-            "/metrics": {"get": _plain("metrics", "Prometheus metrics", text)},
+            HEALTH.path: {"get": _plain("health", "Whether the process answers at all", _json("Health"))},
+            VERSION.path: {"get": _plain("version", "Versions and digests of what is served", _json("Version"))},
+            LIVEZ.path: {"get": _plain("livez", "Liveness probe", text)},
+            HEALTHZ.path: {"get": _plain("healthz", "Liveness probe, under its other name", text)},
+            READYZ.path: {"get": _plain("readyz", "Readiness probe", text, NotReadyError())},
+            METRICS.path: {"get": _plain("metrics", "Prometheus metrics", text)},
         },
         "components": {"schemas": _schemas(contract)},
     }

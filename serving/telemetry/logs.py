@@ -7,7 +7,6 @@ which are counted, and never a request its time.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import json
 import logging
@@ -17,19 +16,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
-from bentoml.exceptions import ServiceUnavailable
 from pydantic_core import to_json
 
-from serving import metrics
-from serving.exchange import current_exchange
 from serving.settings import SettingsError
-from serving.tracing import tracing
+from serving.telemetry.exchange import current_exchange
+from serving.telemetry.tracing import Tracing
 
 service_log = logging.getLogger("credit_risk.service")
 
@@ -45,7 +42,7 @@ GATHER_SECONDS = 0.01
 CLOSING_SECONDS = 5.0
 
 
-def _beginning(created: float, level: str, logger: str, message: str) -> dict[str, Any]:
+def _beginning(tracing: Tracing, created: float, level: str, logger: str, message: str) -> dict[str, Any]:
     """What every line begins with. The timestamp is UTC, RFC 3339, with milliseconds."""
     seconds, milliseconds = divmod(int(created * 1000), 1000)
     line: dict[str, Any] = {
@@ -79,9 +76,13 @@ def _render(line: dict[str, Any]) -> str:
 class JSONFormatter(logging.Formatter):
     """A log record as one line of JSON; what a caller passes as `extra={"data": {…}}` is merged in."""
 
+    def __init__(self, tracing: Tracing) -> None:
+        super().__init__()
+        self._tracing = tracing
+
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        line = _beginning(record.created, record.levelname, record.name, record.getMessage())
+        line = _beginning(self._tracing, record.created, record.levelname, record.name, record.getMessage())
         line |= getattr(record, "data", {})
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = _exception(record.exc_info[0], record.exc_info[2])
@@ -89,10 +90,15 @@ class JSONFormatter(logging.Formatter):
 
 
 class QueuedHandler(logging.Handler):
-    """Renders a record where it is made, and leaves writing to a thread behind a bounded queue."""
+    """Renders a record where it is made, and leaves writing to a thread behind a bounded queue.
 
-    def __init__(self) -> None:
+    Args:
+        count_dropped: told of lines that are lost.
+    """
+
+    def __init__(self, count_dropped: Callable[[int], None]) -> None:
         super().__init__()
+        self._count_dropped = count_dropped
         self._closed = False
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
@@ -105,14 +111,14 @@ class QueuedHandler(logging.Handler):
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001  # a bad record must not fail its caller, nor be printed as it is
-            metrics.dropped_log_lines.inc()
+            self._count_dropped(1)
         else:
             self.put(line)
 
     def put(self, line: str) -> None:
         """Put a line into the queue, or drop it and count it where the queue is full."""
         if self._lines.qsize() >= QUEUE_LINES:
-            metrics.dropped_log_lines.inc()
+            self._count_dropped(1)
         else:
             self._lines.put(line)
 
@@ -137,39 +143,26 @@ class QueuedHandler(logging.Handler):
                 sys.stdout.write("".join(text))
                 sys.stdout.flush()
             except (OSError, ValueError):  # nobody reads, or the disk is full: both may pass
-                metrics.dropped_log_lines.inc(len(text))
+                self._count_dropped(len(text))
 
 
 class EventLog:
     """The lines of what happens with every request: as its logger would write them, and where its level lets it.
 
-    A logger's records, filters and handlers cost several times what a line does.
+    A logger's records, filters and handlers cost several times what a line does. Nothing is written before the logs are
+    configured.
     """
 
-    handler: ClassVar[QueuedHandler | None] = None
-
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tracing: Tracing) -> None:
         self.logger = logging.getLogger(name)
+        self.handler: QueuedHandler | None = None
+        self._tracing = tracing
 
     def write(self, message: str, data: dict[str, Any], level: int = logging.INFO) -> None:
         """One line."""
         if self.handler is not None and self.logger.isEnabledFor(level):
-            line = _beginning(time.time(), logging.getLevelName(level), self.logger.name, message)
+            line = _beginning(self._tracing, time.time(), logging.getLevelName(level), self.logger.name, message)
             self.handler.put(_render(line | data))
-
-
-request_log = EventLog("credit_risk.request")
-decision_log = EventLog("credit_risk.decision")
-
-
-class _Shed(logging.Filter):
-    """Drops what BentoML logs as errors for each request that it sheds, split ones too: the request's line says 503."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """False for a shed request."""
-        exc = record.exc_info[1] if record.exc_info else None
-        split = record.name == "asyncio" and isinstance(exc, asyncio.CancelledError)
-        return not (split or isinstance(exc, ServiceUnavailable))
 
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:
@@ -177,39 +170,65 @@ def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[s
     return {"type": kind.__qualname__, "frames": frames}
 
 
-def _install_handler() -> QueuedHandler:
-    EventLog.handler = QueuedHandler()
-    return EventLog.handler
+class Logs:
+    """The process's logs.
 
+    Attributes:
+        request: a line for each request.
+        decision: a line for each decision.
+    """
 
-def configure_logging(level: str) -> None:
-    """Send every logger of the process through one handler that writes JSON lines to standard output."""
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {"json": {"()": JSONFormatter}},
-            "filters": {"shed": {"()": _Shed}},
-            "handlers": {"stdout": {"()": _install_handler, "formatter": "json", "filters": ["shed"]}},
-            "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
-            "loggers": {
-                name: {"level": level, "handlers": [], "propagate": True}
-                for name in ("credit_risk", "bentoml", "uvicorn.error")
+    def __init__(self, tracing: Tracing, count_dropped: Callable[[int], None]) -> None:
+        self.request = EventLog("credit_risk.request", tracing)
+        self.decision = EventLog("credit_risk.decision", tracing)
+        self._tracing = tracing
+        self._count_dropped = count_dropped
+
+    def configure(self, level: str, filters: Sequence[logging.Filter] = ()) -> None:
+        """Send every logger of the process through one handler that writes JSON lines to standard output.
+
+        Args:
+            level: the least severe that is written.
+            filters: each may keep a record out.
+        """
+
+        def handler() -> QueuedHandler:
+            """Made by `dictConfig`, which closes the handlers that were made before."""
+            made = QueuedHandler(self._count_dropped)
+            made.setFormatter(JSONFormatter(self._tracing))
+            for each in filters:
+                made.addFilter(each)
+            self.request.handler = self.decision.handler = made
+            return made
+
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "handlers": {"stdout": {"()": handler}},
+                "root": {"handlers": ["stdout"], "level": "WARNING" if level in ("DEBUG", "INFO") else level},
+                "loggers": {
+                    name: {"level": level, "handlers": [], "propagate": True}
+                    for name in ("credit_risk", "bentoml", "uvicorn.error")
+                }
+                # Its warnings repeat headers as they came, and tell of every try to reach a collector that is away.
+                | {"opentelemetry": {"level": "ERROR"}},
             }
-            # Its warnings repeat headers as they came, and tell of every try to reach a collector that is away.
-            | {"opentelemetry": {"level": "ERROR"}},
-        }
-    )
-    # Whoever configured logging before may have disabled every logger there was.
-    for logger in (request_log.logger, decision_log.logger, service_log):
-        logger.disabled = False
-    # What no line shows need not be found out for each record (the logging HOWTO's "Optimization").
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # noqa: SLF001  # the documented way not to look for the caller
-    # Warnings and uncaught exceptions would be plain text, and may quote what they stumbled over.
-    logging.captureWarnings(capture=True)
-    sys.excepthook = _log_uncaught
-    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+        )
+        # Whoever configured logging before may have disabled every logger there was.
+        for logger in (self.request.logger, self.decision.logger, service_log):
+            logger.disabled = False
+        # What no line shows need not be found out for each record (the logging HOWTO's "Optimization").
+        logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+        logging._srcfile = None  # noqa: SLF001  # the documented way not to look for the caller
+        # Warnings and uncaught exceptions would be plain text, and may quote what they stumbled over.
+        logging.captureWarnings(capture=True)
+        sys.excepthook = _log_uncaught
+        threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _count_nothing(_: int) -> None:
+    """Where there are no metrics yet."""
 
 
 @contextmanager
@@ -218,7 +237,7 @@ def refusals_as_lines() -> Iterator[None]:
     try:
         yield
     except SettingsError as exc:
-        configure_logging("INFO")
+        Logs(Tracing(), _count_nothing).configure("INFO")
         service_log.critical(str(exc))
         raise SystemExit(1) from None
 

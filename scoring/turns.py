@@ -1,10 +1,10 @@
-"""From features to the outcomes of all splits of an ensemble, by looking them up.
+"""From features to the turns at all splits of an ensemble, left or right, by looking them up.
 
-A split sends an application to the right where its feature exceeds a threshold. The outcomes of all splits of a tree,
+A split sends an application to the right where its feature exceeds a threshold. The turns at all splits of a tree,
 whether or not the application comes by them, are the bits of one word. Between two neighbouring thresholds of a feature
-they stay the same, so a table can hold the words of all trees for each of its intervals, and an application's words are
+they stay the same, so a table can hold the turns of all trees for each of its intervals, and an application's turns are
 one row of each table, put together by OR. The idea is that of QuickScorer (Lucchese et al. 2015), which keeps the
-leaves that are left; outcomes serve the attributions too. Features with few thresholds, flags above all, share a table
+leaves that are left; turns serve the attributions too. Features with few thresholds, flags above all, share a table
 with a row for each combination of their intervals.
 """
 
@@ -16,46 +16,46 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[np.unsignedinteger]
-"""Outcomes of one tree each. Bit i is split i's: the root is 1, and below i come 2i to the left and 2i + 1."""
+Turns = NDArray[np.unsignedinteger]
+"""The turns in one tree each, 1 to the right. Bit i is split i's: the root is 1, below i come 2i and, right, 2i + 1."""
 
 JOINT_ROWS = 256
 """Most rows of a table that features share: half a megabyte for a thousand trees of depth 4."""
 
 
-class Steps(NamedTuple):
-    """The outcomes that depend on one feature.
+class Intervals(NamedTuple):
+    """The turns that depend on one feature.
 
     Attributes:
         feature: its column.
         edges: its thresholds as the greatest float32 that does not exceed them, rising; no float32 tells more apart.
-        words: of all trees for each interval between them, shape (len(edges) + 1, trees).
+        turns: of all trees for each interval between them, shape (len(edges) + 1, trees).
     """
 
     feature: int
     edges: NDArray[np.float32]
-    words: Words
+    turns: Turns
 
     @classmethod
-    def of(cls, feature: int, thresholds: NDArray[np.float64], words: Words) -> Self:
-        """From thresholds that rise, and the words of the intervals between them."""
+    def of(cls, feature: int, thresholds: NDArray[np.float64], turns: Turns) -> Self:
+        """From thresholds that rise, and the turns of the intervals between them."""
         edges = thresholds.astype(np.float32)
         edges = np.where(edges > thresholds, np.nextafter(edges, np.float32(-np.inf)), edges)
         last = np.append(edges[1:] != edges[:-1], True)  # of thresholds that no float32 lies between
-        return cls(feature, edges[last], np.concatenate([words[:1], words[1:][last]]))
+        return cls(feature, edges[last], np.concatenate([turns[:1], turns[1:][last]]))
 
 
-class OutcomeTables:
+class TurnTables:
     """All tables of an ensemble.
 
     Args:
         features: number of columns.
-        steps: of each feature that splits.
-        no_words: the words of a model without a split, shape (trees,).
+        intervals: of each feature that splits.
+        no_turns: the turns of a model without a split, shape (trees,).
     """
 
-    def __init__(self, features: int, steps: Iterable[Steps], no_words: Words) -> None:
-        groups = _share_tables(sorted(steps, key=lambda each: len(each.edges))) or [[]]
+    def __init__(self, features: int, intervals: Iterable[Intervals], no_turns: Turns) -> None:
+        groups = _share_tables(sorted(intervals, key=lambda each: len(each.edges))) or [[]]
         self._tables = []
         self._offsets = np.arange(features) << 32
         # The number of an interval within a feature, times its stride in the table, adds up to the table's row.
@@ -67,33 +67,33 @@ class OutcomeTables:
             first += len(edges)
         self._keys = np.concatenate(keys)
         for number, group in enumerate(groups):
-            table, stride = no_words[np.newaxis], 1
-            for feature, edges, words in group:
+            table, stride = no_turns[np.newaxis], 1
+            for feature, edges, turns in group:
                 self._strides[feature, number] = stride
                 stride *= len(edges) + 1
-                table = (words[:, np.newaxis] | table).reshape(stride, -1)
+                table = (turns[:, np.newaxis] | table).reshape(stride, -1)
             self._tables.append(table)
         self._row_zero = starts @ self._strides
 
-    def look_up(self, matrix: NDArray[np.float32]) -> Words:
-        """Features, float32 without NaN, shape (n, k), to outcomes, shape (n, trees)."""
+    def look_up(self, matrix: NDArray[np.float32]) -> Turns:
+        """Features, float32 without NaN, shape (n, k), to turns, shape (n, trees)."""
         rows = self._keys.searchsorted(_ordered(matrix) + self._offsets) @ self._strides - self._row_zero
-        words = self._tables[0].take(rows[:, 0], axis=0)
+        turns = self._tables[0].take(rows[:, 0], axis=0)
         for number, table in enumerate(self._tables[1:], 1):
-            words |= table.take(rows[:, number], axis=0)
-        return words
+            turns |= table.take(rows[:, number], axis=0)
+        return turns
 
 
-def _share_tables(steps: Sequence[Steps]) -> list[list[Steps]]:
+def _share_tables(intervals: Sequence[Intervals]) -> list[list[Intervals]]:
     """Neighbours together as long as their table stays small."""
-    groups: list[list[Steps]] = []
+    groups: list[list[Intervals]] = []
     rows = JOINT_ROWS + 1
-    for each in steps:
-        intervals = len(each.edges) + 1
-        rows *= intervals
+    for each in intervals:
+        of_feature = len(each.edges) + 1
+        rows *= of_feature
         if rows > JOINT_ROWS:
             groups.append([])
-            rows = intervals
+            rows = of_feature
         groups[-1].append(each)
     return groups
 

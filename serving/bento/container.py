@@ -16,6 +16,7 @@ import tempfile
 
 from serving import SERVICE_NAME
 from serving.settings import SettingsError, load_settings
+from serving.telemetry.logs import refusals_as_lines
 
 PORT = 3000
 
@@ -26,8 +27,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # prometheus_client reads it when it is imported. A new folder, since /tmp may outlive a restart.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-")
-    from serving.logs import refusals_as_lines  # noqa: PLC0415  # imports prometheus_client
-
     with refusals_as_lines():
         if load_settings().workers != 1:
             raise SettingsError(

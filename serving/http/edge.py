@@ -15,11 +15,8 @@ from time import perf_counter
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import metrics, tally
-from serving.cors import CrossOrigin, Headers
-from serving.exchange import Exchange, current_exchange
-from serving.logs import request_log, service_log
-from serving.problems import (
+from serving.http.cors import CrossOrigin
+from serving.http.problems import (
     MEDIA_TYPE,
     InternalError,
     MethodNotAllowedError,
@@ -28,37 +25,11 @@ from serving.problems import (
     ProblemError,
     problem_for_status,
 )
+from serving.routes import METRICS, READYZ, ROUTES
 from serving.settings import Settings
-from serving.tracing import tracing
-
-_POST = ("POST",)
-_GET = ("GET", "HEAD")
-
-ROUTES: dict[str, tuple[str, ...]] = {
-    "/predict": _POST,
-    "/predict/batch": _POST,
-    "/predict/explain": _POST,
-    "/": _GET,
-    "/health": _GET,
-    "/version": _GET,
-    "/docs": _GET,
-    "/docs.json": _GET,
-    "/schema.json": _GET,
-    "/metrics": _GET,
-    "/livez": _GET,
-    "/readyz": _GET,
-    "/healthz": _GET,
-    "/static_content/swagger-ui.css": _GET,
-    "/static_content/swagger-ui-bundle.js": _GET,
-    "/static_content/favicon-light-32x32.png": _GET,
-}
-"""Every route there is, and its methods besides OPTIONS. Anything else ends here, before it can become a label of a
-metric."""
-
-_QUIET_ROUTES = frozenset({"/health", "/livez", "/readyz", "/healthz", "/metrics"})
-"""Polled by machines every few seconds: logged at DEBUG where all is well."""
-
-NOTHING_DIRECT: Mapping[str, ASGIApp] = {}
+from serving.telemetry.exchange import Exchange, current_exchange
+from serving.telemetry.logs import service_log
+from serving.telemetry.telemetry import Telemetry
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -68,16 +39,15 @@ class Edge:
 
     Args:
         app: BentoML's.
-        direct: the routes that are answered past it.
+        direct: the routes that are answered past it, by path.
         settings: whose pages may read the answers, and what a proxy leaves in front of the paths.
+        telemetry: counts and logs every request.
     """
 
-    def __init__(
-        self, app: ASGIApp, direct: Mapping[str, ASGIApp] = NOTHING_DIRECT, settings: Settings | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp], settings: Settings, telemetry: Telemetry) -> None:
         self.app = app
         self.direct = direct
-        settings = settings or Settings()
+        self.telemetry = telemetry
         self.cross_origin = CrossOrigin(settings.cors_origins or ())
         self.root_path = settings.root_path
 
@@ -90,32 +60,33 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        methods = ROUTES.get(path)
-        if methods is None and self.root_path is not None and path.startswith(f"{self.root_path}/"):
+        route = ROUTES.get(path)
+        if route is None and self.root_path is not None and path.startswith(f"{self.root_path}/"):
             path = scope["path"] = path.removeprefix(self.root_path)
-            methods = ROUTES.get(path)
+            route = ROUTES.get(path)
         # Nothing here is worth serving in parts, and the errors about bad ranges would be none of the contract's.
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
-        exchange = Exchange(_request_id(scope), method, path if methods else "unknown")
+        exchange = Exchange(_request_id(scope), method, path if route else "unknown")
         token = current_exchange.set(exchange)
-        responder = _Responder(exchange, self.cross_origin.of_answer(scope["headers"]), scope, receive, send)
+        telemetry, responder = self.telemetry, _Responder(self, exchange, scope, receive, send)
         try:
-            if methods is None:
+            if route is None:
                 await responder.problem(NotFoundError())
             elif method == "OPTIONS":
-                response = Response(status_code=204, headers={"Allow": _allow(methods)})
-                response.raw_headers += self.cross_origin.of_preflight(scope["headers"], ", ".join(methods).encode())
-                await response(scope, receive, responder.send)
-            elif method not in methods:
-                await responder.problem(
-                    MethodNotAllowedError(f"{path} takes {' or '.join(methods)}", headers={"Allow": _allow(methods)})
+                response = Response(status_code=204, headers={"Allow": _allow(route.methods)})
+                response.raw_headers += self.cross_origin.of_preflight(
+                    scope["headers"], ", ".join(route.methods).encode()
                 )
+                await response(scope, receive, responder.send)
+            elif method not in route.methods:
+                takes = f"{path} takes {' or '.join(route.methods)}"
+                await responder.problem(MethodNotAllowedError(takes, headers={"Allow": _allow(route.methods)}))
             elif (direct := self.direct.get(path)) is not None:
                 await direct(scope, receive, responder.send)
             else:
-                if path == "/metrics":
-                    tally.flush()
-                with tracing.fresh_context():
+                if route is METRICS:
+                    telemetry.tallies.flush()
+                with telemetry.tracing.fresh_context():
                     await self.app(scope, receive, responder.send)
         except Exception:  # noqa: BLE001  # the client is owed a problem document whatever happened
             service_log.exception("unhandled exception")
@@ -123,17 +94,29 @@ class Edge:
                 await responder.problem(InternalError())
         finally:
             seconds = perf_counter() - exchange.started
-            metrics.count_request(exchange.route, responder.status, seconds)
-            _log(exchange, responder.status, seconds)
+            telemetry.metrics.count_request(exchange.route, responder.status, seconds)
+            quiet = route is not None and route.polled and responder.status < 400
+            telemetry.logs.request.write(
+                "request",
+                {
+                    "method": method,
+                    "route": exchange.route,
+                    "status": responder.status,
+                    "duration_ms": round(seconds * 1e3, 3),
+                    "rows": exchange.rows,
+                },
+                logging.DEBUG if quiet else logging.INFO,
+            )
             current_exchange.reset(token)
 
 
 class _Responder:
     """Passes one response on, with the headers and the form of error that the contract promises."""
 
-    def __init__(self, exchange: Exchange, extra: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, edge: Edge, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         self.exchange = exchange
-        self.extra = extra
+        self.tracing = edge.telemetry.tracing
+        self.extra = edge.cross_origin.of_answer(scope["headers"])
         self.started = False
         self.finished = False
         self.status = 500
@@ -158,12 +141,14 @@ class _Responder:
                 return
             headers = message.setdefault("headers", [])
             if message["status"] >= 400 and not _is_problem(headers):
-                problem = NotReadyError() if self.exchange.route == "/readyz" else problem_for_status(message["status"])
+                problem = (
+                    NotReadyError() if self.exchange.route == READYZ.path else problem_for_status(message["status"])
+                )
                 await self.problem(problem)
                 return
             self.started, self.status = True, message["status"]
             headers.append((b"x-request-id", self.exchange.request_id.encode("ascii")))
-            if (span := tracing.current()) is not None:
+            if (span := self.tracing.current()) is not None:
                 self.exchange.span = span
                 headers.append((b"x-trace-id", b"%032x" % span.trace_id))
             if not any(name == b"cache-control" for name, _ in headers):
@@ -188,18 +173,3 @@ def _request_id(scope: Scope) -> str:
         return str(given, "ascii")
     # Unique, and not secret: the system's source of randomness costs as much as reading the application.
     return f"{random.getrandbits(128):032x}"
-
-
-def _log(exchange: Exchange, status: int, seconds: float) -> None:
-    quiet = exchange.route in _QUIET_ROUTES and status < 400
-    request_log.write(
-        "request",
-        {
-            "method": exchange.method,
-            "route": exchange.route,
-            "status": status,
-            "duration_ms": round(seconds * 1e3, 3),
-            "rows": exchange.rows,
-        },
-        logging.DEBUG if quiet else logging.INFO,
-    )

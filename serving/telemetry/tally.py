@@ -13,8 +13,6 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 
-_carriers: list[Callable[[], None]] = []
-
 
 class Observer(Protocol):
     """Takes single values."""
@@ -31,13 +29,13 @@ class Tally:
     def __init__(self, series: Counter | Gauge) -> None:
         self._series = series
         self._pending = 0
-        carry_over(self._carry)
 
     def add(self, number: int = 1) -> None:
         """Count this many, in a gauge also fewer than none."""
         self._pending += number
 
-    def _carry(self) -> None:
+    def carry(self) -> None:
+        """Carry over what has been counted."""
         if self._pending:
             self._series.inc(self._pending)
             self._pending = 0
@@ -54,13 +52,12 @@ class _HistogramTally:
         self._total = series._sum  # noqa: SLF001  # the same
         self._numbers = [0] * len(self._buckets)
         self._sum = 0.0
-        carry_over(self._carry)
 
     def observe(self, amount: float) -> None:
         self._numbers[bisect_left(self._bounds, amount)] += 1
         self._sum += amount
 
-    def _carry(self) -> None:
+    def carry(self) -> None:
         for i, number in enumerate(self._numbers):
             if number:
                 self._buckets[i].inc(number)
@@ -70,20 +67,32 @@ class _HistogramTally:
             self._sum = 0.0
 
 
-def histogram(series: Histogram) -> Observer:
-    """A histogram's tally, or the series itself where prometheus_client is made otherwise than it was."""
-    try:
-        return _HistogramTally(series)
-    except AttributeError:
-        return series
+class Tallies:
+    """All tallies of a process, to be carried over together."""
 
+    def __init__(self) -> None:
+        self._carriers: list[Callable[[], None]] = []
 
-def carry_over(carrier: Callable[[], None]) -> None:
-    """Have this called whenever counts are to be carried over."""
-    _carriers.append(carrier)
+    def tally(self, series: Counter | Gauge) -> Tally:
+        """A series' tally."""
+        made = Tally(series)
+        self.carry_over(made.carry)
+        return made
 
+    def histogram(self, series: Histogram) -> Observer:
+        """A histogram's tally, or the series itself where prometheus_client is made otherwise than it was."""
+        try:
+            made = _HistogramTally(series)
+        except AttributeError:
+            return series
+        self.carry_over(made.carry)
+        return made
 
-def flush() -> None:
-    """Carry over what has been counted. To be called from the event loop's thread, as all counting."""
-    for carrier in _carriers:
-        carrier()
+    def carry_over(self, carrier: Callable[[], None]) -> None:
+        """Have this called whenever counts are to be carried over."""
+        self._carriers.append(carrier)
+
+    def flush(self) -> None:
+        """Carry over what has been counted. To be called from the event loop's thread, as all counting."""
+        for carrier in self._carriers:
+            carrier()

@@ -1,0 +1,191 @@
+"""What leans on BentoML's server, in one place; `tests/serving/test_framework.py` says when that has changed.
+
+- the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
+- the tracer provider, which is nowhere else to be had,
+- the application factory, whose dispatchers must be trained before the service is ready,
+- the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
+- how often they look whether a batch is done,
+- the dispatchers themselves, for the scoring routes in `serving.http.direct`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+import bentoml
+from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_sdk.service.factory import Service
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.context import server_context
+from bentoml._internal.marshal.dispatcher import Optimizer
+from bentoml.exceptions import ServiceUnavailable
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from serving.bento.lifecycle import settle_heap
+from serving.bento.traffic import BentoTraffic, traffic_metrics
+from serving.bento.versions import TESTED
+from serving.http.batches import Item, Queued, Result
+from serving.http.direct import DirectRoute, Places
+from serving.http.edge import Edge
+from serving.settings import Settings
+from serving.telemetry.logs import service_log
+from serving.telemetry.telemetry import Telemetry
+
+Infer = Callable[[Sequence[list[Queued]]], Awaitable[list[list[Result]]]]
+"""What a dispatcher calls with the rows of many requests."""
+
+WARM_UP_CALLS = 24
+"""The dispatcher trains on its first 17 calls, some of which it delays on purpose."""
+
+
+class Hosted(Protocol):
+    """What a service is to have besides its APIs.
+
+    Attributes:
+        settings: limits, and whose pages may read the answers.
+        telemetry: counts and logs its requests.
+        in_threads: the APIs whose batches are not worked off on the event loop.
+    """
+
+    settings: Settings
+    telemetry: Telemetry
+    in_threads: frozenset[str]
+
+    def warm_up_items(self) -> Sequence[Item]:
+        """What to train the batchers on before the first request; nothing where nothing can be answered."""
+
+    async def warm_up(self, items: list[Item]) -> list[Result]:
+        """Answer, outside of all metrics."""
+
+
+T = TypeVar("T", bound=Hosted)
+
+
+def hosted(app: ASGIApp) -> Callable[[type[T]], type[T]]:
+    """Serve a class, which the type checker holds against `Hosted`, with `app` for every route that is no API's."""
+    mounted: Callable[[type[T]], type[T]] = bentoml.asgi_app(app, path="/")
+    return mounted
+
+
+def tracer_provider() -> Any:
+    """BentoML's own tracer provider, which it never makes the global one."""
+    return BentoMLContainer.tracer_provider.get()
+
+
+class EagerOptimizer(Optimizer):
+    """Learns how long batches take, which the latency objective needs, but has no request wait for company.
+
+    BentoML's own makes a lone request wait almost as long as requests had to wait lately, and forgets 5 % of that
+    every few seconds: minutes after a burst each lone request would still take tens of milliseconds more. Requests
+    that arrive while a batch is being scored are merged in either case.
+    """
+
+    @property  # type: ignore[override]  # theirs is inferred from its first value, the integer 0
+    def wait(self) -> float:
+        """Seconds that a request is held back for."""
+        return 0.0
+
+    @wait.setter
+    def wait(self, _: float) -> None:
+        """Learnt, and not used."""
+
+
+class AppFactory(ServiceAppFactory):
+    """BentoML's application, its dispatchers eager, and trained before the first request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._hosted: type[Hosted] = self.service.inner
+        self._infer: dict[str, Infer] = {}
+        for name, dispatcher in self.dispatchers.items():
+            dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
+            dispatcher.get_batch_size = len
+            if name not in self._hosted.in_threads:
+                # While a batch is worked off, its dispatcher looks every millisecond whether that is done. On the event
+                # loop it is done at the loop's next turn.
+                dispatcher.TICKET_INTERVAL = 0.0
+
+    async def create_instance(self, app: Starlette) -> None:
+        """Make the service instance, then let each dispatcher learn on the instance's own warm-up items."""
+        await super().create_instance(app)
+        instance: Hosted = self._service_instance
+        items = instance.warm_up_items()
+
+        async def call(batches: Sequence[list[Item]]) -> list[list[Result]]:
+            return [await instance.warm_up(batch) for batch in batches]
+
+        for name, dispatcher in self.dispatchers.items():
+            # Called past batch_infer() and the API methods, so that metrics hold requests only.
+            for i in range(WARM_UP_CALLS if items else 0):
+                await dispatcher(call)([items[i % len(items)]])
+            if name in self._infer:
+                dispatcher(self._infer[name])  # it calls what it was given last
+        settle_heap()
+
+    def direct_routes(self, app: Starlette) -> dict[str, DirectRoute]:
+        """The scoring routes, which need nothing more of the application once it has started."""
+        telemetry = self._hosted.telemetry
+        metrics, places = traffic_metrics(app), Places(self.max_concurrency)
+        routes = {}
+        for name, dispatcher in self.dispatchers.items():
+            method = self.service.apis[name]
+            batch_size = self.adaptive_batch_size_hist.labels(
+                runner_name=self.service.name,
+                worker_index=server_context.worker_index,
+                method_name=name,
+                service_version=server_context.bento_version,
+                service_name=server_context.bento_name,
+            )
+            self._infer[name] = self._merged(method.func, telemetry.tallies.histogram(batch_size).observe)
+            routes[method.route] = DirectRoute(
+                route=method.route,
+                read=method.input_spec.from_http_request,
+                infer=dispatcher(self._infer[name]),
+                write=method.output_spec.to_http_response,
+                places=places,
+                timeout=self.timeout,
+                shed=ServiceUnavailable,
+                traffic=BentoTraffic(metrics, telemetry.tallies, method.route),
+                tracing=telemetry.tracing,
+            )
+        return routes
+
+    def _merged(
+        self, method: Callable[[Any, list[Queued]], Awaitable[list[Result]]], observe: Callable[[float], None]
+    ) -> Infer:
+        """What a dispatcher calls: the rows of many requests through a batchable method at once, and back in order."""
+
+        async def infer(batches: Sequence[list[Queued]]) -> list[list[Result]]:
+            observe(len(batches))
+            results = iter(await method(self._service_instance, [row for batch in batches for row in batch]))
+            return [list(islice(results, len(batch))) for batch in batches]
+
+        return infer
+
+
+class HostedService(Service[T]):
+    """A BentoML service behind this project's edge."""
+
+    def to_asgi(self, is_main: bool = True) -> Edge:
+        """The application that the server runs, the edge outermost.
+
+        Raises:
+            SystemExit: BentoML has changed inside, so that the scoring routes can't be made; the log says so.
+        """
+        self.inject_config()
+        factory = AppFactory(self, is_main=is_main)
+        app = factory()
+        try:
+            direct = factory.direct_routes(app)
+        except Exception as exc:
+            service_log.critical(
+                "not started: BentoML %s has changed inside; install one that this service was tested with: %s",
+                bentoml.__version__,
+                ", ".join(TESTED),
+                exc_info=exc,
+            )
+            raise SystemExit(1) from exc
+        return Edge(app, direct, self.inner.settings, self.inner.telemetry)

@@ -1,0 +1,44 @@
+"""All that is changed of BentoML and uvicorn themselves, in one place and once a process; nothing changes at import."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import uvicorn.config
+from bentoml.exceptions import ServiceUnavailable
+
+from serving.bento.listening import listen_with_several_handles
+from serving.telemetry.logs import Logs
+from serving.telemetry.tracing import TracingSettings
+
+
+class Shed(logging.Filter):
+    """Drops what BentoML logs as errors for each request that it sheds, split ones too: the request's line says 503."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a shed request."""
+        exc = record.exc_info[1] if record.exc_info else None
+        split = record.name == "asyncio" and isinstance(exc, asyncio.CancelledError)
+        return not (split or isinstance(exc, ServiceUnavailable))
+
+
+def install(logs: Logs, level: str) -> None:
+    """Have uvicorn parse and listen as this service needs it to, and log as everything here does.
+
+    Args:
+        logs: that everything is written to.
+        level: the least severe that is written.
+    """
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.bento.protocol:HTTPProtocol"
+    listen_with_several_handles()
+    logs.configure(level, [Shed()])
+
+
+def tracing_configuration(settings: TracingSettings) -> dict[str, Any]:
+    """BentoML's `tracing` configuration."""
+    if not settings.enabled:
+        return {"sample_rate": 0.0, "excluded_urls": ".*"}  # spares each request OpenTelemetry's middleware
+    # A rate of exactly 0 still exports what a sampled parent asks for.
+    return {"exporter_type": "otlp", "sample_rate": settings.sample_rate, "otlp": {"protocol": "http"}}

@@ -1,0 +1,149 @@
+"""This service's own metrics, beside BentoML's on /metrics; the table in docs/monitoring.md describes them.
+
+Names and units follow Prometheus's conventions. No label takes a value from a request: routes are templates, and a
+field that the contract does not know is "unknown". Looking a series up by its labels costs as much as counting, so the
+series of every request are looked up once, and each has a tally.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Container, Iterable
+from datetime import date
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from serving import SERVICE_VERSION
+from serving.routes import SCORING
+from serving.telemetry.tally import Observer, Tallies, Tally
+
+PD_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9)
+DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds: from a lone prediction to half of the time limit."""
+WAIT_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+Labels = Iterable[str]
+
+
+class Metrics:
+    """The metrics of one process. A registry takes them once."""
+
+    def __init__(self, tallies: Tallies, registry: CollectorRegistry) -> None:
+        def counter(name: str, documentation: str, labels: Labels = ()) -> Counter:
+            return Counter(name, documentation, labels, registry=registry)
+
+        def histogram(name: str, documentation: str, buckets: tuple[float, ...], labels: Labels = ()) -> Histogram:
+            return Histogram(name, documentation, labels, buckets=buckets, registry=registry)
+
+        def gauge(name: str, documentation: str, over_workers: str = "livemax", labels: Labels = ()) -> Gauge:
+            mode: Any = over_workers
+            return Gauge(name, documentation, labels, multiprocess_mode=mode, registry=registry)
+
+        self._requests = histogram(
+            "credit_risk_http_request_duration_seconds",
+            "Time from a request's arrival to the end of its response, by route template and status.",
+            DURATION_BUCKETS,
+            ["route", "status"],
+        )
+        self._decisions = counter("credit_risk_decisions", "Decisions by outcome.", ["outcome"])
+        self._applications = counter(
+            "credit_risk_applications", "Applications answered, by route kind: single, batch or explain.", ["kind"]
+        )
+        pd = histogram(
+            "credit_risk_probability_of_default", "Probability of default of answered applications.", PD_BUCKETS
+        )
+        self._batch_rows = histogram(
+            "credit_risk_batch_rows", "Rows in a merged batch, by route.", ROW_BUCKETS, ["route"]
+        )
+        self._batch_wait = histogram(
+            "credit_risk_batch_wait_seconds",
+            "Time from a request's being read to the start of its batch, by route.",
+            WAIT_BUCKETS,
+            ["route"],
+        )
+        self._invalid_fields = counter(
+            "credit_risk_invalid_fields", "Fields outside the contract, by field and kind of error.", ["field", "kind"]
+        )
+        self.dropped_log_lines = counter(
+            "credit_risk_log_lines_dropped", "Log lines lost: the queue was full, or writing failed."
+        )
+        self.start_time = gauge("credit_risk_start_time_seconds", "When the youngest worker started, Unix time.")
+        self.ready = gauge("credit_risk_ready", "1 while every worker is ready to score, else 0.", "livemin")
+        self.resident_memory = gauge("credit_risk_resident_memory_bytes", "Resident memory of all workers.", "livesum")
+        self.memory_used = gauge(
+            "credit_risk_memory_used_bytes",
+            "Memory of the container that counts against its limit, 0 where there is no limit.",
+        )
+        self.memory_limit = gauge(
+            "credit_risk_memory_limit_bytes", "The container's memory limit, 0 where there is none."
+        )
+        self._build_info = gauge(
+            "credit_risk_build_info",
+            "Always 1; the labels say what is served.",
+            labels=["service_version", "model_version", "policy_version"],
+        )
+        self._model_created = gauge(
+            "credit_risk_model_created_timestamp_seconds",
+            "The model's date, Unix time; subtract it from time() for its age.",
+        )
+        self._tallies = tallies
+        self._pd_tally = tallies.histogram(pd)
+        self._request_tallies: dict[tuple[str, int], Observer] = {}
+        self._batch_tallies: dict[str, tuple[Observer, Observer]] = {}
+        self._answer_tallies: dict[tuple[str, str], tuple[Tally, Tally]] = {}
+
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """Count one request, by the template of its route."""
+        if (tally := self._request_tallies.get((route, status))) is None:
+            tally = self._tallies.histogram(self._requests.labels(route, status))
+            self._request_tallies[route, status] = tally
+        tally.observe(seconds)
+
+    def count_batch(self, route: str, rows: int, waits: Iterable[float]) -> None:
+        """Count one merged batch, and how long each of its requests waited, in seconds."""
+        if (tallies := self._batch_tallies.get(route)) is None:
+            histogram = self._tallies.histogram
+            tallies = histogram(self._batch_rows.labels(route)), histogram(self._batch_wait.labels(route))
+            self._batch_tallies[route] = tallies
+        row_tally, wait_tally = tallies
+        row_tally.observe(rows)
+        for wait in waits:
+            wait_tally.observe(wait)
+
+    def count(self, kind: str, outcome: str, pd: float) -> None:
+        """Count one answered application.
+
+        Args:
+            kind: of its route.
+            outcome: of its decision.
+            pd: its probability of default.
+        """
+        if (tallies := self._answer_tallies.get((kind, outcome))) is None:
+            tally = self._tallies.tally
+            tallies = tally(self._applications.labels(kind)), tally(self._decisions.labels(outcome))
+            self._answer_tallies[kind, outcome] = tallies
+        for each in tallies:
+            each.add()
+        self._pd_tally.observe(pd)
+
+    def count_invalid(self, loc: Iterable[str | int], kind: str, known: Container[str]) -> None:
+        """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""
+        field = next((part for part in loc if isinstance(part, str)), None)
+        label = "document" if field is None else field if field in known else "unknown"
+        self._invalid_fields.labels(label, kind).inc()
+
+    def describe(self, model_version: str, created: date, policy_version: str, outcomes: Iterable[str]) -> None:
+        """Say what is served, and of what date the model is; and begin the counts that alerts watch at 0.
+
+        A series that begins with its first event hides that event from `increase()`.
+        """
+        for outcome in outcomes:
+            self._decisions.labels(outcome)
+        for route in SCORING:
+            self._applications.labels(route.kind)
+            for status in (200, 422, 429, 500, 503, 504):
+                self._requests.labels(route.path, status)
+        self._build_info.labels(SERVICE_VERSION, model_version, policy_version).set(1)
+        self._model_created.set(calendar.timegm(created.timetuple()))

@@ -1,0 +1,40 @@
+"""All that watches the service, made once in a process and handed to whoever counts, logs or makes spans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from serving.telemetry.drift import Drift
+from serving.telemetry.logs import Logs
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.tally import Tallies
+from serving.telemetry.tracing import Tracing
+from serving.telemetry.upkeep import Upkeep
+
+
+class Telemetry:
+    """Logs, metrics and traces.
+
+    Args:
+        registry: where the metrics are registered; it takes them once.
+
+    Attributes:
+        tallies: counts on their way to the metrics, BentoML's among them.
+        metrics: this service's own.
+        drift: where applications fall in the training distribution.
+        tracing: off until it is started.
+        logs: silent until they are configured.
+    """
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.tallies = Tallies()
+        self.metrics = Metrics(self.tallies, registry)
+        self.drift = Drift(self.tallies, registry)
+        self.tracing = Tracing()
+        self.logs = Logs(self.tracing, self.metrics.dropped_log_lines.inc)
+
+    def upkeep(self, is_ready: Callable[[], bool]) -> Upkeep:
+        """What is to be done once a second, begun; to be called from the event loop's thread."""
+        return Upkeep(self.tallies, self.metrics, is_ready)

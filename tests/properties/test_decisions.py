@@ -1,0 +1,203 @@
+"""Policies and counterfactuals over drawn contracts: conditions as their words say, offers as trying every amount."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from decision import Outcome, PolicyFiles, decide
+from decision.counterfactuals import LOWEST_FRACTION
+from decision.policy import Condition, Example, better_outcomes, worst
+from decision.reasons import ReasonCatalogue
+from preprocessing.application import InvalidApplicationError
+from preprocessing.contract import Contract, InvalidContractError
+from scoring.attribution import Attributor
+from tests.books import Document, contract_of, documents
+from tests.contracts import Small, applications, contracts, policy_of, rule_documents, spoilt
+from tests.telemetry import Engine
+
+SEEDS = st.integers(0, 10**6)
+COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+def holds(condition: Condition, value: Any) -> bool:
+    """What a condition's words mean."""
+    if condition.op == "is_null":
+        return value is None
+    if value is None:
+        return False
+    wanted = condition.value if isinstance(condition.value, list) else [condition.value]
+    # A state is no number, and a number no state: nothing of one kind is equal to, or other than, one of the other.
+    alike = [other for other in wanted if isinstance(other, str) == isinstance(value, str)]
+    if condition.op in COMPARE:
+        return bool(alike) and COMPARE[condition.op](value, alike[0])
+    return bool(alike) and ((alike[0] != value) if condition.op == "!=" else value in alike)
+
+
+def catalogue_of(contract: Contract) -> ReasonCatalogue:
+    """A reason for each scored field, and the one that drawn rules give."""
+    reasons = [
+        {"code": f"S{i}", "field": name, "scores": [name], "text": name} for i, name in enumerate(contract.scored)
+    ]
+    rule = {"code": "R", "field": contract.scored[0], "scores": [], "text": "By a rule."}
+    document = {"format": 1, "version": "1.0.0", "reasons": [*reasons, rule]}
+    return ReasonCatalogue.model_validate_json(json.dumps(document))
+
+
+class TestRules:
+    @settings(max_examples=60)
+    @given(st.data(), contracts(scored=20), SEEDS)
+    def test_mean_what_they_say(self, data: st.DataObject, contract: Contract, seed: int) -> None:
+        """On numbers, states, missing values and categories; and the outcome is the worst of band and rules."""
+        policy = policy_of(contract, [data.draw(rule_documents(contract)) for _ in range(3)])
+        for application in applications(contract, 20, seed):
+            matched = [rule for rule in policy.rules if all(holds(c, application[c.field]) for c in rule.conditions)]
+            for pd in (0.0, 0.34, 0.35, 0.59, 0.6, 1.0):
+                decision = decide(policy, application, pd)
+
+                assert matched == list(decision.rules)
+                expected = policy.band(pd)
+                for rule in matched:
+                    expected = worst(expected, rule.outcome)
+                assert expected is decision.outcome
+                assert list(Outcome).index(decision.outcome) >= list(Outcome).index(decision.band)
+                assert decision.prediction == (decision.band is Outcome.REJECT)
+
+    @settings(max_examples=40)
+    @given(contracts(scored=20), SEEDS)
+    def test_examples_are_within_the_contract(self, contract: Contract, seed: int) -> None:
+        """An example that no applicant could send is refused, for the fields that an application would be."""
+        rng = random.Random(seed)
+        ruled = {field.name for field in contract.fields if field.for_rules}
+        for sound in documents(contract, 10, seed):
+            fields = {name: spoilt(sound, contract, rng).get(name) for name in ruled}
+            if not all(value is None or type(value) in (int, float, str) for value in fields.values()):
+                continue
+            text = json.dumps({"name": "e", "fields": fields, "probability_of_default": 0, "expected": "APPROVE"})
+            try:
+                contract.parse({**contract.example, **fields})
+            except InvalidApplicationError as exc:
+                with pytest.raises(ValidationError) as refused:
+                    Example.model_validate_json(text, context={"contract": contract})
+                assert all(f"{error.loc[0]}: {error.msg}" in str(refused.value) for error in exc.errors)
+            else:
+                Example.model_validate_json(text, context={"contract": contract})
+
+
+class TestCounterfactuals:
+    @settings(max_examples=50)
+    @given(st.data(), contracts(amount=True), st.integers(1, 4), SEEDS)
+    def test_are_what_trying_every_amount_finds(
+        self, data: st.DataObject, contract: Contract, depth: int, seed: int
+    ) -> None:
+        """Whatever ratios the amount has, and whatever they are divided by; and the offer is kept when it is taken."""
+        small = Small(contract, applications(contract, 120, seed), depth, seed)
+        assert contract.amount is not None
+        moving = [contract.amount, *(ratio.name for ratio in contract.amount_ratios)]
+        rules = [data.draw(rule_documents(contract, names)) for names in (moving, ()) if data.draw(st.booleans())]
+        policy = policy_of(contract, rules)
+        engine = engine_of(small, PolicyFiles(policy, catalogue_of(contract), {}))
+        for document in documents(contract, 8, seed + 1):
+            (assessment,) = engine.explain([contract.parse(document)])
+
+            found = {offer.outcome: offer.amount for offer in assessment.counterfactuals}
+
+            assert tried(small, engine, assessment.fields, assessment.decision.outcome) == found
+            for offer in assessment.counterfactuals:
+                (again,) = engine.assess([contract.parse(document | dict(offer.changes))])
+                assert (offer.outcome, offer.pd) == (again.decision.outcome, again.pd)
+
+
+def engine_of(small: Small, files: PolicyFiles) -> Engine:
+    """As a process has it."""
+    tables = small.scorer.leaves.build_tables(small.matrix[:4])
+    return Engine(small.scorer, Attributor(small.scorer.leaves, tables), files)
+
+
+def tried(small: Small, engine: Engine, fields: Any, outcome: Outcome) -> dict[Outcome, int]:
+    """The largest amount of each better outcome, by asking for all of them."""
+    contract = small.contract
+    asked = fields[contract.amount]
+    lowest = max(1, math.ceil(asked * LOWEST_FRACTION), math.ceil(contract.least_amount))
+    amounts = range(math.ceil(asked) - 1, lowest - 1, -1)
+    if not amounts:
+        return {}
+    others = [contract.with_amount(fields, float(amount)) for amount in amounts]
+    best: dict[Outcome, int] = {}
+    for amount, other, pd in zip(amounts, others, small.scorer.score(others).pd.tolist(), strict=True):
+        best.setdefault(decide(engine.policy, other, pd).outcome, amount)
+    return {better: best[better] for better in better_outcomes(outcome) if better in best}
+
+
+AGED: Document = {
+    "format": 1, "name": "aged", "version": "1.0.0", "age": "age",
+    "label": {"column": "bad", "defaulted": [1], "repaid": [0]},
+    "fields": [
+        {"name": "sum", "type": "number", "description": "d", "minimum": 0, "maximum": 1e6, "example": 1},
+        {"name": "age", "type": "number", "description": "d", "minimum": 1, "maximum": 1e12, "use": "rules", "example": 1},
+    ],
+}  # fmt: skip
+
+
+class TestOldAge:
+    @pytest.mark.parametrize(
+        ("conditions", "taken"),
+        [
+            ([("<", 18)], True),
+            ([("<", 62)], True),
+            ([("<=", 62)], False),
+            ([("<", 62.0001)], False),
+            ([(">", 62.1), ("<", 62.9)], False),
+            ([(">", 70), ("<", 71), ("!=", 70.5)], False),
+            ([("==", 80.25)], False),
+            ([("in", [17, 99.5])], False),
+            ([(">", 61), ("<", 61.5)], True),
+            ([("!=", 40)], False),
+            ([(">=", 1e12)], False),
+            ([(">", 1e12)], True),
+        ],
+    )
+    def test_no_protected_age_is_counted(self, conditions: list[tuple[str, Any]], taken: bool) -> None:
+        """Not between two whole years either; and a contract of wide ages is not tried year by year."""
+        rule = {"id": "r", "description": "d", "outcome": "REJECT", "reason": "R",
+                "conditions": [{"field": "age", "op": op, "value": value} for op, value in conditions]}  # fmt: skip
+
+        if taken:
+            policy_of(contract_of(AGED), [rule])
+        else:
+            with pytest.raises(ValidationError, match="counts the age"):
+                policy_of(contract_of(AGED), [rule])
+
+    def test_no_ratio_of_the_age_is_ruled_by(self) -> None:
+        """It would be the age under another name."""
+        ratio = {"name": "r", "type": "ratio", "description": "d", "numerator": "sum", "denominator": "age",
+                 "maximum": 1e6, "use": "rules"}  # fmt: skip
+
+        with pytest.raises(InvalidContractError, match="age: r is made of it"):
+            contract_of(AGED | {"fields": [*AGED["fields"], ratio]})
+
+        contract_of(AGED | {"fields": [*AGED["fields"], ratio | {"use": "reports"}]})
+
+
+@pytest.mark.parametrize(("least", "maximum", "taken"), [(1, 1e6, True), (1, 1e6 - 1, False), (1e-300, 1e12, False)])
+def test_a_ratio_may_be_stated_as_it_may_be_computed(least: float, maximum: float, taken: bool) -> None:
+    """Or an offer would ask for a ratio that is refused; and the model would be asked about infinity."""
+    numbers = [{"name": name, "type": "number", "description": "d", "minimum": low, "maximum": 1e6, "example": 1}
+               for name, low in (("above", 0), ("below", least))]  # fmt: skip
+    ratio = {"name": "r", "type": "ratio", "description": "d", "numerator": "above", "denominator": "below",
+             "maximum": maximum}  # fmt: skip
+    document = {**AGED, "age": None, "fields": [*numbers, ratio]}
+
+    if taken:
+        assert contract_of(document).parse({"above": 1e6, "below": least, "r": maximum})["r"] == maximum
+    else:
+        with pytest.raises(InvalidContractError, match="fields.r.maximum: the two fields' ranges allow"):
+            contract_of(document)

@@ -1,0 +1,160 @@
+"""Features, PDs, attributions and bins of drawn contracts, each against the plainest way to work it out."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.special import logit
+
+from preprocessing.application import Application, InvalidApplicationError
+from preprocessing.contract import Contract
+from preprocessing.features import FeatureSchema, compile_row
+from preprocessing.fields import Feature
+from scoring.attribution import Attributor, LeafIndex
+from scoring.distribution import PD
+from tests.books import documents
+from tests.contracts import Small, applications, contracts, spoilt
+from tests.scoring.test_attribution import TOLERANCE, brute_force
+from tests.telemetry import labels
+from training.distribution import training_distribution
+
+DEPTHS = st.integers(1, 6)
+SEEDS = st.integers(0, 10**6)
+
+KINDS = {
+    "missing", "extra_forbidden", "model_type", "float_type", "int_type", "finite_number", "greater_than_equal",
+    "less_than_equal", "literal_error", "string_type", "string_too_short", "string_too_long", "string_pattern_mismatch",
+    "date", "out_of_range", "implausible", "ratio_mismatch",
+}  # fmt: skip
+"""All that can be wrong with a field, whatever the contract."""
+
+
+def one_by_one(feature: Feature, application: Application, schema: FeatureSchema) -> float:
+    """A feature as its definition says it."""
+    value = application[feature.field]
+    if feature.kind == "flag":
+        return float(value in feature.values)
+    if value is not None and feature.ranks is not None:
+        return feature.ranks[value]
+    return schema.cleaning[feature.field] if value is None or isinstance(value, str) else float(value)
+
+
+class TestFeatures:
+    @settings(max_examples=60)
+    @given(contracts(scored=20), SEEDS)
+    def test_the_row_is_what_the_features_say(self, contract: Contract, seed: int) -> None:
+        """Compiled, feature by feature, alone and as a matrix: one and the same."""
+        read = applications(contract, 15, seed)
+        schema = FeatureSchema(contract, {name: -3.5 - i for i, name in enumerate(contract.imputed)})
+
+        expected = [[one_by_one(feature, a, schema) for feature in contract.features] for a in read]
+
+        assert expected == [compile_row(contract.features, schema.cleaning)(a) for a in read]
+        assert np.array_equal(np.array(expected, dtype=np.float32), schema.matrix(read))
+        assert np.array_equal(np.concatenate([schema.matrix([a]) for a in read]), schema.matrix(read))
+        assert np.isfinite(schema.matrix(read)).all()
+
+    @settings(max_examples=60)
+    @given(contracts(scored=20))
+    def test_every_feature_is_of_one_field(self, contract: Contract) -> None:
+        """Each has a name of its own, and each scored field's states and categories one flag each."""
+        assert len({feature.name for feature in contract.features}) == len(contract.features)
+        for field in contract.fields:
+            flags = Counter(
+                v for f in contract.features if f.field == field.name and f.kind == "flag" for v in f.values
+            )
+            states = {*getattr(field, "codes", ()), *getattr(field, "categories", ())}
+            assert set(flags) <= states | {None} | {getattr(field, "yes", None)}
+            assert set(flags.values()) <= {1}
+            if field.scored and field.type != "ordered":
+                assert states <= flags.keys()
+            assert (None in flags) == (field.scored and contract.may_lack(field))
+
+
+class TestPDs:
+    @settings(max_examples=20)
+    @given(contracts(), DEPTHS, SEEDS)
+    def test_depend_on_no_other_row(self, contract: Contract, depth: int, seed: int) -> None:
+        """Alone, in batches of any size, in any order: scikit-learn's own, bit for bit."""
+        small = Small(contract, applications(contract, 150, seed), depth, seed)
+        expected = small.model.predict_proba(small.matrix)[:, 1]
+
+        scores = small.scorer.score(small.applications)
+        order = np.random.default_rng(seed).permutation(len(expected))
+        cuts = sorted(random.Random(seed).sample(range(1, len(expected)), 5))
+
+        assert np.array_equal(expected, scores.pd)
+        assert np.array_equal(small.model.decision_function(small.matrix), scores.log_odds)
+        assert np.array_equal(expected[order], small.scorer.score([small.applications[i] for i in order]).pd)
+        assert np.array_equal(expected, np.concatenate([small.scorer.score([a]).pd for a in small.applications]))
+        batches = np.split(np.arange(len(expected)), cuts)
+        parts = [small.scorer.score([small.applications[i] for i in batch]).pd for batch in batches]
+        assert np.array_equal(expected, np.concatenate(parts))
+
+
+class TestAttributions:
+    @settings(max_examples=20)
+    @given(contracts(scored=6), DEPTHS, SEEDS)
+    def test_are_shapley_values(self, contract: Contract, depth: int, seed: int) -> None:
+        """Over all coalitions of fields; with the base value they add up to the logit of the PD."""
+        small = Small(contract, applications(contract, 120, seed), depth, seed)
+        reference, rows = small.matrix[:7], small.matrix[50:53]
+        index = LeafIndex(small.model, small.schema)
+        attributor = Attributor(index, index.build_tables(reference))
+
+        found = attributor.attribute(rows)
+
+        for row, attributions in zip(rows, found, strict=True):
+            assert np.abs(brute_force(small.model, small.schema, row, reference) - attributions).max() < TOLERANCE
+        pds = small.model.predict_proba(rows)[:, 1]
+        assert np.abs(attributor.base_value + found.sum(axis=1) - logit(pds)).max() < TOLERANCE
+        assert np.array_equal(found, np.concatenate([attributor.attribute(row[None]) for row in rows]))
+
+
+class TestBins:
+    @settings(max_examples=40)
+    @given(contracts(scored=20), SEEDS)
+    def test_hold_every_value(self, contract: Contract, seed: int) -> None:
+        """Of whatever is valid there is a bin, missing values apart; what training saw in them adds up to 1."""
+        trained = applications(contract, 60, seed)
+        # Training refuses a field of too few numbers.
+        assume(all(any(isinstance(a[name], int | float) for a in trained)
+                   for name in contract.imputed if contract.by_name[name].type != "ordered"))  # fmt: skip
+        distribution = training_distribution(contract, trained, np.linspace(0.01, 0.9, len(trained)))
+
+        assert [bins.field for bins in distribution.bins] == [*contract.scored, PD]
+        for bins in distribution.bins:
+            assert abs(sum(bins.expected) - 1) < 1e-9
+            assert len(bins.labels) == len(bins.expected) == len(set(bins.labels))
+        for application in applications(contract, 60, seed + 1):
+            for bins in distribution.bins[:-1]:
+                value = application[bins.field]
+                place = bins.place(value)
+                assert place == len(bins.labels) if value is None else 0 <= place < len(bins.labels)
+                if isinstance(value, str) and value in bins.labels:
+                    assert bins.labels[place] == value
+        for pd in (0.0, 0.5, 1.0):
+            assert 0 <= distribution.bins[-1].place(pd) < len(distribution.bins[-1].labels)
+
+    @settings(max_examples=40)
+    @given(contracts(), SEEDS)
+    def test_labels_of_errors_are_bounded(self, contract: Contract, seed: int) -> None:
+        """A metric's labels are the contract's fields, two words, and kinds that can be listed."""
+        rng = random.Random(seed)
+        for sound in documents(contract, 10, seed):
+            for document in (
+                spoilt(spoilt(sound, contract, rng), contract, rng),
+                [],
+                None,
+                {"x" * i: 1 for i in range(40)},
+            ):
+                try:
+                    contract.parse(document)
+                except InvalidApplicationError as exc:
+                    for field, kind in labels(contract, [e.at(3) for e in exc.errors]):
+                        assert field in contract.by_name.keys() | {"unknown", "document"}
+                        assert kind in KINDS
