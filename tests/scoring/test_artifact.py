@@ -191,6 +191,16 @@ class TestManifest:
         edit(folder / MANIFEST, lambda manifest: manifest.update(change))
         assert read_refusal(IncoherentArtifactError, folder).startswith(f"{MANIFEST}: {message}")
 
+    @pytest.mark.parametrize("name", [MANIFEST, CONTRACT_FILE, SCHEMA, GOLDEN, DISTRIBUTION])
+    def test_key_stated_twice(self, folder: Path, name: str) -> None:
+        """Of two values under one key nobody could say which one holds, in whatever file they stand."""
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content.replace(b"{", b'{"format": 0, ', 1))
+        if name != MANIFEST:
+            sign(folder)
+        message = read_refusal(IncoherentArtifactError, folder)
+        assert f"{name}: not valid JSON: a key is stated twice in one object: format; keep one" in message
+
     @pytest.mark.parametrize("key", ["format", "name", "version", "features", "libraries", "artifacts", "evaluation"])
     def test_key_missing(self, folder: Path, key: str) -> None:
         """A missing key is named."""

@@ -195,7 +195,7 @@ class TestWarmUp:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """One line says so, with BentoML's version, and those that it was tested with."""
-        monkeypatch.setattr(RunnerTrafficMetricsMiddleware, "_setup", lambda _: None)
+        monkeypatch.delattr(RunnerTrafficMetricsMiddleware, "_setup")
 
         with pytest.raises(SystemExit) as ended:
             service.to_asgi()

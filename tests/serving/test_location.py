@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from serving.location import base_url
+from serving.http.location import base_url
 from starlette.requests import Request
 
 
