@@ -169,7 +169,7 @@ def _near(field: AnyField, document: Document) -> list[Any]:
         ]
     if isinstance(field, Ratio):
         above, below = document.get(field.numerator), document.get(field.denominator)
-        exact = above / below if all(isinstance(n, int | float) and n for n in (above, below)) else 0.5
+        exact = above / below if all(type(n) in (int, float) and 0 < abs(n) < 1e300 for n in (above, below)) else 0.5
         return [exact, exact * 1.05, exact * 2 + 1, exact + 0.05, -exact, field.maximum, field.maximum * 2]
     if isinstance(field, Reference):
         return ["R-1", "a\tb", "\x7f", "R" * 64, "R" * 65, "ü" * 64, "\u2028"]
