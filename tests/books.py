@@ -148,7 +148,7 @@ def _ratio(rng: random.Random, field: Ratio, document: Document) -> float | None
     if above is None or below is None or below <= 0 or above < 0 or rng.random() < 0.5:
         return None
     exact = above / below
-    return round(exact, 2) if exact <= field.maximum and rng.random() < 0.5 else min(exact, field.maximum)
+    return min(round(exact, 2) if rng.random() < 0.5 else exact, field.maximum)
 
 
 def risk(contract: Contract, document: Document) -> float:

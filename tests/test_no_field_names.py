@@ -18,8 +18,14 @@ FIELDS = [
     for field in read_contract(path.read_bytes()).fields
     if not isinstance(field, Reference)
 ]
-NAMES = {name for field in FIELDS for name in (field.name, field.source) if "_" in name}
-"""Of all books here, but for ordinary words: `age` and `loan` would be found in any sentence about credit."""
+NAMES = {
+    name
+    for field in FIELDS
+    for name in (field.name, field.source)
+    if "_" in name and not re.fullmatch(r"column_\d+", name)
+}
+"""Of all books here, but for ordinary words, as `age` and `loan` are found in any sentence about credit, and for what the
+columns of a file without a header are called."""
 
 PRODUCT = [
     *(ROOT / name for name in ("service.py", "import_model.py")),
