@@ -24,8 +24,8 @@ NAMES = {
     for name in (field.name, field.source)
     if "_" in name and not re.fullmatch(r"column_\d+", name)
 }
-"""Of all books here, but for ordinary words, as `age` and `loan` are found in any sentence about credit, and for what the
-columns of a file without a header are called."""
+"""Of all books here, but for ordinary words, as `age` and `loan` are found in any sentence about credit, and for what
+the columns of a file without a header are called."""
 
 PRODUCT = [
     *(ROOT / name for name in ("service.py", "import_model.py")),
