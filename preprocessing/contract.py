@@ -23,7 +23,6 @@ from preprocessing.fields import (
     Category,
     Date,
     Feature,
-    Flag,
     Integer,
     Name,
     Number,
@@ -223,7 +222,7 @@ class Contract(Strict):
             field = self.by_name.get(grouping.field)
             if field is None or isinstance(field, Date | Reference):
                 yield f"groups.{i}.field: {grouping.field!r} is no field that groups can be made of"
-            elif isinstance(field, Category | Ordered | Flag) == bool(grouping.below):
+            elif bool(field.choices) == bool(grouping.below):
                 yield (
                     f"groups.{i}.below: {field.name} is of type {field.type}; "
                     + ("remove `below`" if grouping.below else "say where its groups end")
@@ -260,7 +259,7 @@ class Contract(Strict):
         """Whether a value may be missing: null, absent, or a ratio of something that is."""
         if isinstance(field, Ratio):
             operands = (self.by_name[field.numerator], self.by_name[field.denominator])
-            return any(operand.nullable or getattr(operand, "codes", None) for operand in operands)
+            return any(operand.nullable or operand.states for operand in operands)
         return field.nullable
 
     @cached_property
@@ -271,7 +270,7 @@ class Contract(Strict):
             for field in self.fields
             if field.scored
             and isinstance(field, Number | Integer | Ordered | Ratio)
-            and (self.may_lack(field) or bool(getattr(field, "codes", None)))
+            and (self.may_lack(field) or field.states)
         )
 
     @cached_property

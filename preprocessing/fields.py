@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import date
 from string import whitespace
@@ -69,7 +70,7 @@ class Feature(NamedTuple):
         field: the one field that it is made of.
         kind: "number" for a value (imputed where there is none), "flag" for 1 where the value is among `values`.
         values: of the field that the flag stands for; None is a missing value.
-        ranks: for an ordered category or a flag, what each value counts as.
+        ranks: for an ordered category, what each value counts as.
     """
 
     name: str
@@ -119,6 +120,26 @@ class _Field(Strict):
         """Whether a policy's rules may name it."""
         return self.use != "reports"
 
+    @property
+    def optional(self) -> bool:
+        """Whether an application may state null, or nothing."""
+        return self.nullable
+
+    @property
+    def json_type(self) -> Literal["number", "integer", "string"]:
+        """What JSON calls a value that is stated."""
+        return "string"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts that a value is one of, as the contract spells them; none where it is no choice."""
+        return ()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What a value that stands for no number comes out as; none where there are no special codes."""
+        return ()
+
     def problems(self) -> Iterator[str]:
         """What is wrong with it by itself, with the remedy."""
         if is_reserved(self.name):
@@ -132,9 +153,9 @@ class _Field(Strict):
             raise ValueError("\n".join(f"{self.name}: {problem}" for problem in problems))
         return self
 
+    @abstractmethod
     def annotation(self) -> Any:
         """What pydantic validates a value by: the value as rules and features read it comes out."""
-        raise NotImplementedError
 
     def features(self) -> Iterator[Feature]:
         """The columns made of a value, in order."""
@@ -174,6 +195,10 @@ class _Numeric(_Field):
     maximum: Bound
     plausible: Plausible | None = None
     codes: dict[Name, Bound] = Field(default={}, max_length=32)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return tuple(self.codes)
 
     @property
     def least(self) -> float:
@@ -254,6 +279,11 @@ class Number(_Numeric):
 
     type: Literal["number"]
 
+    @property
+    def json_type(self) -> Literal["number", "integer", "string"]:
+        """See `_Field`."""
+        return self.type
+
     def annotation(self) -> Any:
         """See `_Field`."""
         return self._constrained(float)
@@ -263,6 +293,11 @@ class Integer(_Numeric):
     """A whole number; 30.0 is one."""
 
     type: Literal["integer"]
+
+    @property
+    def json_type(self) -> Literal["number", "integer", "string"]:
+        """See `_Field`."""
+        return self.type
 
     def problems(self) -> Iterator[str]:
         """See `_Field`."""
@@ -277,11 +312,6 @@ class Integer(_Numeric):
 
 class _Choice(_Field):
     """One of some texts, trimmed, in any case of ASCII letters; it comes out spelt as the contract spells it."""
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The texts as the contract spells them."""
-        raise NotImplementedError
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -357,7 +387,7 @@ class Flag(_Choice):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """See `_Choice`."""
+        """See `_Field`."""
         return self.yes, self.no
 
     def features(self) -> Iterator[Feature]:
@@ -380,6 +410,16 @@ class Ratio(_Field):
     denominator: Name
     maximum: Annotated[float, Field(gt=0, le=MAX_NUMBER)]
     tolerance: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+    @property
+    def optional(self) -> bool:
+        """See `_Field`."""
+        return True
+
+    @property
+    def json_type(self) -> Literal["number", "integer", "string"]:
+        """See `_Field`."""
+        return "number"
 
     def problems(self) -> Iterator[str]:
         """See `_Field`."""

@@ -18,8 +18,14 @@ FIELDS = [
     for field in read_contract(path.read_bytes()).fields
     if not isinstance(field, Reference)
 ]
-NAMES = {name for field in FIELDS for name in (field.name, field.source) if "_" in name}
-"""Of all books here, but for ordinary words: `age` and `loan` would be found in any sentence about credit."""
+NAMES = {
+    name
+    for field in FIELDS
+    for name in (field.name, field.source)
+    if "_" in name and not re.fullmatch(r"column_[0-9]+", name)
+}
+"""Of all books here, but for ordinary words (`age` and `loan` would be found in any sentence about credit) and for what
+every file without a header calls its columns."""
 
 PRODUCT = [
     *(ROOT / name for name in ("service.py", "import_model.py")),

@@ -1,4 +1,4 @@
-"""`python -m training compare-policies A B --data FILE.csv`: what another policy would change over a portfolio."""
+"""`python -m training compare-policies A B --data FILE`: what another policy would change over a portfolio."""
 
 from __future__ import annotations
 
