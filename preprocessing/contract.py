@@ -194,20 +194,19 @@ class Contract(Strict):
             earlier[field.name] = field
 
     def _amount_and_age(self) -> Iterator[str]:
-        for role in ("amount", "age"):
-            name = getattr(self, role)
-            if name is None:
-                continue
-            field = self.by_name.get(name)
-            if not isinstance(field, Number | Integer):
+        for role, name in (("amount", self.amount), ("age", self.age)):
+            if name is not None and not isinstance(self.by_name.get(name), Number | Integer):
                 yield f"{role}: {name!r} is no field of type number or integer; name one that is"
-            elif role == "age" and field.scored:
-                yield (
-                    f"age: {name} is scored; for rules or reports only, or the age of an applicant could count against "
-                    "them (Reg B, 12 CFR 1002.6(b)(2))"
-                )
-            elif role == "amount" and (field.nullable or field.codes or not field.for_rules or field.minimum < 0):
-                yield f"amount: {name} must be required, 0 or more, without codes, and not for reports only"
+        amount, age = self.by_name.get(self.amount or ""), self.by_name.get(self.age or "")
+        if isinstance(amount, Number | Integer) and (
+            amount.nullable or amount.codes or not amount.for_rules or amount.minimum < 0
+        ):
+            yield f"amount: {amount.name} must be required, 0 or more, without codes, and not for reports only"
+        if isinstance(age, Number | Integer) and age.scored:
+            yield (
+                f"age: {age.name} is scored; for rules or reports only, or the age of an applicant could count against "
+                "them (Reg B, 12 CFR 1002.6(b)(2))"
+            )
         for ratio in self.ratios:
             if ratio.denominator == self.amount:
                 yield "amount: a ratio has it below the line; state that ratio the other way round"
@@ -295,8 +294,9 @@ class Contract(Strict):
 
     @property
     def least_amount(self) -> float:
-        """The lowest amount that an application may state."""
-        return self.number(self.amount or "").least
+        """The lowest amount that an application may state; of a contract that has one."""
+        assert self.amount is not None
+        return self.number(self.amount).least
 
     def number(self, name: str) -> Number | Integer:
         """The field of this name, which must be a number."""
@@ -330,8 +330,9 @@ class Contract(Strict):
         return MappingProxyType(values)
 
     def with_amount(self, application: Application, amount: float) -> Application:
-        """The same application for another amount."""
-        values = {**application, self.amount or "": amount}
+        """The same application for another amount; of a contract that has one."""
+        assert self.amount is not None
+        values = {**application, self.amount: amount}
         for ratio in self.ratios:
             values[ratio.name] = ratio.exact(values)
         return MappingProxyType(values)
