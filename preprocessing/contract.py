@@ -292,6 +292,11 @@ class Contract(Strict):
         """The ratios that move with the amount."""
         return tuple(ratio for ratio in self.ratios if self.amount is not None and ratio.numerator == self.amount)
 
+    def amount_divisors(self, application: Application) -> dict[str, float | None]:
+        """What the amount is divided by in each ratio that moves with it; None where that is no number."""
+        divisors = {ratio.name: application[ratio.denominator] for ratio in self.amount_ratios}
+        return {name: divisor if isinstance(divisor, int | float) else None for name, divisor in divisors.items()}
+
     @property
     def least_amount(self) -> float:
         """The lowest amount that an application may state; of a contract that has one."""

@@ -31,7 +31,7 @@ from preprocessing.base import (
     undecided,
 )
 from preprocessing.choices import Category, Flag, Ordered
-from preprocessing.numeric import Integer, Number
+from preprocessing.numeric import Integer, Number, Plausible
 
 __all__ = [
     "MAX_CATEGORIES",
@@ -48,6 +48,7 @@ __all__ = [
     "Name",
     "Number",
     "Ordered",
+    "Plausible",
     "Ratio",
     "Reference",
     "Text",
