@@ -183,15 +183,19 @@ class Contract(Strict):
                 elif field.scored and not operand.scored:
                     yield f"{place}: {operand.name} isn't scored, so that no ratio of it may be; change its use"
             if isinstance(field, Ratio):
-                above, below = earlier.get(field.numerator), earlier.get(field.denominator)
-                if isinstance(above, Number | Integer) and isinstance(below, Number | Integer) and below.least > 0:
-                    # What is computed would be more than what may be stated, or more than a float32 holds.
-                    if (reached := above.greatest / below.least) > field.maximum:
-                        yield (
-                            f"fields.{field.name}.maximum: the two fields' ranges allow {reached:g}, more than "
-                            f"{field.maximum:g}; raise it, or narrow the ranges"
-                        )
+                yield from self._reaches(field, earlier.get(field.numerator), earlier.get(field.denominator))
             earlier[field.name] = field
+
+    @staticmethod
+    def _reaches(field: Ratio, above: AnyField | None, below: AnyField | None) -> Iterator[str]:
+        """Whether more may be computed than stated: an offer would be refused, or the model asked about infinity."""
+        if isinstance(above, Number | Integer) and isinstance(below, Number | Integer) and below.least > 0:
+            reached = above.greatest / below.least
+            if reached > field.maximum:
+                yield (
+                    f"fields.{field.name}.maximum: the two fields' ranges allow {reached:g}, more than "
+                    f"{field.maximum:g}; raise it, or narrow the ranges"
+                )
 
     def _amount_and_age(self) -> Iterator[str]:
         for role, name in (("amount", self.amount), ("age", self.age)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, groupby
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from preprocessing.documents import Strict
 from preprocessing.fields import Feature
 
 RowOf = Callable[[Application], list[float]]
+
+MOST_WRITTEN_OUT = 1024
+"""Features, beyond which nearly all are flags that are 0, and a matrix is filled by where the ones are."""
 
 
 class SchemaFile(Strict):
@@ -58,6 +61,7 @@ class FeatureSchema:
         self.features = [feature.name for feature in contract.features]
         self.fields = contract.scored
         self.row: RowOf = compile_row(contract.features, cleaning)
+        self._marks = compile_marks(contract.features, cleaning) if len(self.features) > MOST_WRITTEN_OUT else None
 
     @classmethod
     def learned(cls, contract: Contract, applications: Sequence[Application]) -> FeatureSchema:
@@ -82,6 +86,8 @@ class FeatureSchema:
 
         float32, since that is what scikit-learn's trees compare; the cast happens once, here.
         """
+        if self._marks is not None:
+            return self._marks.matrix(applications)
         row = self.row
         rows = [row(application) for application in applications]
         return np.array(rows, dtype=np.float32).reshape(len(rows), len(self.features))
@@ -101,15 +107,67 @@ def compile_row(features: Sequence[Feature], cleaning: Mapping[str, float]) -> R
             table = {value: tuple(float(value in feature.values) for feature in made) for value in flagged}
             names[f"flags_{field}"], names[f"none_{field}"] = table.get, (0.0,) * len(made)
             parts.append(f"*flags_{field}(a['{field}'], none_{field})")
-        elif made[0].ranks is not None:
-            names[f"ranks_{field}"] = {None: cleaning.get(field), **made[0].ranks}
-            parts.append(f"ranks_{field}[a['{field}']]")
-        elif field in cleaning:
-            names[f"constant_{field}"] = cleaning[field]
-            parts.append(f"constant_{field} if (v := a['{field}']) is None or v.__class__ is str else v")
         else:
-            parts.append(f"a['{field}']")
-    row: RowOf = eval(f"lambda a: [{', '.join(parts)}]", names)  # noqa: S307  # identifiers only, see above
+            parts.append(_number(made[0], cleaning, names))
+    return _compiled(parts, names)
+
+
+class Marks(NamedTuple):
+    """Features as their numbers, and as the columns of the flags that are 1.
+
+    Attributes:
+        row: from an application to its numbers, then the column of each field's flag, -1 where none is 1.
+        numbers: columns of the numbers.
+        width: all columns.
+    """
+
+    row: RowOf
+    numbers: Sequence[int]
+    width: int
+
+    def matrix(self, applications: Sequence[Application]) -> NDArray[np.float32]:
+        """As `FeatureSchema.matrix`."""
+        shape = len(applications), self.width
+        matrix = np.zeros(shape, dtype=np.float32)
+        if applications:
+            rows = np.array([self.row(application) for application in applications])
+            matrix[:, self.numbers] = rows[:, : len(self.numbers)]
+            columns = rows[:, len(self.numbers) :].astype(np.intp)
+            row, mark = np.nonzero(columns >= 0)
+            matrix[row, columns[row, mark]] = 1
+        return matrix
+
+
+def compile_marks(features: Sequence[Feature], cleaning: Mapping[str, float]) -> Marks:
+    """The same as `compile_row` for many flags, of which a value makes at most one of its field 1."""
+    names: dict[str, Any] = {}
+    marks = []
+    numbers = [i for i, feature in enumerate(features) if feature.kind == "number"]
+    parts = [_number(features[i], cleaning, names) for i in numbers]
+    columns: dict[str, dict[Any, float]] = {}
+    for i, feature in enumerate(features):
+        if feature.kind == "flag":
+            columns.setdefault(feature.field, {}).update(dict.fromkeys(feature.values, float(i)))
+    for field, column in columns.items():
+        names[f"marks_{field}"] = column.get
+        marks.append(f"marks_{field}(a['{field}'], -1.0)")
+    return Marks(_compiled([*parts, *marks], names), numbers, len(features))
+
+
+def _number(feature: Feature, cleaning: Mapping[str, float], names: dict[str, Any]) -> str:
+    """The expression of a number among an application's features, and in `names` what it needs."""
+    field = feature.field
+    if feature.ranks is not None:
+        names[f"ranks_{field}"] = {None: cleaning.get(field), **feature.ranks}
+        return f"ranks_{field}[a['{field}']]"
+    if field in cleaning:
+        names[f"constant_{field}"] = cleaning[field]
+        return f"constant_{field} if (v := a['{field}']) is None or v.__class__ is str else v"
+    return f"a['{field}']"
+
+
+def _compiled(parts: Sequence[str], names: dict[str, Any]) -> RowOf:
+    row: RowOf = eval(f"lambda a: [{', '.join(parts)}]", names)  # noqa: S307  # identifiers only, see `compile_row`
     return row
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.features import FeatureSchema
-from scoring.boosting import MAX_DEPTH, Ensemble
+from scoring.boosting import MAX_DEPTH, NO_SPLIT, Ensemble
 from scoring.turns import Turns
 
 
@@ -82,12 +82,15 @@ class LeafIndex:
         self.ensemble = Ensemble(model)
         self.fields = schema.fields
         tree, slot = np.nonzero(self.ensemble.is_leaf)
-        conditions = [self.ensemble.conditions(schema.columns(field)) for field in self.fields]
-        # One more, for the field that isn't there: a condition that nothing meets.
-        splits, right = (
-            np.array([*(masks[i][tree, slot] for masks in conditions), np.full(len(tree), i)], self.ensemble.word)
-            for i in (0, 1)
-        )
+        place = {field: i for i, field in enumerate(self.fields)}
+        field_of = np.array([place[feature.field] for feature in schema.contract.features])
+        splits, right = np.zeros((2, len(self.fields) + 1, len(tree)), dtype=self.ensemble.word)
+        right[-1] = 1  # for the field that isn't there: a condition that nothing meets
+        for feature, bit, goes_right in self.ensemble.ways(tree, slot):
+            leaves = np.flatnonzero(feature != NO_SPLIT)
+            read = field_of[feature[leaves]], leaves
+            splits[read] |= bit[leaves]
+            right[read] |= np.where(goes_right, bit, 0)[leaves]
         fields = [tuple(np.flatnonzero(read).tolist()) for read in splits.T]
         order = sorted(range(len(tree)), key=fields.__getitem__)  # stable: trees stay in order
         self.tree, self.slot = tree[order], slot[order]
@@ -147,9 +150,11 @@ class Attributor:
         look_ups = len(index.ensemble.value) * subtrees
         self._first_states = np.arange(look_ups).reshape(-1, subtrees) << bits
         self._state_by_byte = _state_by_byte(splits, index.ensemble.word)
-        self._sums = _sums(index, tables, splits)
-        # Long rows add up fastest.
-        self._fold = max(n for n in range(1, 65) if look_ups % n == 0)
+        self._sums, fields = _sums(index, tables, splits)
+        # Partial sums, added up at the end, are shorter chains of additions.
+        self._parts = max(n for n in range(1, 65) if look_ups % n == 0)
+        part = np.arange(look_ups)[:, np.newaxis] % self._parts
+        self._cell = (part * (len(self.fields) + 1) + fields).ravel()
 
     def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""
@@ -163,8 +168,9 @@ class Attributor:
             states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)
         # Every index is in range by construction, and "clip" spares NumPy's buffered check of it: 40% of the time.
         picked = self._sums.take(states.ravel(), axis=0, mode="clip")
-        folded = picked.reshape(-1, self._fold * len(self.fields)).sum(axis=0)
-        return np.asarray(folded.reshape(self._fold, -1).sum(axis=0), dtype=np.float64)
+        cells = self._parts * (len(self.fields) + 1)
+        parts = np.bincount(self._cell, weights=picked.ravel(), minlength=cells).reshape(self._parts, -1)
+        return np.asarray(parts[:, :-1].sum(axis=0), dtype=np.float64)
 
 
 def _splits_of_subtrees(depth: int) -> NDArray[np.intp]:
@@ -183,8 +189,13 @@ def _state_by_byte(splits: NDArray[np.intp], word: np.dtype[np.unsignedinteger])
     return bits @ weight.reshape(word.itemsize, 8, len(splits))
 
 
-def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> NDArray[np.float64]:
-    """What the leaves of a subtree in a state add up to, shape (trees * subtrees * states, len(fields))."""
+def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """What the leaves of a subtree in a state add up to, and for which fields: those that it reads, however many more.
+
+    Returns:
+        Sums, shape (trees * subtrees * states, most fields of a subtree), and positions of the fields, shape
+        (trees * subtrees, the same), filled up with len(fields).
+    """
     subtrees, bits = splits.shape
     state = np.arange(1 << bits)[:, np.newaxis]
     word = index.ensemble.word
@@ -192,12 +203,20 @@ def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> NDArray
     for bit, numbers in enumerate(splits.T):
         turns |= (state >> bit & 1).astype(word) << numbers.astype(word)
     rows = index.offset + index.patterns(turns[:, index.slot // 4])
-    place = (index.tree * subtrees + index.slot // 4 << bits) + state
-    width = len(index.fields) + 1
-    sums = np.zeros(len(index.ensemble.value) * subtrees * len(state) * width)
-    for values, field in zip(tables.values.T, index.leaf_fields.T, strict=True):
-        sums += np.bincount((place * width + field).ravel(), weights=values[rows].ravel(), minlength=len(sums))
-    return sums.reshape(-1, width)[:, :-1].copy()
+    subtree = index.tree * subtrees + index.slot // 4
+    none = len(index.fields)
+    read, column = np.unique(subtree[:, np.newaxis] * (none + 1) + index.leaf_fields, return_inverse=True)
+    owner = read // (none + 1)
+    rank = np.arange(len(read)) - np.searchsorted(owner, owner)
+    width = 1 + int(rank.max())
+    fields = np.full((len(index.ensemble.value) * subtrees, width), none)
+    fields[owner, rank] = read % (none + 1)
+    columns = rank[column].reshape(index.leaf_fields.shape)
+    place = (subtree << bits) + state
+    sums = np.zeros(len(fields) * len(state) * width)
+    for values, of_leaf in zip(tables.values.T, columns.T, strict=True):
+        sums += np.bincount((place * width + of_leaf).ravel(), weights=values[rows].ravel(), minlength=len(sums))
+    return sums.reshape(-1, width), fields
 
 
 @lru_cache(maxsize=MAX_DEPTH + 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.ensemble import GradientBoostingClassifier
 
-from scoring.turns import Intervals, Turns, TurnTables
+from scoring.turns import Comparisons, Intervals, Turns, TurnTables
 
 MAX_DEPTH = 6
 """A tree's splits are the bits of a word of at most 64."""
@@ -21,6 +21,9 @@ MIN_DEPTH = 2
 """Shallower trees are filled up, so that all have subtrees of four leaves at the bottom."""
 
 NO_SPLIT = -1
+
+MOST_IN_TABLES = 256
+"""Features that split, beyond which turns are compared instead of looked up."""
 
 FEW_ROWS = 8
 """Fewer rows are added up sooner by keeping all partial sums."""
@@ -65,9 +68,15 @@ class Ensemble:
                     self._feature[position, number] = tree.feature[node]
                     self._threshold[position, number] = tree.threshold[node]
         # A walk that ends in slot i ends at number slots + i.
+        self._tables: TurnTables | Comparisons
         self._slots_from = np.arange(-1, len(trees) - 1) * slots
-        no_turns = np.zeros(len(trees), dtype=self.word)
-        self._tables = TurnTables(model.n_features_in_, self._intervals(), no_turns)
+        is_split = self._feature != NO_SPLIT
+        if len(np.unique(self._feature[is_split])) > MOST_IN_TABLES:
+            thresholds = np.where(is_split, self._threshold, np.inf)
+            self._tables = Comparisons(np.where(is_split, self._feature, 0), thresholds, self.word)
+        else:
+            no_turns = np.zeros(len(trees), dtype=self.word)
+            self._tables = TurnTables(model.n_features_in_, self._intervals(), no_turns)
 
     def _intervals(self) -> Iterator[Intervals]:
         """The turns that depend on each feature that splits."""
@@ -124,6 +133,13 @@ class Ensemble:
             np.maximum(low, threshold, out=low, where=read & goes_right)
             np.minimum(high, threshold, out=high, where=read & ~goes_right)
         return low, high
+
+    def ways(
+        self, tree: NDArray[np.intp], slot: NDArray[np.intp]
+    ) -> Iterator[tuple[NDArray[np.intp], Turns, NDArray[np.bool_]]]:
+        """Level by level, of ways to leaves: the feature that splits, or NO_SPLIT; its bit; whether to the right."""
+        for numbers, goes_right in self._paths():
+            yield self._feature[tree, numbers[slot]], self._bit(numbers[slot]), goes_right[slot]
 
     def _paths(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
         """Level by level, the split above each slot and whether the way there goes right; shape (slots,)."""

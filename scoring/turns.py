@@ -22,6 +22,9 @@ Turns = NDArray[np.unsignedinteger]
 JOINT_ROWS = 256
 """Most rows of a table that features share: half a megabyte for a thousand trees of depth 4."""
 
+ROWS_COMPARED_AT_ONCE = 32
+"""Each row needs some eighty bytes for each tree of depth 4 on its way."""
+
 
 class Intervals(NamedTuple):
     """The turns that depend on one feature.
@@ -39,8 +42,7 @@ class Intervals(NamedTuple):
     @classmethod
     def of(cls, feature: int, thresholds: NDArray[np.float64], turns: Turns) -> Self:
         """From thresholds that rise, and the turns of the intervals between them."""
-        edges = thresholds.astype(np.float32)
-        edges = np.where(edges > thresholds, np.nextafter(edges, np.float32(-np.inf)), edges)
+        edges = _edges(thresholds)
         last = np.append(edges[1:] != edges[:-1], True)  # of thresholds that no float32 lies between
         return cls(feature, edges[last], np.concatenate([turns[:1], turns[1:][last]]))
 
@@ -103,3 +105,37 @@ def _ordered(values: NDArray[np.float32]) -> NDArray[np.int32]:
     bits = (values + np.float32(0)).view(np.int32)
     ordered: NDArray[np.int32] = bits ^ (bits >> 31 & 0x7FFFFFFF)
     return ordered
+
+
+class Comparisons:
+    """The same turns by comparing at each split: where many features split, tables for all would not fit.
+
+    Args:
+        feature: of each split, by its tree and number, shape (trees, slots); any where there is none.
+        threshold: the same, infinite where there is none.
+        word: type of a tree's turns, of at least so many bits as there are slots.
+    """
+
+    def __init__(
+        self, feature: NDArray[np.intp], threshold: NDArray[np.float64], word: np.dtype[np.unsignedinteger]
+    ) -> None:
+        self._word = word
+        surplus = ((0, 0), (0, 8 * word.itemsize - feature.shape[1]))
+        self._feature = np.pad(feature, surplus)
+        self._edges = np.pad(_edges(threshold), surplus, constant_values=np.inf)
+
+    def look_up(self, matrix: NDArray[np.float32]) -> Turns:
+        """Features, float32 without NaN, shape (n, k), to turns, shape (n, trees)."""
+        turns = np.empty((len(matrix), len(self._feature)), dtype=self._word)
+        for start in range(0, len(matrix), ROWS_COMPARED_AT_ONCE):
+            rows = matrix[start : start + ROWS_COMPARED_AT_ONCE]
+            exceeds = rows[:, self._feature] > self._edges
+            packed = np.packbits(exceeds, axis=-1, bitorder="little")
+            turns[start : start + ROWS_COMPARED_AT_ONCE] = packed.view(self._word.newbyteorder("<"))[..., 0]
+        return turns
+
+
+def _edges(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The greatest float32 that does not exceed each threshold."""
+    edges = thresholds.astype(np.float32)
+    return np.where(edges > thresholds, np.nextafter(edges, np.float32(-np.inf)), edges)

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ from typing import Any
 
 from preprocessing.contract import Contract, read_contract
 from preprocessing.fields import AnyField, Category, Date, Flag, Integer, Number, Ordered, Ratio, Reference
+from training.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 BOOKS = {
@@ -146,7 +148,7 @@ def _ratio(rng: random.Random, field: Ratio, document: Document) -> float | None
     if above is None or below is None or below <= 0 or above < 0 or rng.random() < 0.5:
         return None
     exact = above / below
-    return round(exact, 2) if exact <= field.maximum and rng.random() < 0.5 else min(exact, field.maximum)
+    return min(round(exact, 2) if rng.random() < 0.5 else exact, field.maximum)
 
 
 def risk(contract: Contract, document: Document) -> float:
@@ -268,3 +270,22 @@ def _rule(contract: Contract) -> Document:
         "outcome": "CONDITIONAL_APPROVAL",
         "reason": field.name.upper(),
     }
+
+
+def train_book(root: Path, source: Document | Path = EVERY_TYPE) -> tuple[Path, Path]:
+    """A small model of drawn rows, of an invented book or of one that is copied.
+
+    Returns:
+        Folders of the book and of the model, in `root`.
+    """
+    book, data, model = root / "book", root / "loans.csv", root / "model"
+    recipe = {"format": 1, "n_estimators": 40, "learning_rate": 0.2, "max_depth": 3, "min_samples_leaf": 10}
+    if isinstance(source, Path):
+        shutil.copytree(source, book)
+        (book / "recipe.json").write_text(json.dumps(recipe), encoding="utf-8")
+    else:
+        write_book(book, source, recipe=recipe)
+    contract = read_contract((book / "contract.json").read_bytes())
+    data.write_bytes(csv_bytes(contract, labelled(contract, 900, seed=9)))
+    assert main(["--book", str(book), "--data", str(data), "--out", str(model)]) == 0
+    return book, model

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from string import whitespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
 from decision.policy import Policy
-from preprocessing.application import Application
+from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema
 from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Ordered, Ratio, Reference
@@ -37,13 +38,13 @@ NAMES = (
 
 RANGES = ((0, 1), (0, 100), (18, 75), (-50, 50), (5, 5), (1, 1e7), (-1e12, 1e12), (0.1, 0.3), (1000, 1e8))
 TEXTS = (
-    "RENT", "own", "Größe", "größe", "ſ", "it's", 'say "no"', "{0}", "a['b'] or __import__('os')", "\\n", "%s", "0", "1", "1.0",
-    "None", "true", "other", "-", "a" * 200, "\u202e", "日本",
+    "RENT", "own", "Größe", "größe", "\u017f", "it's", 'say "no"', "{0}", "a['b'] or __import__('os')", "\\n", "%s",
+    "0", "1", "1.0", "None", "true", "other", "-", "a" * 200, "\u202e", "日本",
 )  # fmt: skip
 
 WRONG = (
-    None, True, False, 0, -1, 1, 0.5, 30.0, 10**30, 10**400, -1e300, "", " ", "1", "2024-02-29", "2023-02-29", "x" * 65, "\n.", "é",
-    [], [1], {}, {"a": 1},
+    None, True, False, 0, -1, 1, 0.5, 30.0, 10**30, 10**400, -1e300, "", " ", "1", "2024-02-29", "2023-02-29", "x" * 65,
+    "\n.", "é", [], [1], {}, {"a": 1},
 )  # fmt: skip
 """Values of JSON that few fields take."""
 
@@ -112,8 +113,8 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
                        "maximum": most, "use": use})  # fmt: skip
     for field in [f for f in fields if f["use"] == "score"][scored:]:
         field["use"] = "rules"
-    for kind in draw(st.lists(st.sampled_from(["date", "reference"]), unique=True)):
-        fields.append({"name": next(names), "type": kind, "nullable": True})
+    kinds = draw(st.lists(st.sampled_from(["date", "reference"]), unique=True))
+    fields += [{"name": next(names), "type": kind, "nullable": True} for kind in kinds]
     document = {"format": 1, "name": "drawn", "version": "1.0.0", "amount": the_amount, "fields": fields,
                 "label": {"column": "Label!", "defaulted": [1], "repaid": [0]}}  # fmt: skip
     return _with_examples(document)
@@ -168,7 +169,7 @@ def _near(field: AnyField, document: Document) -> list[Any]:
         ]
     if isinstance(field, Ratio):
         above, below = document.get(field.numerator), document.get(field.denominator)
-        exact = above / below if all(isinstance(n, int | float) and n for n in (above, below)) else 0.5
+        exact = above / below if all(type(n) in (int, float) and 0 < abs(n) < 1e300 for n in (above, below)) else 0.5
         return [exact, exact * 1.05, exact * 2 + 1, exact + 0.05, -exact, field.maximum, field.maximum * 2]
     if isinstance(field, Reference):
         return ["R-1", "a\tb", "\x7f", "R" * 64, "R" * 65, "ü" * 64, "\u2028"]
@@ -178,6 +179,35 @@ def _near(field: AnyField, document: Document) -> list[Any]:
 def applications(contract: Contract, n: int, seed: int) -> list[Application]:
     """Valid applications, read."""
     return [contract.parse(document) for document in documents(contract, n, seed)]
+
+
+BETWEEN_FIELDS = {"implausible", "ratio_mismatch"}
+"""What no schema can say."""
+
+
+def spelt(contract: Contract, document: Document) -> Document:
+    """With texts as the contract spells them: trimmed, in any case of ASCII letters."""
+
+    def same(text: str, choice: str) -> bool:
+        if text.isascii() and choice.isascii():
+            return text.strip().upper() == choice.strip().upper()
+        return text.strip(whitespace) == choice
+
+    changed = dict(document)
+    for field in contract.fields:
+        value = document.get(field.name)
+        if isinstance(field, Category | Ordered | Flag) and isinstance(value, str):
+            changed[field.name] = next((choice for choice in field.choices if same(value, choice)), value)
+    return changed
+
+
+def refusal(contract: Contract, document: object) -> tuple[FieldError, ...]:
+    """What is wrong with a document; nothing where it is read."""
+    try:
+        contract.parse(document)
+    except InvalidApplicationError as exc:
+        return exc.errors
+    return ()
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
-from serving.answers import explanation, prediction
-from serving.schemas import schemas
-
 from preprocessing.application import FieldError
 from preprocessing.contract import Contract
-from serving import metrics
-from serving.engine import Assessment, Engine
+from serving.engine import Engine
+from serving.http.answers import explanation, prediction
+from serving.http.schemas import schemas
 from serving.store import check_fit, open_model
+from serving.telemetry.metrics import Metrics
 
-__all__ = [
-    "Assessment",
-    "Engine",
-    "application_schema",
-    "check_fit",
-    "explanation",
-    "labels",
-    "open_model",
-    "prediction",
-]
+__all__ = ["Engine", "application_schema", "check_fit", "explanation", "labels", "open_model", "prediction"]
 
 
 def application_schema(contract: Contract) -> dict[str, Any]:
@@ -35,7 +25,7 @@ def application_schema(contract: Contract) -> dict[str, Any]:
 
 def labels(contract: Contract, errors: Sequence[FieldError]) -> list[tuple[str, str]]:
     """What errors are counted under: field and kind."""
-    with mock.patch.object(metrics, "invalid_fields") as counter:
-        for error in errors:
-            metrics.count_invalid(error, contract.by_name)
-    return [call.args for call in counter.labels.call_args_list]
+    metrics = mock.Mock(spec_set=["_invalid_fields"])
+    for error in errors:
+        Metrics.count_invalid(metrics, error.loc, error.type, contract.by_name)
+    return [call.args for call in metrics._invalid_fields.labels.call_args_list]

@@ -22,10 +22,10 @@ NAMES = {
     name
     for field in FIELDS
     for name in (field.name, field.source)
-    if "_" in name and not re.fullmatch(r"column_[0-9]+", name)
+    if "_" in name and not re.fullmatch(r"column_\d+", name)
 }
-"""Of all books here, but for ordinary words (`age` and `loan` would be found in any sentence about credit) and for what
-every file without a header calls its columns."""
+"""Of all books here, but for ordinary words, as `age` and `loan` are found in any sentence about credit, and for what
+the columns of a file without a header are called."""
 
 PRODUCT = [
     *(ROOT / name for name in ("service.py", "import_model.py")),

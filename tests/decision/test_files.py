@@ -20,7 +20,7 @@ Change = Callable[[dict[str, Any]], object]
 
 @pytest.fixture
 def policy_file(tmp_path: Path) -> Path:
-    for name in ("decision_policy.json", "reason_codes.json"):
+    for name in ("decision_policy.json", "reason_codes.json", "contract.json"):
         shutil.copy(FOLDER / name, tmp_path / name)
     return tmp_path / "decision_policy.json"
 

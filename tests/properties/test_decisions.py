@@ -17,11 +17,10 @@ from decision import Outcome, PolicyFiles, decide
 from decision.counterfactuals import LOWEST_FRACTION
 from decision.policy import Condition, Example, better_outcomes, worst
 from decision.reasons import ReasonCatalogue
-from preprocessing.application import InvalidApplicationError
 from preprocessing.contract import Contract, InvalidContractError
 from scoring.attribution import Attributor
 from tests.books import Document, contract_of, documents
-from tests.contracts import Small, applications, contracts, policy_of, rule_documents, spoilt
+from tests.contracts import Small, applications, contracts, policy_of, refusal, rule_documents, spoilt
 from tests.telemetry import Engine
 
 SEEDS = st.integers(0, 10**6)
@@ -82,12 +81,10 @@ class TestRules:
             if not all(value is None or type(value) in (int, float, str) for value in fields.values()):
                 continue
             text = json.dumps({"name": "e", "fields": fields, "probability_of_default": 0, "expected": "APPROVE"})
-            try:
-                contract.parse({**contract.example, **fields})
-            except InvalidApplicationError as exc:
+            if errors := refusal(contract, {**contract.example, **fields}):
                 with pytest.raises(ValidationError) as refused:
                     Example.model_validate_json(text, context={"contract": contract})
-                assert all(f"{error.loc[0]}: {error.msg}" in str(refused.value) for error in exc.errors)
+                assert all(f"{error.loc[0]}: {error.msg}" in str(refused.value) for error in errors)
             else:
                 Example.model_validate_json(text, context={"contract": contract})
 
@@ -142,7 +139,8 @@ AGED: Document = {
     "label": {"column": "bad", "defaulted": [1], "repaid": [0]},
     "fields": [
         {"name": "sum", "type": "number", "description": "d", "minimum": 0, "maximum": 1e6, "example": 1},
-        {"name": "age", "type": "number", "description": "d", "minimum": 1, "maximum": 1e12, "use": "rules", "example": 1},
+        {"name": "age", "type": "number", "description": "d", "minimum": 1, "maximum": 1e12, "use": "rules",
+         "example": 1},
     ],
 }  # fmt: skip
 
@@ -199,5 +197,5 @@ def test_a_ratio_may_be_stated_as_it_may_be_computed(least: float, maximum: floa
     if taken:
         assert contract_of(document).parse({"above": 1e6, "below": least, "r": maximum})["r"] == maximum
     else:
-        with pytest.raises(InvalidContractError, match="fields.r.maximum: the two fields' ranges allow"):
+        with pytest.raises(InvalidContractError, match="the two fields' ranges allow"):
             contract_of(document)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import logit
 
-from preprocessing.application import Application, InvalidApplicationError
+from preprocessing.application import Application
 from preprocessing.contract import Contract
-from preprocessing.features import FeatureSchema, compile_row
+from preprocessing.features import FeatureSchema, compile_marks, compile_row
 from preprocessing.fields import Feature
+from scoring import boosting
 from scoring.attribution import Attributor, LeafIndex
 from scoring.distribution import PD
 from tests.books import documents
-from tests.contracts import Small, applications, contracts, spoilt
+from tests.contracts import Small, applications, contracts, refusal, spoilt
 from tests.scoring.test_attribution import TOLERANCE, brute_force
 from tests.telemetry import labels
 from training.distribution import training_distribution
@@ -56,6 +58,7 @@ class TestFeatures:
         assert expected == [compile_row(contract.features, schema.cleaning)(a) for a in read]
         assert np.array_equal(np.array(expected, dtype=np.float32), schema.matrix(read))
         assert np.array_equal(np.concatenate([schema.matrix([a]) for a in read]), schema.matrix(read))
+        assert np.array_equal(compile_marks(contract.features, schema.cleaning).matrix(read), schema.matrix(read))
         assert np.isfinite(schema.matrix(read)).all()
 
     @settings(max_examples=60)
@@ -94,6 +97,23 @@ class TestPDs:
         batches = np.split(np.arange(len(expected)), cuts)
         parts = [small.scorer.score([small.applications[i] for i in batch]).pd for batch in batches]
         assert np.array_equal(expected, np.concatenate(parts))
+
+    @settings(max_examples=20)
+    @given(contracts(), DEPTHS, SEEDS)
+    def test_of_many_features_are_the_same(self, contract: Contract, depth: int, seed: int) -> None:
+        """Turns are compared where features are too many for tables: the same turns, for rows anywhere."""
+        small = Small(contract, applications(contract, 150, seed), depth, seed)
+        ensemble = small.scorer.leaves.ensemble
+        with mock.patch.object(boosting, "MOST_IN_TABLES", 0):
+            compared = boosting.Ensemble(small.model)
+        edges = np.repeat(small.model.estimators_[0, 0].tree_.threshold.astype(np.float32), small.matrix.shape[1])
+        edges = edges.reshape(-1, small.matrix.shape[1])
+        near = np.concatenate([small.matrix, edges, np.nextafter(edges, np.float32(np.inf)), -np.zeros_like(edges)])
+
+        assert type(compared._tables) is not type(ensemble._tables)
+        assert np.array_equal(ensemble.turns(near), compared.turns(near))
+        assert np.array_equal(ensemble.turns(near[:1]), compared.turns(near[:1]))
+        assert ensemble.turns(near[:0]).shape == compared.turns(near[:0]).shape
 
 
 class TestAttributions:
@@ -152,9 +172,7 @@ class TestBins:
                 None,
                 {"x" * i: 1 for i in range(40)},
             ):
-                try:
-                    contract.parse(document)
-                except InvalidApplicationError as exc:
-                    for field, kind in labels(contract, [e.at(3) for e in exc.errors]):
-                        assert field in contract.by_name.keys() | {"unknown", "document"}
-                        assert kind in KINDS
+                errors = [error.at(3) for error in refusal(contract, document)]
+                for field, kind in labels(contract, errors):
+                    assert field in contract.by_name.keys() | {"unknown", "document"}
+                    assert kind in KINDS

@@ -16,8 +16,11 @@ import httpx
 import pytest
 from packaging.requirements import Requirement
 
+from decision import read_policy
+from scoring.artifact import read_artifact
 from serving import SERVICE_VERSION
 from tests import expect
+from tests.books import documents, train_book
 from tests.servers import (
     MODEL_ENTRY,
     POLICY_ENTRY,
@@ -29,6 +32,7 @@ from tests.servers import (
     run_python,
     serving,
 )
+from tests.telemetry import Engine, open_model, prediction
 
 pytestmark = pytest.mark.slow
 
@@ -233,3 +237,24 @@ def test_a_policy_path_that_is_wrong_is_not_ready(store: Path, tmp_path: Path) -
         (line,) = server.find(level="CRITICAL")
 
     assert "can't be read" in line["reason"]
+
+
+def test_another_loan_book(checkout: Path, elsewhere: Path, tmp_path: Path) -> None:
+    """A store that holds another lender's model makes a Bento of that: no code of it knows which book it serves."""
+    book, model = train_book(tmp_path)
+    policy, home = book / "decision_policy.json", tmp_path / "home"
+    run_python("import_model.py", "--model", model, "--policy", policy, home=home)
+    run_python("-m", "bentoml", "build", home=home, cwd=checkout)
+    artifact = read_artifact(model)
+    engine = Engine(*open_model(artifact), read_policy(policy, artifact.contract))
+    sent = documents(artifact.contract, 100, seed=4)
+
+    with serving(home, "credit-risk-api:latest", elsewhere) as server:
+        answer = expect.answer(httpx.post(f"{server.url}/predict/batch", json=sent))
+        refused = httpx.post(f"{server.url}/predict", json=sent[0] | {"hull": "ice"})
+        version = expect.answer(httpx.get(f"{server.url}/version"))
+
+    assert [prediction(each) for each in engine.assess(list(map(artifact.contract.parse, sent)))] == answer["results"]
+    assert [["hull"]] == expect.wrong_fields(refused)
+    assert version["bento"].startswith("credit-risk-api:")
+    assert artifact.digests == {name: version["digests"][name] for name in artifact.digests}

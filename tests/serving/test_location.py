@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from serving.location import base_url
 from starlette.requests import Request
+
+from serving.http.location import base_url
 
 
 @pytest.mark.parametrize(
