@@ -43,15 +43,15 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
-from decision.files import POLICY_FILE, beside_or_default
+from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from preprocessing.contract import CONTRACT_FILE, Contract, read_contract
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
 
 ROOT = Path(__file__).resolve().parent
 DEFAULT_MODEL = ROOT / "artifacts" / "model"
-DEFAULT_POLICY = ROOT / "artifacts" / "policy" / POLICY_FILE
-DEFAULT_CONTRACT = ROOT / "artifacts" / "policy" / CONTRACT_FILE
+DEFAULT_POLICY = DEFAULT_BOOK / POLICY_FILE
+DEFAULT_CONTRACT = DEFAULT_BOOK / CONTRACT_FILE
 
 
 class ImportRefusedError(ValueError):

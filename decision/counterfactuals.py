@@ -97,11 +97,9 @@ class _Search:
     def __init__(self, policy: Policy, contract: Contract, fields: Application) -> None:
         assert contract.amount is not None
         self._policy, self._contract, self._fields, self._amount = policy, contract, fields, contract.amount
-        divisors = {ratio.name: fields[ratio.denominator] for ratio in contract.amount_ratios}
+        divisors = contract.amount_divisors(fields)
         # A missing denominator makes a ratio that is missing at every amount.
-        self._scale = {self._amount: 1.0} | {
-            name: divisor for name, divisor in divisors.items() if isinstance(divisor, int | float)
-        }
+        self._scale = {self._amount: 1.0} | {name: by for name, by in divisors.items() if by is not None}
         self._moving = [rule for rule in policy.rules if self._moves(rule)]
         matched = [r.outcome for r in policy.rules if not self._moves(r) and r.matches(fields)]
         self._floor = reduce(worst, matched, Outcome.APPROVE)

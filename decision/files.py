@@ -92,7 +92,7 @@ def _disagreements(policy: Policy, catalogue: ReasonCatalogue, contract: Contrac
                 yield f"reason code {entry.code}: unknown field {name!r}; use one of {', '.join(sorted(known))}"
         if entry.field in known:
             field = known[entry.field]
-            values = {*getattr(field, "choices", ()), *getattr(field, "codes", ())}
+            values = {*field.choices, *field.states}
             if strange := sorted(entry.text_by_value.keys() - values):
                 unknown = ", ".join(map(printable, strange))
                 yield f"reason code {entry.code}: text_by_value: {field.name} has no value {unknown}; remove it"

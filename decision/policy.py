@@ -92,10 +92,10 @@ class Condition(Strict):
             raise ValueError(f"{self.op!r} takes {'a list' if self.op == 'in' else 'one value'}")
         if self.value == []:
             raise ValueError("'in' takes at least one value")
-        if choices := getattr(field, "choices", ()):
-            self._check_texts(choices)
+        if field.choices:
+            self._check_texts(field.choices)
         else:
-            self._check_numbers(tuple(getattr(field, "codes", ())))
+            self._check_numbers(field.states)
         return self
 
     @property

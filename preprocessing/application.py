@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from preprocessing.documents import printable
-from preprocessing.fields import AnyField, Ratio
+from preprocessing.fields import AnyField
 
 Application = Mapping[str, Any]
 """What was read: every field of the contract, None where it is missing, and ratios as computed. Nothing changes it."""
@@ -58,7 +58,7 @@ def validator(fields: Sequence[AnyField], example: Mapping[str, Any]) -> type[Ba
     """The model that validates one decoded JSON document, and documents it.
 
     Args:
-        fields: in order; `null` and absent mean the same for the nullable ones and for ratios.
+        fields: in order; `null` and absent mean the same for the optional ones.
         example: of a document.
     """
     config = ConfigDict(
@@ -72,7 +72,7 @@ def validator(fields: Sequence[AnyField], example: Mapping[str, Any]) -> type[Ba
     definitions: dict[str, Any] = {
         field.name: (
             (field.annotation() | None, Field(default=None, description=field.description))
-            if field.nullable or isinstance(field, Ratio)
+            if field.optional
             else (field.annotation(), Field(description=field.description))
         )
         for field in fields

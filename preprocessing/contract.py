@@ -6,8 +6,7 @@ code outside of it names a field.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
@@ -16,14 +15,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from preprocessing.application import Application, InvalidApplicationError, field_errors, validator
+from preprocessing.coherence import contradictions
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
 from preprocessing.fields import (
     MISSING,
     AnyField,
     Category,
-    Date,
     Feature,
-    Flag,
     Integer,
     Name,
     Number,
@@ -37,7 +35,6 @@ from preprocessing.fields import (
 CONTRACT_FILE = "contract.json"
 
 MAX_FIELDS = 256
-MAX_FEATURES = 10_240
 
 LabelValue = int | float | str
 
@@ -146,99 +143,9 @@ class Contract(Strict):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        checks = (self._names, self._ratios, self._amount_and_age, self._mentions, self._features_differ)
-        # What a later check finds may follow from an earlier one's fault.
-        if problems := next(filter(None, (list(check()) for check in checks)), None):
+        if problems := contradictions(self):
             raise ValueError("\n".join(problems))
         return self
-
-    def _names(self) -> Iterator[str]:
-        for kind, names in (
-            ("name", [field.name for field in self.fields]),
-            ("column", list({f.name: f.source for f in self.fields if not isinstance(f, Reference)}.values())),
-        ):
-            for name, count in Counter(names).items():
-                if count > 1:
-                    yield f"fields: {count} have the {kind} {name!r}; give each its own"
-        if self.label.column in {field.source for field in self.fields}:
-            yield f"label.column: {self.label.column!r} is a field's column too; a label must never be a field"
-        if sum(isinstance(field, Reference) for field in self.fields) > 1:
-            yield "fields: there can be one of type reference; drop the others"
-        if not any(field.scored for field in self.fields):
-            yield "fields: none is scored; at least one must be"
-
-    def _ratios(self) -> Iterator[str]:
-        earlier: dict[str, AnyField] = {}
-        for field in self.fields:
-            for role in ("numerator", "denominator") if isinstance(field, Ratio) else ():
-                operand = earlier.get(getattr(field, role))
-                place = f"fields.{field.name}.{role}"
-                if operand is None:
-                    yield f"{place}: no field before it is called {getattr(field, role)!r}; name one, and put it before"
-                elif not isinstance(operand, Number | Integer):
-                    yield f"{place}: {operand.name} is of type {operand.type}; a ratio is of two numbers"
-                elif role == "denominator" and operand.minimum <= 0:
-                    yield f"{place}: {operand.name} may be {operand.minimum:g}; a denominator's minimum is above 0"
-                elif role == "numerator" and operand.minimum < 0:
-                    yield f"{place}: {operand.name} may be below 0; a numerator's minimum is 0 or more"
-                elif field.scored and not operand.scored:
-                    yield f"{place}: {operand.name} isn't scored, so that no ratio of it may be; change its use"
-            if isinstance(field, Ratio):
-                yield from self._reaches(field, earlier.get(field.numerator), earlier.get(field.denominator))
-            earlier[field.name] = field
-
-    @staticmethod
-    def _reaches(field: Ratio, above: AnyField | None, below: AnyField | None) -> Iterator[str]:
-        """Whether more may be computed than stated: an offer would be refused, or the model asked about infinity."""
-        if isinstance(above, Number | Integer) and isinstance(below, Number | Integer) and below.least > 0:
-            reached = above.greatest / below.least
-            if reached > field.maximum:
-                yield (
-                    f"fields.{field.name}.maximum: the two fields' ranges allow {reached:g}, more than "
-                    f"{field.maximum:g}; raise it, or narrow the ranges"
-                )
-
-    def _amount_and_age(self) -> Iterator[str]:
-        for role in ("amount", "age"):
-            name = getattr(self, role)
-            if name is None:
-                continue
-            field = self.by_name.get(name)
-            if not isinstance(field, Number | Integer):
-                yield f"{role}: {name!r} is no field of type number or integer; name one that is"
-            elif role == "age" and field.scored:
-                yield (
-                    f"age: {name} is scored; for rules or reports only, or the age of an applicant could count against "
-                    "them (Reg B, 12 CFR 1002.6(b)(2))"
-                )
-            elif role == "amount" and (field.nullable or field.codes or not field.for_rules or field.minimum < 0):
-                yield f"amount: {name} must be required, 0 or more, without codes, and not for reports only"
-        for ratio in self.ratios:
-            if ratio.denominator == self.amount:
-                yield "amount: a ratio has it below the line; state that ratio the other way round"
-            if self.age in (ratio.numerator, ratio.denominator) and ratio.for_rules:
-                yield f"age: {ratio.name} is made of it, and a rule on that could count it; for reports only"
-
-    def _mentions(self) -> Iterator[str]:
-        for name in self.applicant:
-            if name not in self.by_name:
-                yield f"applicant: {name!r} is no field; name one of {', '.join(self.by_name)}"
-        for i, grouping in enumerate(self.groups):
-            field = self.by_name.get(grouping.field)
-            if field is None or isinstance(field, Date | Reference):
-                yield f"groups.{i}.field: {grouping.field!r} is no field that groups can be made of"
-            elif isinstance(field, Category | Ordered | Flag) == bool(grouping.below):
-                yield (
-                    f"groups.{i}.below: {field.name} is of type {field.type}; "
-                    + ("remove `below`" if grouping.below else "say where its groups end")
-                )
-
-    def _features_differ(self) -> Iterator[str]:
-        if len(self.features) > MAX_FEATURES:
-            yield f"fields: {len(self.features)} features are made of them, more than {MAX_FEATURES}; drop categories"
-        names = Counter(feature.name for feature in self.features)
-        if twice := [name for name, count in names.items() if count > 1]:
-            yield f"fields: two of them would make the feature {twice[0]!r}; rename one"
 
     @cached_property
     def by_name(self) -> Mapping[str, AnyField]:
@@ -264,7 +171,7 @@ class Contract(Strict):
         """Whether a value may be missing: null, absent, or a ratio of something that is."""
         if isinstance(field, Ratio):
             operands = (self.by_name[field.numerator], self.by_name[field.denominator])
-            return any(operand.nullable or getattr(operand, "codes", None) for operand in operands)
+            return any(operand.nullable or operand.states for operand in operands)
         return field.nullable
 
     @cached_property
@@ -275,7 +182,7 @@ class Contract(Strict):
             for field in self.fields
             if field.scored
             and isinstance(field, Number | Integer | Ordered | Ratio)
-            and (self.may_lack(field) or bool(getattr(field, "codes", None)))
+            and (self.may_lack(field) or field.states)
         )
 
     @cached_property
@@ -298,10 +205,16 @@ class Contract(Strict):
         """The ratios that move with the amount."""
         return tuple(ratio for ratio in self.ratios if self.amount is not None and ratio.numerator == self.amount)
 
+    def amount_divisors(self, application: Application) -> dict[str, float | None]:
+        """What the amount is divided by in each ratio that moves with it; None where that is no number."""
+        divisors = {ratio.name: application[ratio.denominator] for ratio in self.amount_ratios}
+        return {name: divisor if isinstance(divisor, int | float) else None for name, divisor in divisors.items()}
+
     @property
     def least_amount(self) -> float:
-        """The lowest amount that an application may state."""
-        return self.number(self.amount or "").least
+        """The lowest amount that an application may state; of a contract that has one."""
+        assert self.amount is not None
+        return self.number(self.amount).least
 
     def number(self, name: str) -> Number | Integer:
         """The field of this name, which must be a number."""
@@ -335,8 +248,9 @@ class Contract(Strict):
         return MappingProxyType(values)
 
     def with_amount(self, application: Application, amount: float) -> Application:
-        """The same application for another amount."""
-        values = {**application, self.amount or "": amount}
+        """The same application for another amount; of a contract that has one."""
+        assert self.amount is not None
+        values = {**application, self.amount: amount}
         for ratio in self.ratios:
             values[ratio.name] = ratio.exact(values)
         return MappingProxyType(values)

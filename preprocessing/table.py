@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from preprocessing.contract import Contract
-from preprocessing.fields import (
-    MAX_REFERENCE_LENGTH,
-    AnyField,
-    Category,
-    Date,
-    Flag,
-    Integer,
-    Number,
-    Ordered,
-    Ratio,
-    Reference,
-)
+from preprocessing.fields import MAX_REFERENCE_LENGTH, AnyField, Date, Integer, Number, Ratio, Reference
 
 BEGIN, END = "<!-- fields of {} -->\n", "<!-- end of the fields -->\n"
 """Around the table in a page, with the loan book's folder in the first."""
@@ -32,11 +21,9 @@ def markdown(contract: Contract) -> str:
 
 
 def _row(field: AnyField) -> tuple[str, ...]:
-    kind = "string" if isinstance(field, Category | Ordered | Flag | Date | Reference) else field.type
-    kind = "number" if isinstance(field, Ratio) else kind
-    unit = f", {field.unit}" if field.unit else ""
-    left_out = ", or null" if field.nullable or isinstance(field, Ratio) else ""
-    return f"`{field.name}`", f"{kind}{unit}{left_out}", "; ".join(_allowed(field)), _use(field), field.description
+    unit, left_out = f", {field.unit}" if field.unit else "", ", or null" if field.optional else ""
+    kind = f"{field.json_type}{unit}{left_out}"
+    return f"`{field.name}`", kind, "; ".join(_allowed(field)), _use(field), field.description
 
 
 def _use(field: AnyField) -> str:

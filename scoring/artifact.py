@@ -35,6 +35,9 @@ from preprocessing.features import FeatureSchema, SchemaFile
 from scoring.attribution import Tables
 from scoring.distribution import TrainingDistribution
 
+MODEL_NAME = "credit_risk_gradient_boosting"
+"""What every model here is called, in its manifest and in the store."""
+
 MANIFEST = "model_metadata.json"
 MODEL = "gradient_boosting_model.joblib"
 SCHEMA = "feature_schema.json"

@@ -130,8 +130,7 @@ class Engine:
         if self._sweep is None:
             return ()
         over, contract = self._sweep, self.contract
-        divisors = [application[ratio.denominator] for ratio in contract.amount_ratios]
-        scales = [divisor if isinstance(divisor, int | float) else None for divisor in divisors]
+        scales = list(contract.amount_divisors(application).values())
 
         def sweep(lowest: float, highest: float) -> StepsBetween:
             return over.steps(turns, scales, lowest, highest).between

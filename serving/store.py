@@ -16,6 +16,7 @@ from decision.files import CATALOGUE_FILE, POLICY_FILE
 from preprocessing.contract import Contract
 from scoring.artifact import (
     GOLDEN,
+    MODEL_NAME,
     REBUILD,
     Artifact,
     IncoherentArtifactError,
@@ -27,7 +28,7 @@ from scoring.distribution import TrainingDistribution
 from scoring.scorer import Scorer
 from serving.settings import Settings
 
-MODEL_ENTRY = "credit_risk_gradient_boosting"
+MODEL_ENTRY = MODEL_NAME
 POLICY_ENTRY = "credit_risk_policy"
 
 GOLDEN_TOLERANCE = 1e-9

@@ -291,7 +291,7 @@ def _conditions(draw: st.DrawFn, field: AnyField) -> Document:
     else:
         low, high = getattr(field, "minimum", 0), getattr(field, "maximum", 1)
         numbers = st.floats(low, high) | st.integers(int(low), int(high) + 1) | st.sampled_from([0, 1, 50, 0.5])
-        states = list(getattr(field, "codes", ()))
+        states = list(field.states)
         values = numbers | st.sampled_from(states) if states and op in ("==", "!=", "in") else numbers
     value = draw(st.lists(values, min_size=1, max_size=3)) if op == "in" else draw(values)
     return {"field": field.name, "op": op, "value": value}

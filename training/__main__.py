@@ -18,10 +18,16 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do as the arguments say; the exit code."""
+    """Do as the arguments say; 0 when done, 1 when refused, with one line on standard error."""
     command, options = parse(sys.argv[1:] if argv is None else argv)
-    code: int = import_module(COMMANDS[command]).run(options)
-    return code
+    run = import_module(COMMANDS[command]).run
+    refusals = import_module("training.errors").REFUSALS
+    try:
+        run(options)
+    except refusals as exc:
+        print(f"error: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def rebuild_tables() -> argparse.ArgumentParser:
         description="Make tables for another reference population for the same model, without refitting it.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="the data the model was trained on")
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the data the model was trained on")
     parser.add_argument("--policy", type=Path, required=True, metavar="FILE", help="whose approvals to compare with")
     parser.add_argument("--version", type=_version, required=True, metavar="X.Y.Z", help="of the rebuilt artifact")
     parser.add_argument("--model", type=Path, default=MODEL, metavar="FOLDER", help="artifact (default: %(default)s)")
@@ -75,8 +75,8 @@ def compare_policies() -> argparse.ArgumentParser:
     )
     parser.add_argument("old", type=Path, help="the policy in force")
     parser.add_argument("new", type=Path, help="the policy proposed")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE.csv", help="applications, a field a column")
-    parser.add_argument("--model", type=Path, default=MODEL, help="artifact (default: %(default)s)")
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="applications, CSV or Parquet")
+    parser.add_argument("--model", type=Path, default=MODEL, metavar="FOLDER", help="artifact (default: %(default)s)")
     return parser
 
 

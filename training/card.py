@@ -9,11 +9,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Sequence
 
-from scoring.artifact import ReferencePopulation
+from scoring.artifact import MODEL_NAME, ReferencePopulation
 from training.book import Notes
 from training.data import DataSummary
 from training.evaluation import FOLDS, SPLIT_SEED, GroupMetrics, Spread, by_group
-from training.export import MODEL_NAME, library_versions
+from training.export import library_versions
 from training.fairness import Fairness, GroupApproval
 from training.groups import groups_of
 from training.metrics import CALIBRATION_BINS, NAMES

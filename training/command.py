@@ -6,39 +6,24 @@ import argparse
 import sys
 from pathlib import Path
 
-from decision import InvalidPolicyError
-from preprocessing.contract import InvalidContractError
-from scoring.artifact import ArtifactError
 from training.book import Notes, read_book
 from training.data import DataSummary, read_training_data
-from training.errors import TrainingError
 from training.metrics import NAMES
 from training.pipeline import train
 
 
-def run(options: argparse.Namespace) -> int:
-    """Train as the options say.
-
-    Returns:
-        0 when the artifact is written, 1 when the data, the policy or the folder won't do.
-    """
-    try:
-        book = read_book(options.book, options.policy)
-        data = read_training_data(options.data, book.contract)
-        _tell(options.data, data.summary, book.notes)
-        artifact = train(
-            book, data, options.out, created=options.date, version=options.version, replace=options.replace
-        )
-    except (TrainingError, ArtifactError, InvalidContractError, InvalidPolicyError) as exc:
-        print(f"error: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
-        return 1
+def run(options: argparse.Namespace) -> None:
+    """Train as the options say."""
+    book = read_book(options.book, options.policy)
+    data = read_training_data(options.data, book.contract)
+    _tell(options.data, data.summary, book.notes)
+    artifact = train(book, data, options.out, created=options.date, version=options.version, replace=options.replace)
     measured = artifact.manifest.evaluation["model"]
     for name, label in NAMES.items():
         print(f"{label:>8}  {measured[name]['mean']:.4f} ± {measured[name]['sd']:.4f}")
     for name, digest in artifact.digests.items():
         print(f"{digest}  {name}")
     print(f"wrote {artifact.manifest.name} {artifact.manifest.version} to {options.out}")
-    return 0
 
 
 def _tell(path: Path, summary: DataSummary, notes: Notes) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import Contract, Label, label_key
 from preprocessing.documents import printable
-from preprocessing.fields import AnyField, Integer, Number, Ratio
+from preprocessing.fields import AnyField, Ratio, Reference
 from training.errors import DataError
 from training.tables import Cell, Row, Table, number, read_table
 
@@ -179,7 +179,7 @@ def _application(row: Row, contract: Contract, typed: bool) -> tuple[Application
         return None, ["row: more cells than there are columns"]
     # A missing value is left out, not passed as None, so that the contract calls it missing where it is required.
     document = {
-        field.name: value if typed and not _is_text(field) else _cell(field, value)
+        field.name: value if typed and field.json_type != "string" else _cell(field, value)
         for field in contract.fields
         if (value := row.cells.get(field.source)) is not None
     }
@@ -189,20 +189,15 @@ def _application(row: Row, contract: Contract, typed: bool) -> tuple[Application
         return None, [f"{'.'.join(map(str, error.loc))}: {error.msg}" for error in exc.errors]
 
 
-def _is_text(field: AnyField) -> bool:
-    return not isinstance(field, Number | Integer | Ratio)
-
-
 def _cell(field: AnyField, value: Cell) -> Cell:
-    if _is_text(field):
+    if field.json_type == "string":
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     return number(value) if isinstance(value, str) else value
 
 
 def _check_columns(table: Table, contract: Contract, more: Sequence[str] = ()) -> None:
-    needed = [field.source for field in contract.fields if not (isinstance(field, Ratio) or field.nullable)]
     # A column that may be empty may not be absent: nothing tells a forgotten column from a column of gaps.
-    needed += [field.source for field in contract.fields if field.nullable and field.name != contract.reference]
+    needed = [field.source for field in contract.fields if not isinstance(field, Ratio | Reference)]
     absent = [name for name in (*needed, *more) if name not in table.columns]
     if absent:
         one = "; is the contract's file.delimiter the file's?" if len(table.columns) == 1 else ""
@@ -233,8 +228,8 @@ def _check_enough(path: Path, contract: Contract, applications: Sequence[Applica
             + (f" (most often refused for {most})" if most else "; give it more rows")
         )
     for field in contract.imputed:
-        ordered = contract.by_name[field].type == "ordered"
-        present = sum(a[field] is not None and (ordered or not isinstance(a[field], str)) for a in applications)
+        without = {None, *contract.by_name[field].states}
+        present = sum(application[field] not in without for application in applications)
         if present < MIN_ROWS_PER_CLASS:
             raise DataError(
                 f"{path}: {field} is missing in nearly every row; its median can't be learned; fill it in, or change "

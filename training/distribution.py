@@ -30,8 +30,9 @@ def training_distribution(
 
 
 def _bins(contract: Contract, field: str, values: Sequence[float | str | None]) -> FieldBins:
-    if not (choices := getattr(contract.by_name[field], "choices", ())):
-        return _number_bins(field, values, tuple(getattr(contract.by_name[field], "codes", ())))
+    choices, states = contract.by_name[field].choices, contract.by_name[field].states
+    if not choices:
+        return _number_bins(field, values, states)
     present = [str(value) for value in values if value is not None]
     counts = Counter(present)
     # In alphabetical order, and only what there is: OTHER is for what the training data lacks.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -161,21 +160,15 @@ def draft(path: Path, file: DataFile, label: str, defaulted: Sequence[str], out:
     return contract
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the command; 0 when drafted, 1 with one line on standard error."""
+def run(options: argparse.Namespace) -> None:
+    """Draft as the options say."""
     delimiter = {"\\t": "\t", "tab": "\t"}.get(options.delimiter, options.delimiter)
     if len(delimiter) != 1:
-        print("error: --delimiter takes one character, or tab", file=sys.stderr)
-        return 1
-    try:
-        file = DataFile(delimiter=delimiter, header=not options.no_header, encoding=options.encoding)
-        contract = draft(options.data, file, options.label, options.defaulted, options.out)
-    except TrainingError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return 1
+        raise TrainingError("--delimiter takes one character, or tab")
+    file = DataFile(delimiter=delimiter, header=not options.no_header, encoding=options.encoding)
+    contract = draft(options.data, file, options.label, options.defaulted, options.out)
     asked = len(contract["decide"]) + sum(len(field.get("decide", ())) for field in contract["fields"])
     print(f"wrote a draft with {len(contract['fields'])} fields to {options.out}")
     print(
         f"{asked} question(s) are for a person to decide: read {options.out / REPORT_FILE}, then edit {CONTRACT_FILE}"
     )
-    return 0

@@ -8,6 +8,10 @@ TrainingError
 
 from __future__ import annotations
 
+from decision import InvalidPolicyError
+from preprocessing.contract import InvalidContractError
+from scoring.artifact import ArtifactError
+
 
 class TrainingError(Exception):
     """Training can't go on; the message is one line with the remedy."""
@@ -23,3 +27,7 @@ class DataError(TrainingError):
 
 class OutputError(TrainingError):
     """The artifact can't be written where it was asked for."""
+
+
+REFUSALS = (TrainingError, ArtifactError, InvalidContractError, InvalidPolicyError)
+"""What a command tells on one line; anything else is a fault of the code."""

@@ -21,6 +21,7 @@ from scoring.artifact import (
     GOLDEN,
     MANIFEST,
     MODEL,
+    MODEL_NAME,
     PINNED_LIBRARIES,
     SCHEMA,
     TABLES,
@@ -37,8 +38,6 @@ from training.errors import TrainingError
 from training.evaluation import FOLDS, SPLIT_SEED, Spread
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
 from training.trained import Trained
-
-MODEL_NAME = "credit_risk_gradient_boosting"
 
 OWNED = frozenset(
     {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, TABLES, DISTRIBUTION, GOLDEN, CARD, CALIBRATION_PLOT, IMPORTANCE_PLOT}

@@ -35,7 +35,7 @@ def groups_of(contract: Contract) -> list[Groups]:
 
 def _groups(contract: Contract, grouping: Grouping, field: AnyField) -> Groups:
     ranges = _range_names(grouping.below, whole=isinstance(field, Integer)) if grouping.below else ()
-    named = (*getattr(field, "choices", ()), *getattr(field, "codes", ()))
+    named = (*field.choices, *field.states)
 
     def group(application: Application) -> str:
         value = application[grouping.field]

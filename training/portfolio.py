@@ -1,4 +1,4 @@
-"""`python -m training compare-policies A B --data FILE.csv`: what another policy would change over a portfolio."""
+"""`python -m training compare-policies A B --data FILE`: what another policy would change over a portfolio."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
+from decision import Outcome, Policy, decide, read_policy
 from decision.files import beside_or_default
 from preprocessing.application import Application
 from preprocessing.contract import Contract
-from scoring.artifact import ArtifactError, read_artifact
+from scoring.artifact import read_artifact
 from scoring.scorer import Scorer
 from training.data import read_portfolio
-from training.errors import TrainingError
 from training.groups import groups_of
 
 
@@ -83,19 +82,12 @@ def render(comparison: Comparison, old: Policy, new: Policy) -> str:
     return "\n".join(lines)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; 0 when compared, 1 with one line on standard error."""
-    try:
-        artifact = read_artifact(arguments.model)
-        contract, scorer = artifact.contract, Scorer(artifact)
-        old, new = (
-            read_policy(path, contract, beside_or_default(path)).policy for path in (arguments.old, arguments.new)
-        )
-        applications, outside = read_portfolio(arguments.data, contract)
-    except (InvalidPolicyError, ArtifactError, TrainingError) as exc:
-        print(f"error: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
-        return 1
+def run(options: argparse.Namespace) -> None:
+    """Compare as the options say."""
+    artifact = read_artifact(options.model)
+    contract, scorer = artifact.contract, Scorer(artifact)
+    old, new = (read_policy(path, contract, beside_or_default(path)).policy for path in (options.old, options.new))
+    applications, outside = read_portfolio(options.data, contract)
     if outside:
         print(f"left out {outside} row(s) outside the contract", file=sys.stderr)
     print(render(compare(contract, applications, scorer.score(applications).pd.tolist(), old, new), old, new))
-    return 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from decision import InvalidPolicyError, Policy, read_policy
+from decision import Policy, read_policy
 from decision.files import beside_or_default
-from scoring.artifact import MANIFEST, TABLES, Artifact, ArtifactError, load_estimator, read_artifact, sha256
+from scoring.artifact import MANIFEST, TABLES, Artifact, load_estimator, read_artifact, sha256
 from training.data import TrainingData, read_training_data
 from training.errors import TrainingError
 from training.export import OWNED, json_bytes, verified
@@ -50,22 +49,15 @@ def rebuild(  # noqa: PLR0913  # what it is made of, and where it goes
         return verified(staged)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; 0 when rebuilt, 1 with one line on standard error."""
-    try:
-        contract = read_artifact(arguments.model).contract
-        policy = read_policy(arguments.policy, contract, beside_or_default(arguments.policy)).policy
-        data = read_training_data(arguments.data, contract)
-        artifact = rebuild(
-            arguments.model, data, policy, version=arguments.version, out=arguments.out, replace=arguments.replace
-        )
-    except (InvalidPolicyError, ArtifactError, TrainingError) as exc:
-        print(f"error: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
-        return 1
+def run(options: argparse.Namespace) -> None:
+    """Rebuild as the options say."""
+    contract = read_artifact(options.model).contract
+    policy = read_policy(options.policy, contract, beside_or_default(options.policy)).policy
+    data = read_training_data(options.data, contract)
+    artifact = rebuild(options.model, data, policy, version=options.version, out=options.out, replace=options.replace)
     reference = artifact.manifest.reference_population
     print(
         f"wrote {artifact.manifest.name} {artifact.manifest.version}: {reference.size} applicants with PDs from "
         f"{reference.pd_from:g} to below {reference.pd_below:g}, base value {reference.base_value:.6f}, "
-        f"to {arguments.out}"
+        f"to {options.out}"
     )
-    return 0

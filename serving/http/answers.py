@@ -57,7 +57,7 @@ class Impact(BaseModel):
     """What one field did to the log-odds of default."""
 
     feature: str
-    value: float | str | None = Field(description="The applicant's own; the ratio as computed.")
+    value: float | str | None = Field(description="The applicant's own; a ratio as computed.")
     impact: float = Field(description="Signed, in log-odds; positive raises the risk.")
 
 

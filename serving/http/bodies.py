@@ -7,7 +7,7 @@ exception in a batch would fail all the requests that were merged into it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -76,7 +76,7 @@ class Bodies:
             return [contract.parse(document)]
         except InvalidApplicationError as exc:
             self._count(exc, contract)
-            raise _invalid(exc.errors) from None
+            raise invalid(exc.errors) from None
 
     async def _read_many(self, request: Request) -> list[Item]:
         partial, contract = _partial(request), self._contract_of()
@@ -90,7 +90,7 @@ class Bodies:
         if not partial and (
             errors := [error for item in items if isinstance(item, InvalidApplicationError) for error in item.errors]
         ):
-            raise _invalid(tuple(errors))
+            raise invalid(errors)
         return items
 
     async def _parse_rows(self, contract: Contract, document: list[Any]) -> list[Item]:
@@ -110,7 +110,8 @@ class Bodies:
             self._count_invalid(error.loc, error.type, contract.by_name)
 
 
-def _invalid(errors: tuple[FieldError, ...]) -> InvalidRequestError:
+def invalid(errors: Sequence[FieldError]) -> InvalidRequestError:
+    """What is said of a request with these errors in it."""
     return InvalidRequestError(f"{len(errors)} invalid field(s); `errors` names each", errors=errors)
 
 
@@ -138,19 +139,20 @@ async def _read_json(request: Request, limits: Settings) -> Any:
 async def _read_body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise _too_large(limit)
+                raise too_large(limit)
     except ClientDisconnect:
         raise MalformedJSONError("the connection was closed before the body was complete") from None
     return bytes(body)
 
 
-def _too_large(limit: int) -> BodyTooLargeError:
+def too_large(limit: int) -> BodyTooLargeError:
+    """What is said of a body over the limit."""
     return BodyTooLargeError(f"the body may hold {limit} bytes; send fewer applications a request")
 
 

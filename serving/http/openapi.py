@@ -24,11 +24,10 @@ from serving.http.answers import (
     explanation,
     prediction,
 )
+from serving.http.bodies import invalid, too_large
 from serving.http.problems import (
     MEDIA_TYPE,
-    BodyTooLargeError,
     InternalError,
-    InvalidRequestError,
     MalformedJSONError,
     NotReadyError,
     OverloadedError,
@@ -161,13 +160,12 @@ def _scoring_responses(engine: Engine | None, settings: Settings) -> dict[str, d
 
 
 def _scoring_problems(engine: Engine | None, settings: Settings, *, in_list: bool) -> list[ProblemError]:
-    errors = tuple(error.at(0) if in_list else error for error in _example_errors(engine))
-    invalid = InvalidRequestError(f"{len(errors)} invalid field(s); `errors` names each", errors=errors)
+    errors = [error.at(0) if in_list else error for error in _example_errors(engine)]
     return [
         MalformedJSONError("EOF while parsing an object at line 1 column 1; send one valid UTF-8 JSON document"),
-        BodyTooLargeError(f"the body may hold {settings.max_body_bytes} bytes; send fewer applications a request"),
+        too_large(settings.max_body_bytes),
         UnsupportedMediaTypeError(),
-        invalid,
+        invalid(errors),
         TooManyRequestsError(),
         InternalError(),
         OverloadedError(),

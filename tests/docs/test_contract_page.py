@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from preprocessing import contract, fields
+from preprocessing import coherence, contract, fields
 from preprocessing.contract import Contract, DataFile, Grouping, Label, read_contract
 from tests.docs.pages import DOCS, ROOT, blocks
 from training.book import GOLDEN_FILE, NOTES_FILE, RECIPE_FILE
@@ -47,7 +47,7 @@ def test_every_message(message: str) -> None:
 def test_limits() -> None:
     """Numbers in the text are those of the code."""
     said = (
-        f"1 to {contract.MAX_FIELDS}, in the order", f"at most {contract.MAX_FEATURES:,} features",
+        f"1 to {contract.MAX_FIELDS}, in the order", f"at most {coherence.MAX_FEATURES:,} features",
         f"`categories`, 2 to {fields.MAX_CATEGORIES}", f"1 to {fields.MAX_REFERENCE_LENGTH} characters",
         f"Each label needs {MIN_ROWS_PER_CLASS} rows", GOLDEN_FILE, NOTES_FILE, RECIPE_FILE, "±1e12",
     )  # fmt: skip

@@ -70,8 +70,8 @@ class TestFeatures:
             flags = Counter(
                 v for f in contract.features if f.field == field.name and f.kind == "flag" for v in f.values
             )
-            states = {*getattr(field, "codes", ()), *getattr(field, "categories", ())}
-            assert set(flags) <= states | {None} | {getattr(field, "yes", None)}
+            states = {*field.states, *getattr(field, "categories", ())}
+            assert set(flags) <= {*field.states, *field.choices, None}
             assert set(flags.values()) <= {1}
             if field.scored and field.type != "ordered":
                 assert states <= flags.keys()

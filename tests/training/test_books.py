@@ -45,7 +45,7 @@ class TestFolders:
             field.name: {golden.application[field.name] for golden in book.golden} for field in book.contract.fields
         }
         lacking = [f.name for f in book.contract.fields if f.scored and f.nullable and None not in seen[f.name]]
-        states = {f.name: set(getattr(f, "codes", {})) for f in book.contract.fields if f.scored}
+        states = {f.name: set(f.states) for f in book.contract.fields if f.scored}
 
         assert [] == lacking
         assert {} == {name: named - seen[name] for name, named in states.items() if not named & seen[name] and named}

@@ -1,0 +1,163 @@
+"""What all fields of a contract have, and the columns that are made of them."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from preprocessing.documents import Strict
+
+MAX_NUMBER = 1e12
+"""Bound of every range: within it a float tells whole numbers apart, and no product of two overflows."""
+
+MAX_CATEGORIES = 200
+MAX_REFERENCE_LENGTH = 64
+
+
+def _named(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+        raise ValueError(
+            "a name is made of at most 63 small letters, digits and _, a letter first; rename it (the training file's "
+            "own goes into `column`)"
+        )
+    return name
+
+
+def _on_one_line(text: str) -> str:
+    if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}", text):
+        raise ValueError("a text has 1 to 200 characters on one line, and no control characters; rewrite it")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_named)]
+Text = Annotated[str, AfterValidator(_on_one_line)]
+Bound = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Use = Literal["score", "rules", "reports"]
+Direction = Literal["rises", "falls"]
+Value = float | int | str | bool | None
+
+PD = "probability_of_default"
+"""What the probability of default is called where it stands beside the fields, in answers and in bins."""
+
+MISSING = "missing"
+"""Ends the name of the feature that says a value is missing; no special code may be called so."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether no field can be called so: a word of Python, a name of pydantic's, or of the PD's bins."""
+    return keyword.iskeyword(name) or hasattr(BaseModel, name) or name == PD
+
+
+def undecided(question: str) -> str:
+    """What is wrong where a draft's question stands."""
+    return f"not decided yet: {question}; decide it, then remove it from `decide`"
+
+
+class Feature(NamedTuple):
+    """One column that the model sees.
+
+    Attributes:
+        name: of the column.
+        field: the one field that it is made of.
+        kind: "number" for a value (imputed where there is none), "flag" for 1 where the value is among `values`.
+        values: of the field that the flag stands for; None is a missing value.
+        ranks: for an ordered category, what each value counts as.
+    """
+
+    name: str
+    field: str
+    kind: Literal["number", "flag"]
+    values: frozenset[Value] = frozenset()
+    ranks: Mapping[Value, float] | None = None
+
+
+class BaseField(Strict):
+    """What all fields have.
+
+    Attributes:
+        name: in an application, a rule, an answer.
+        column: what the training file calls it, where that is something else.
+        description: for whoever sends it.
+        unit: of a number.
+        example: in the API's page.
+        nullable: may be null or absent.
+        use: scored (and open to rules), for rules only, or for reports only.
+        direction: which way the risk of default goes as the value rises, or as the category comes later.
+        decide: questions of a draft that a person has to settle; a contract with one is refused.
+    """
+
+    name: Name
+    column: Text | None = None
+    description: Text
+    unit: Text | None = None
+    example: Value = None
+    nullable: bool = False
+    use: Use = "score"
+    direction: Direction | None = None
+    decide: tuple[Text, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The column of the training file."""
+        return self.column or self.name
+
+    @property
+    def scored(self) -> bool:
+        """Whether features are made of it."""
+        return self.use == "score"
+
+    @property
+    def for_rules(self) -> bool:
+        """Whether a policy's rules may name it."""
+        return self.use != "reports"
+
+    @property
+    def optional(self) -> bool:
+        """Whether an application may state null, or nothing."""
+        return self.nullable
+
+    @property
+    def json_type(self) -> Literal["number", "integer", "string"]:
+        """What JSON calls a value that is stated."""
+        return "string"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts that a value is one of, as the contract spells them; none where it is no choice."""
+        return ()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What a value that stands for no number comes out as; none where there are no special codes."""
+        return ()
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with it by itself, with the remedy."""
+        if is_reserved(self.name):
+            yield f"the name {self.name!r} is taken, by Python or by this service; choose another"
+        for question in self.decide:
+            yield undecided(question)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if problems := list(self.problems()):
+            raise ValueError("\n".join(f"{self.name}: {problem}" for problem in problems))
+        return self
+
+    @abstractmethod
+    def annotation(self) -> Any:
+        """What pydantic validates a value by: the value as rules and features read it comes out."""
+
+    def features(self) -> Iterator[Feature]:
+        """The columns made of a value, in order."""
+        return iter(())
+
+
+def integral(value: Any) -> Any:
+    """A whole number as an int, anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
