@@ -90,26 +90,28 @@ class FeatureSchema:
 def compile_row(features: Sequence[Feature], cleaning: Mapping[str, float]) -> RowOf:
     """The function from an application to its features as Python numbers, as straight-line code.
 
-    The names in it are the contract's field names, which are identifiers; texts enter as keys of tables only.
+    No text of a contract is part of that code but as a literal: its names are numbered, whatever fields are called.
     """
     names: dict[str, Any] = {}
     parts = []
-    for (field, kind), group in groupby(features, key=lambda feature: (feature.field, feature.kind)):
+    groups = groupby(features, key=lambda feature: (feature.field, feature.kind))
+    for i, ((field, kind), group) in enumerate(groups):
         made = list(group)
+        value = f"a[{field!r}]"
         if kind == "flag":
             flagged = dict.fromkeys(chain.from_iterable(feature.values for feature in made))
-            table = {value: tuple(float(value in feature.values) for feature in made) for value in flagged}
-            names[f"flags_{field}"], names[f"none_{field}"] = table.get, (0.0,) * len(made)
-            parts.append(f"*flags_{field}(a['{field}'], none_{field})")
+            table = {state: tuple(float(state in feature.values) for feature in made) for state in flagged}
+            names[f"flags_{i}"], names[f"none_{i}"] = table.get, (0.0,) * len(made)
+            parts.append(f"*flags_{i}({value}, none_{i})")
         elif made[0].ranks is not None:
-            names[f"ranks_{field}"] = {None: cleaning.get(field), **made[0].ranks}
-            parts.append(f"ranks_{field}[a['{field}']]")
+            names[f"ranks_{i}"] = {None: cleaning.get(field), **made[0].ranks}
+            parts.append(f"ranks_{i}[{value}]")
         elif field in cleaning:
-            names[f"constant_{field}"] = cleaning[field]
-            parts.append(f"constant_{field} if (v := a['{field}']) is None or v.__class__ is str else v")
+            names[f"constant_{i}"] = cleaning[field]
+            parts.append(f"constant_{i} if (v := {value}) is None or v.__class__ is str else v")
         else:
-            parts.append(f"a['{field}']")
-    row: RowOf = eval(f"lambda a: [{', '.join(parts)}]", names)  # noqa: S307  # identifiers only, see above
+            parts.append(value)
+    row: RowOf = eval(f"lambda a: [{', '.join(parts)}]", names)  # noqa: S307  # literals and numbered names only
     return row
 
 

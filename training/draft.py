@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from decision import InvalidPolicyError
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from preprocessing.contract import CONTRACT_FILE, MAX_FIELDS, DataFile, InvalidContractError, label_key
@@ -164,11 +166,12 @@ def draft(path: Path, file: DataFile, label: str, defaulted: Sequence[str], out:
 def run(options: argparse.Namespace) -> int:
     """Run the command; 0 when drafted, 1 with one line on standard error."""
     delimiter = {"\\t": "\t", "tab": "\t"}.get(options.delimiter, options.delimiter)
-    if len(delimiter) != 1:
-        print("error: --delimiter takes one character, or tab", file=sys.stderr)
-        return 1
     try:
         file = DataFile(delimiter=delimiter, header=not options.no_header, encoding=options.encoding)
+    except ValidationError:  # the encoding is one of the option's choices
+        print("error: --delimiter takes one character, no quote and no line's end, or tab", file=sys.stderr)
+        return 1
+    try:
         contract = draft(options.data, file, options.label, options.defaulted, options.out)
     except TrainingError as exc:
         print(f"error: {exc}", file=sys.stderr)
