@@ -448,7 +448,7 @@ class Reference(_Field):
 
     def annotation(self) -> Any:
         """See `_Field`."""
-        return Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
+        return Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 
 AnyField = Annotated[

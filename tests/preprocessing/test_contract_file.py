@@ -212,6 +212,7 @@ class TestReading:
             ({"price_to_savings": 3}, "price_to_savings", "disagrees with price / savings"),
             ({"reference": "x" * 65}, "reference", "at most 64 characters"),
             ({"reference": "a\nb"}, "reference", "pattern"),
+            ({"reference": "a\x9b31m"}, "reference", "pattern"),
             ({"colour": "red"}, "colour", "unknown field; remove it"),
         ],
     )
