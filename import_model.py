@@ -7,10 +7,12 @@ so a refused import leaves the store as it was.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -174,6 +176,23 @@ def _store() -> Path:
     return Path(BentoMLContainer.model_store_dir.get())
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One import at a time: two at once could each find no other loan book in the store, and both be saved.
+
+    The lock is on the store's folder, leaves nothing there, and ends with the process however that ends.
+    """
+    store = _store()
+    store.mkdir(parents=True, exist_ok=True)
+    folder = os.open(store, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _write(entry: Entry) -> None:
     tag = bentoml.Tag.from_taglike(entry.tag)
     store = _store()
@@ -193,11 +212,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when all was imported, 1 when it was refused, with one line on standard error."""
     options = parse(arguments)
     try:
-        tags = (
-            _import_policy(options.policy, options.catalogue)
-            if options.policy and not options.model
-            else _import_both(options.model or DEFAULT_MODEL, options.policy or DEFAULT_POLICY, options.catalogue)
-        )
+        with _alone():
+            tags = (
+                _import_policy(options.policy, options.catalogue)
+                if options.policy and not options.model
+                else _import_both(options.model or DEFAULT_MODEL, options.policy or DEFAULT_POLICY, options.catalogue)
+            )
     except (InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException) as exc:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1

@@ -19,13 +19,15 @@ class _Choice(BaseField):
         yield from super().problems()
         spelt: dict[str, str] = {}
         for category in self.choices:
+            folded = _folded(category)
             if category != category.strip():
                 yield f"category {printable(category)!r} begins or ends with white space, which is trimmed; remove it"
-            if (other := spelt.setdefault(_folded(category), category)) is not category:
+            if folded in spelt:
                 yield (
-                    f"categories {printable(other)!r} and {printable(category)!r} differ at most by case, which does "
-                    "not count; keep one"
+                    f"categories {printable(spelt[folded])!r} and {printable(category)!r} differ at most by case, "
+                    "which does not count; keep one"
                 )
+            spelt[folded] = category
 
     def annotation(self) -> Any:
         """See `BaseField`."""

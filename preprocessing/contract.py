@@ -6,13 +6,14 @@ code outside of it names a field.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from preprocessing.application import Application, InvalidApplicationError, field_errors, validator
 from preprocessing.coherence import contradictions
@@ -39,6 +40,16 @@ MAX_FIELDS = 256
 LabelValue = int | float | str
 
 
+def _delimits(text: str) -> str:
+    # The csv module of Python 3.13 takes none of these, an older one makes one cell of every line.
+    if len(text) != 1 or text in '"\r\n\0':
+        raise ValueError("takes one character that is no quote, no line's end and not NUL; name the file's")
+    return text
+
+
+Delimiter = Annotated[str, AfterValidator(_delimits)]
+
+
 class InvalidContractError(ValueError):
     """A contract that can't be used; the message names every place and the remedy, one line each."""
 
@@ -52,17 +63,21 @@ class DataFile(Strict):
         encoding: of the text.
     """
 
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Delimiter = ","
     header: bool = True
     encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] = "utf-8"
 
 
 def label_key(value: LabelValue | None) -> LabelValue | None:
     """What two spellings of one label have in common: 1, 1.0 and "1" are the same."""
+    if value is None:
+        return None
     try:
-        return value if value is None else float(value)
-    except ValueError:
-        return str(value).strip()
+        number = float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    # What no float holds, and NaN, which doesn't even equal itself, are texts.
+    return number if math.isfinite(number) else str(value).strip()
 
 
 class Label(Strict):

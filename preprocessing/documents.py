@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+MAX_PROBLEMS = 100
+"""Faults of one document that are told; the rest are counted, for nobody reads thousands."""
 
 WHOLE = "as a whole"
 """The place of what is wrong between parts."""
@@ -52,8 +56,8 @@ def read_document(model: type[Model], content: bytes, context: dict[str, Any] | 
     twice: set[str] = set()
 
     def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        twice.update(printable(key) for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice.update(printable(key) for key, count in counts.items() if count > 1)
         return dict(pairs)
 
     problems: tuple[str, ...] = ()
@@ -66,7 +70,10 @@ def read_document(model: type[Model], content: bytes, context: dict[str, Any] | 
     except (ValueError, RecursionError) as exc:
         problems = (f"not valid JSON: {exc}",)
     if twice:
-        problems += (f"not valid JSON: a key is stated twice in one object: {', '.join(sorted(twice))}; keep one",)
+        named = ", ".join(sorted(twice)[:MAX_PROBLEMS])
+        problems += (f"not valid JSON: a key is stated twice in one object: {named}; keep one",)
+    if (more := len(problems) - MAX_PROBLEMS) > 0:
+        problems = (*problems[:MAX_PROBLEMS], f"{WHOLE}: {more} more faults; correct these first")
     if problems:
         raise InvalidDocumentError(problems)
     return read

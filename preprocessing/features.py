@@ -96,7 +96,7 @@ class FeatureSchema:
 def compile_row(features: Sequence[Feature], cleaning: Mapping[str, float]) -> RowOf:
     """The function from an application to its features as Python numbers, as straight-line code.
 
-    The names in it are the contract's field names, which are identifiers; texts enter as keys of tables only.
+    No text of a contract is part of that code but as a literal: its names are numbered, whatever fields are called.
     """
     names: dict[str, Any] = {}
     parts = []
@@ -104,9 +104,9 @@ def compile_row(features: Sequence[Feature], cleaning: Mapping[str, float]) -> R
         made = list(group)
         if kind == "flag":
             flagged = dict.fromkeys(chain.from_iterable(feature.values for feature in made))
-            table = {value: tuple(float(value in feature.values) for feature in made) for value in flagged}
-            names[f"flags_{field}"], names[f"none_{field}"] = table.get, (0.0,) * len(made)
-            parts.append(f"*flags_{field}(a['{field}'], none_{field})")
+            table = {state: tuple(float(state in feature.values) for feature in made) for state in flagged}
+            flags, none = _bound(names, table.get), _bound(names, (0.0,) * len(made))
+            parts.append(f"*{flags}(a[{field!r}], {none})")
         else:
             parts.append(_number(made[0], cleaning, names))
     return _compiled(parts, names)
@@ -149,8 +149,7 @@ def compile_marks(features: Sequence[Feature], cleaning: Mapping[str, float]) ->
         if feature.kind == "flag":
             columns.setdefault(feature.field, {}).update(dict.fromkeys(feature.values, float(i)))
     for field, column in columns.items():
-        names[f"marks_{field}"] = column.get
-        marks.append(f"marks_{field}(a['{field}'], -1.0)")
+        marks.append(f"{_bound(names, column.get)}(a[{field!r}], -1.0)")
     return Marks(_compiled([*parts, *marks], names), numbers, len(features))
 
 
@@ -158,16 +157,21 @@ def _number(feature: Feature, cleaning: Mapping[str, float], names: dict[str, An
     """The expression of a number among an application's features, and in `names` what it needs."""
     field = feature.field
     if feature.ranks is not None:
-        names[f"ranks_{field}"] = {None: cleaning.get(field), **feature.ranks}
-        return f"ranks_{field}[a['{field}']]"
+        return f"{_bound(names, {None: cleaning.get(field), **feature.ranks})}[a[{field!r}]]"
     if field in cleaning:
-        names[f"constant_{field}"] = cleaning[field]
-        return f"constant_{field} if (v := a['{field}']) is None or v.__class__ is str else v"
-    return f"a['{field}']"
+        return f"{_bound(names, cleaning[field])} if (v := a[{field!r}]) is None or v.__class__ is str else v"
+    return f"a[{field!r}]"
+
+
+def _bound(names: dict[str, Any], value: Any) -> str:
+    """A name for a value in compiled code: numbered, since no text of a contract may be part of that code."""
+    name = f"n{len(names)}"
+    names[name] = value
+    return name
 
 
 def _compiled(parts: Sequence[str], names: dict[str, Any]) -> RowOf:
-    row: RowOf = eval(f"lambda a: [{', '.join(parts)}]", names)  # noqa: S307  # identifiers only, see `compile_row`
+    row: RowOf = eval(f"lambda a: [{', '.join(parts)}]", names)  # noqa: S307  # literals and numbered names only
     return row
 
 

@@ -148,7 +148,7 @@ class Reference(BaseField):
 
     def annotation(self) -> Any:
         """See `BaseField`."""
-        return Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
+        return Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 
 AnyField = Annotated[

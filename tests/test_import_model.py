@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,25 @@ class TestLoanBooks:
         assert f"the store serves the loan book {CONTRACT.name}, and this model is of other_loans" in err[0]
         assert "set BENTOML_HOME to a store of its own" in err[0]
         assert before == contents(store)
+
+    def test_two_at_once(self, store: Path, model: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From the look at what is served until all is saved no other import may come between."""
+        held: list[bool] = []
+
+        def note(entries: Sequence[Entry]) -> list[bentoml.Tag]:
+            other = os.open(store, os.O_RDONLY)
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.append(False)
+            except BlockingIOError:
+                held.append(True)
+            finally:
+                os.close(other)
+            return save(entries)
+
+        monkeypatch.setattr(import_model, "save", note)
+        assert [0, 0] == [run("--model", model)[0], run("--model", model)[0]]
+        assert [True, True] == held
 
     def test_any_in_a_store_of_its_own(self, other: Path, run: Run) -> None:
         assert run("--model", other) == (0, [f"{MODEL_ENTRY}:99.0.0", POLICY_TAG], [])

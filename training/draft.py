@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from decision import InvalidPolicyError
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from preprocessing.contract import CONTRACT_FILE, MAX_FIELDS, DataFile, InvalidContractError, label_key
@@ -163,9 +165,10 @@ def draft(path: Path, file: DataFile, label: str, defaulted: Sequence[str], out:
 def run(options: argparse.Namespace) -> None:
     """Draft as the options say."""
     delimiter = {"\\t": "\t", "tab": "\t"}.get(options.delimiter, options.delimiter)
-    if len(delimiter) != 1:
-        raise TrainingError("--delimiter takes one character, or tab")
-    file = DataFile(delimiter=delimiter, header=not options.no_header, encoding=options.encoding)
+    try:
+        file = DataFile(delimiter=delimiter, header=not options.no_header, encoding=options.encoding)
+    except ValidationError as exc:  # the encoding is one of the option's choices
+        raise TrainingError("--delimiter takes one character, no quote and no line's end, or tab") from exc
     contract = draft(options.data, file, options.label, options.defaulted, options.out)
     asked = len(contract["decide"]) + sum(len(field.get("decide", ())) for field in contract["fields"])
     print(f"wrote a draft with {len(contract['fields'])} fields to {options.out}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +19,9 @@ from training.errors import DataError
 
 MISSING = frozenset({"", "na", "nan", "null"})
 """What stands in a cell without a value, in any case."""
+
+MOST_NAMED = 40
+"""Columns named in a message."""
 
 PARQUET = b"PAR1"
 """How a Parquet file begins and ends."""
@@ -68,18 +72,23 @@ def read_table(path: Path, written: DataFile) -> Table:
     except OSError as exc:
         raise DataError(f"{path}: can't be read ({exc.strerror}); give --data the path of the file") from exc
     table = _parquet(path, content) if content.startswith(PARQUET) else _csv(path, content, written)
-    if twice := sorted({name for name in table.columns if table.columns.count(name) > 1}):
-        raise DataError(f"{path}: names column {', '.join(map(printable, twice))} twice; keep one")
+    if twice := sorted(name for name, count in Counter(table.columns).items() if count > 1):
+        named = ", ".join(map(printable, twice[:MOST_NAMED]))
+        raise DataError(f"{path}: names column {named} twice; keep one")
     return table
 
 
 def number(text: str) -> Cell:
-    """The number that a text says, or the text."""
+    """The number that a text says, or the text; an integer that no float holds stays one."""
     for kind in (int, float):
         try:
-            return kind(text)
+            found = kind(text)
+            float(found)
         except ValueError:
             continue
+        except OverflowError:
+            return text
+        return found
     return text
 
 
@@ -116,9 +125,14 @@ def _parquet(path: Path, content: bytes) -> Table:
         raise DataError(f"{path}: Parquet is read by pyarrow; install it, or give --data a CSV file") from exc
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
-    except (pa.ArrowInvalid, OSError) as exc:
+        columns = tuple(file.schema_arrow.names)
+    except (pa.ArrowException, *_UNREADABLE) as exc:
         raise _unreadable(path) from exc
-    return Table(path, content, tuple(file.schema_arrow.names), True, _parquet_rows(path, file, pa.ArrowInvalid))
+    return Table(path, content, columns, True, _parquet_rows(path, file, pa.ArrowException))
+
+
+_UNREADABLE = (OSError, ValueError, OverflowError)
+"""What pyarrow raises beside its own: texts that are no UTF-8, days that Python has no date for."""
 
 
 def _parquet_rows(path: Path, file: Any, invalid: type[Exception]) -> Iterator[Row]:
@@ -126,7 +140,7 @@ def _parquet_rows(path: Path, file: Any, invalid: type[Exception]) -> Iterator[R
         for batch in file.iter_batches():
             for row in batch.to_pylist():
                 yield Row({name: _plain(value) for name, value in row.items()})
-    except (invalid, OSError) as exc:  # a damaged page is found when its turn comes
+    except (invalid, *_UNREADABLE) as exc:  # a damaged page is found when its turn comes
         raise _unreadable(path) from exc
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from preprocessing.application import InvalidApplicationError
 from preprocessing.contract import MAX_FIELDS, InvalidContractError, label_key, read_contract
+from preprocessing.documents import MAX_PROBLEMS
 from preprocessing.features import FeatureSchema
 from tests.books import EVERY_TYPE, contract_of, documents, edited
 
@@ -96,7 +97,13 @@ class TestFaults:
             (lambda d: d.update(version="1"), "version: String should match pattern"),
             (lambda d: field(d, "price").update(example=4), "fields.price.example: "),
             (lambda d: field(d, "price").pop("example"), "fields.price.example: required field is missing"),
-            (lambda d: d.update(file={"delimiter": ";;"}), "file.delimiter: String should have at most 1 character"),
+            (lambda d: d.update(file={"delimiter": ";;"}), "file.delimiter: takes one character"),
+            (lambda d: d.update(file={"delimiter": '"'}), "file.delimiter: takes one character that is no quote"),
+            (lambda d: d.update(file={"delimiter": "\n"}), "file.delimiter: takes one character"),
+            (lambda d: d["label"].update(defaulted=[10**400], repaid=["1" + "0" * 400]), "both defaulted and repaid"),
+            (lambda d: d["label"].update(defaulted=["nan"], repaid=["nan "]), "stands for both defaulted and repaid"),
+            (lambda d: field(d, "condition").update(categories=["1", "1", "2"]), "'1' and '1' differ at most by case"),
+            (lambda d: field(d, "moored").update(no=field(d, "moored")["yes"]), "'ja' and 'ja' differ at most by case"),
             (lambda d: d.update(decide=["what?"]), "decide: not decided yet: what?; decide it, then remove it"),
             (lambda d: field(d, "hull").update(decide=["keep it?"]), "hull: not decided yet: keep it?; decide it"),
         ],
@@ -120,6 +127,18 @@ class TestFaults:
         assert {line.split(":")[1].strip() for line in lines} == {
             "version", "decide", "fields.4.category", "fields.3.integer",
         }  # fmt: skip
+
+    def test_thousands_are_counted(self) -> None:
+        """Nobody reads a line for each of ten thousand."""
+        lines = faults(lambda d: d.update(fields=[{"name": "__import__('os')", "type": "number"}] * 10_000))
+
+        assert len(lines) == MAX_PROBLEMS + 1
+        assert lines[-1].endswith(f": {40_000 - MAX_PROBLEMS} more faults; correct these first")
+
+    def test_many_keys(self) -> None:
+        """Time grows with the keys, not with their square, which would take a minute."""
+        with pytest.raises(InvalidContractError):
+            read_contract(b"{%s}" % b",".join(b'"k%d":1' % i for i in range(100_000)))
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -193,6 +212,7 @@ class TestReading:
             ({"price_to_savings": 3}, "price_to_savings", "disagrees with price / savings"),
             ({"reference": "x" * 65}, "reference", "at most 64 characters"),
             ({"reference": "a\nb"}, "reference", "pattern"),
+            ({"reference": "a\x9b31m"}, "reference", "pattern"),
             ({"colour": "red"}, "colour", "unknown field; remove it"),
         ],
     )

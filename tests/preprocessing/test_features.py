@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from preprocessing.application import Application
-from preprocessing.features import FeatureSchema, SchemaFile
+from preprocessing.features import FeatureSchema, SchemaFile, compile_row
+from preprocessing.fields import Feature
 from tests.applications import (
     CATEGORIES,
     CONTRACT,
@@ -168,6 +169,19 @@ class TestRow:
         assert EVERY.row(parse_application(document)) == EVERY.row(
             parse_application(other | {"loan_percent_income": None})
         )
+
+
+class TestTextsAreNoCode:
+    @pytest.mark.parametrize("kind", ["value", "imputed", "ranked", "flag"])
+    @pytest.mark.parametrize("name", ["x'] or 1/0 or a['", "x\\", 'x"\n', "{x}", "1/0", "\u202e", "lambda"])
+    def test_in_no_name(self, name: str, kind: str) -> None:
+        """The contract's reader refuses such names; the compiled code would be safe without it."""
+        ranks = {"b": 7.0} if kind == "ranked" else None
+        of_kind = "flag" if kind == "flag" else "number"
+        feature = Feature(name, name, of_kind, frozenset({"b"}), ranks)
+        made = compile_row([feature], {name: 5.0} if kind == "imputed" else {})
+
+        assert made({name: "b"}) == [{"value": "b", "imputed": 5.0, "ranked": 7.0, "flag": 1.0}[kind]]
 
 
 class TestMatrix:

@@ -99,7 +99,7 @@ class TestDocument:
             expected |= {name: {"type": kind, "minimum": low, "maximum": high} for name, (low, high) in bounds.items()}
         for name in NULLABLE:
             expected[name]["nullable"] = True
-        reference = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^\x00-\x1f\x7f]*$"}
+        reference = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
         expected["reference"] = reference | {"nullable": True}
         assert expected == fields
         assert set(FIELDS) - set(NULLABLE) == set(schema["required"])

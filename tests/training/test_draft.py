@@ -401,6 +401,9 @@ class TestBadInput:
             ("a,outcome\n", "outcome", "bad", "has no row with a label"),
             ("a,outcome\n1,bad\n2,bad\n", "outcome", "bad", "holds bad only, all of them defaults"),
             ("a,outcome\n1,good\n2,fine\n", "outcome", "bad", "never holds bad; it holds fine, good"),
+            ("a,outcome\n" + "1,good\n2," + "9" * 400 + "\n", "outcome", "bad", "never holds bad; it holds 9999"),
+            ("a,outcome\n" + f"{'9' * 400},good\n{'9' * 400},bad\n" * 90, "outcome", "bad", "can be drafted"),
+            (",".join(f"c{i}" for i in range(50_000)) + "\n", "c1", "1", "has 50000 columns"),
             ("a,a,outcome\n1,2,bad\n", "outcome", "bad", "names column a twice"),
             ("\x1f\x8b\x00\xff", "outcome", "bad", "has no column outcome"),
             ("a,outcome\n" + "".join(f"{i},{i}\n" for i in range(90)), "outcome", "1", "holds 90 different values"),
@@ -420,9 +423,10 @@ class TestBadInput:
         assert message in line
         assert sorted(path.name for path in tmp_path.iterdir()) == ["My loans.csv"]
 
-    def test_usage(self, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-        """A delimiter is one character."""
-        assert run(written(PLAIN), "--delimiter", ";;") == 1
+    @pytest.mark.parametrize("delimiter", [";;", '"', "\n"])
+    def test_usage(self, run: Run, capsys: pytest.CaptureFixture[str], delimiter: str) -> None:
+        """A delimiter is one character, and none that ends a cell or a line."""
+        assert run(written(PLAIN), "--delimiter", delimiter) == 1
         assert "one character" in capsys.readouterr().err
 
 

@@ -148,6 +148,23 @@ class TestParquet:
         assert "is no readable Parquet file" in line
         assert not (tmp_path / "model").exists()
 
+    @pytest.mark.parametrize(("kind", "value"), [("a time", 2**62), ("a day", 2**30), ("a text", b"\xff\xfe")])
+    def test_what_python_can_t_hold(
+        self, rows: list[Row], write_parquet: Callable[..., Path], kind: str, value: Any
+    ) -> None:
+        """A day beyond the year 9999 or a text that is no UTF-8 is one refusal too."""
+        pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: Parquet is read where it is")
+        stored, read = {
+            "a time": (pa.int64(), pa.timestamp("us")),
+            "a day": (pa.int32(), pa.date32()),
+            "a text": (pa.binary(), pa.string()),
+        }[kind]
+        # A view, since a cast to text would look at it.
+        column = pa.array([value] * len(rows), stored).view(read)
+
+        with pytest.raises(DataError, match="is no readable Parquet file"):
+            read_training_data(write_parquet(as_columns(rows) | {"noted": column}), CONTRACT)
+
     def test_column_twice(self, rows: list[Row], tmp_path: Path) -> None:
         """A column stated twice is ambiguous here, too."""
         pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: Parquet is read where it is")
