@@ -27,6 +27,9 @@ from preprocessing.features import FeatureSchema
 from scoring.boosting import MAX_DEPTH, NO_SPLIT, Ensemble
 from scoring.turns import Turns
 
+DENSE_FIELDS = 32
+"""Up to so many fields a row of sums has a place for each; beyond, only for those that its subtree reads."""
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -150,11 +153,14 @@ class Attributor:
         look_ups = len(index.ensemble.value) * subtrees
         self._first_states = np.arange(look_ups).reshape(-1, subtrees) << bits
         self._state_by_byte = _state_by_byte(splits, index.ensemble.word)
-        self._sums, fields = _sums(index, tables, splits)
-        # Partial sums, added up at the end, are shorter chains of additions.
+        sums, fields = _sums(index, tables, splits)
+        # Partial sums, added up at the end, are shorter chains of additions; and long rows add up fastest.
         self._parts = max(n for n in range(1, 65) if look_ups % n == 0)
-        part = np.arange(look_ups)[:, np.newaxis] % self._parts
-        self._cell = (part * (len(self.fields) + 1) + fields).ravel()
+        if len(self.fields) <= DENSE_FIELDS:
+            self._sums, self._cell = _dense(sums, fields, len(self.fields)), None
+        else:
+            part = np.arange(look_ups)[:, np.newaxis] % self._parts
+            self._sums, self._cell = sums, (part * (len(self.fields) + 1) + fields).ravel()
 
     def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""
@@ -168,6 +174,9 @@ class Attributor:
             states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)
         # Every index is in range by construction, and "clip" spares NumPy's buffered check of it: 40% of the time.
         picked = self._sums.take(states.ravel(), axis=0, mode="clip")
+        if self._cell is None:
+            folded = picked.reshape(-1, self._parts * len(self.fields)).sum(axis=0)
+            return np.asarray(folded.reshape(self._parts, -1).sum(axis=0), dtype=np.float64)
         cells = self._parts * (len(self.fields) + 1)
         parts = np.bincount(self._cell, weights=picked.ravel(), minlength=cells).reshape(self._parts, -1)
         return np.asarray(parts[:, :-1].sum(axis=0), dtype=np.float64)
@@ -217,6 +226,13 @@ def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> tuple[N
     for values, of_leaf in zip(tables.values.T, columns.T, strict=True):
         sums += np.bincount((place * width + of_leaf).ravel(), weights=values[rows].ravel(), minlength=len(sums))
     return sums.reshape(-1, width), fields
+
+
+def _dense(sums: NDArray[np.float64], fields: NDArray[np.intp], width: int) -> NDArray[np.float64]:
+    """The same sums with a column for every field: more memory, and an addition of whole rows."""
+    dense = np.zeros((len(sums), width + 1))
+    np.put_along_axis(dense, np.repeat(fields, len(sums) // len(fields), axis=0), sums, axis=1)
+    return dense[:, :-1].copy()
 
 
 @lru_cache(maxsize=MAX_DEPTH + 1)

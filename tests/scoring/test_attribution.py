@@ -158,6 +158,16 @@ class TestServing:
         assert all(np.array_equal(together[i], attributor.attribute(rows[i : i + 1])[0]) for i in range(len(rows)))
         assert np.array_equal(together[::-1], attributor.attribute(rows[::-1]))
 
+    @pytest.mark.parametrize("depth", [1, 4, 6])
+    def test_both_ways_to_hold_the_sums_are_equal(self, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+        """With a place for every field, or for those that a subtree reads: bit for bit the same."""
+        schema, model = small_model(CONTRACT, 3, depth)
+        index = LeafIndex(model, schema)
+        tables, rows = index.build_tables(features(schema, 20, 3)), features(schema, 30, 4)
+        dense = Attributor(index, tables).attribute(rows)
+        monkeypatch.setattr("scoring.attribution.DENSE_FIELDS", 0)
+        assert dense.tobytes() == Attributor(index, tables).attribute(rows).tobytes()
+
     def test_no_rows_give_no_attributions(self, scorer: Scorer) -> None:
         index = LeafIndex(scorer.estimator, scorer.schema)
         attributor = Attributor(index, index.build_tables(features(scorer.schema, 2, 3)))
