@@ -7,10 +7,11 @@ score's factors are disclosed too. More than four are not likely to help.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from itertools import chain
+from operator import itemgetter
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -72,14 +73,18 @@ class ReasonCatalogue(Strict):
         """Entries by code."""
         return {entry.code: entry for entry in self.reasons}
 
+    @cached_property
+    def scored(self) -> tuple[CatalogueEntry, ...]:
+        """Entries whose reasons the score can give."""
+        return tuple(entry for entry in self.reasons if entry.scores)
+
     @property
     def scored_fields(self) -> frozenset[str]:
         """The fields whose attributions some reason takes up."""
         return frozenset(field for entry in self.reasons for field in entry.scores)
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One reason for an adverse decision.
 
     Attributes:
@@ -113,19 +118,23 @@ def explain_decision(
     """
     if decision.outcome is Outcome.APPROVE:
         return ()
-    reasons = [
+    reasons: Iterable[Reason] = (
         _reason(catalogue.codes[rule.reason], fields, "policy")
         for rule in decision.rules
         if rule.outcome is decision.outcome
-    ]
+    )
     if discloses_score(decision):
-        reasons += _score_reasons(catalogue, fields, attributions)
+        reasons = chain(reasons, _score_reasons(catalogue, fields, attributions))
     told: dict[str, Reason] = {}
+    texts: set[str] = set()
     for reason in reasons:
         # Several fields may say the same, such as that there is no credit file.
-        if reason.field not in told and all(reason.text != other.text for other in told.values()):
+        if reason.field not in told and reason.text not in texts:
             told[reason.field] = reason
-    return tuple(told.values())[:MAX_REASONS]
+            texts.add(reason.text)
+            if len(told) == MAX_REASONS:
+                break
+    return tuple(told.values())
 
 
 def discloses_score(decision: Decision) -> bool:
@@ -133,10 +142,13 @@ def discloses_score(decision: Decision) -> bool:
     return decision.outcome is decision.band and decision.outcome is not Outcome.APPROVE
 
 
-def _score_reasons(catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]) -> list[Reason]:
-    sums = [(sum(attributions[field] for field in entry.scores), entry) for entry in catalogue.reasons if entry.scores]
-    adverse = sorted((pair for pair in sums if pair[0] > 0), key=lambda pair: -pair[0])  # stable: ties keep their order
-    return [_reason(entry, fields, "score", impact) for impact, entry in adverse]
+def _score_reasons(
+    catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]
+) -> Iterator[Reason]:
+    sums = [(sum(map(attributions.__getitem__, entry.scores)), entry) for entry in catalogue.scored]
+    adverse = [pair for pair in sums if pair[0] > 0]
+    adverse.sort(key=itemgetter(0), reverse=True)  # stable, also in reverse: ties keep their order
+    return (_reason(entry, fields, "score", impact) for impact, entry in adverse)
 
 
 def _reason(

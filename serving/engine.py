@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from decision import Decision, PolicyFiles, Reason, decide, explain_decision
 from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
@@ -44,8 +44,7 @@ class Attributions:
     by_field: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(NamedTuple):
     """What the service says of one application.
 
     Attributes:
@@ -118,8 +117,7 @@ class Engine:
         turns = scores.turns[i]
         by_field = self._attribute(turns)
         assessment = self._assess(application, float(scores.pd[i]), turns, by_field)
-        return replace(
-            assessment,
+        return assessment._replace(
             attributions=Attributions(self.attributor.base_value, by_field),
             counterfactuals=self._counterfactuals(application, assessment.decision, turns),
         )
