@@ -86,7 +86,8 @@ def test_demo_is_interrupted(tmp_path: Path) -> None:
     assert "is not installed" in text
     assert text.endswith("ended\n")
     assert started
-    assert [] == [child for child in started if child.is_running()]
+    # Whether one that has ended is also reaped is up to the machine's first process.
+    assert [] == [child for child in started if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert [output] == list(tmp_path.iterdir())
 
 

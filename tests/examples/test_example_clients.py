@@ -185,7 +185,8 @@ def test_it_gives_up(command: list[str], server: Server, tmp_path: Path) -> None
     first = between.seen[0].request_id
     assert first
     assert first.startswith("example-")
-    assert TRIES == len(by_id(between.seen)[first])
+    # Of several requests at once the first that gives up ends the others.
+    assert TRIES == max(len(tries) for tries in by_id(between.seen).values())
     assert any(seen.request_id in result.stderr for seen in between.seen if seen.request_id)
 
 
