@@ -262,7 +262,7 @@ class TestRights:
         processes = container.run("sh", "-c", "for p in /proc/[0-9]*; do readlink $p/exe; done", check=False).split()
 
         assert 1 == sum("python" in executable for executable in processes)
-        assert container.run("cat", "/proc/1/cmdline").startswith("python\0-m\0serving.container")
+        assert container.run("cat", "/proc/1/cmdline").startswith("python\0-m\0serving.bento.container")
 
 
 class TestLife:
