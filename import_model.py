@@ -46,7 +46,7 @@ from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
-from preprocessing.contract import CONTRACT_FILE, Contract, read_contract
+from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
 
@@ -218,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
                 if options.policy and not options.model
                 else _import_both(options.model or DEFAULT_MODEL, options.policy or DEFAULT_POLICY, options.catalogue)
             )
-    except (InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException) as exc:
+    except (InvalidContractError, InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException) as exc:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
     except OSError as exc:
@@ -240,7 +240,7 @@ def _import_both(folder: Path, path: Path, catalogue: Path | None) -> list[bento
 
 def _import_policy(path: Path, catalogue: Path | None) -> list[bentoml.Tag]:
     artifact = _latest_artifact()
-    contract = artifact.contract if artifact is not None else read_contract(DEFAULT_CONTRACT.read_bytes())
+    contract = artifact.contract if artifact is not None else read_contract_file(DEFAULT_CONTRACT)
     policy = read_policy(path, contract, catalogue or beside_or_default(path))
     if artifact is not None:
         check_fit(artifact, policy)

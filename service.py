@@ -13,8 +13,8 @@ import bentoml
 
 from decision import InvalidPolicyError, Outcome
 from preprocessing.application import Application
+from preprocessing.fields import PD
 from scoring.artifact import ArtifactError
-from scoring.distribution import PD
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.bento.descriptors import Descriptors
 from serving.bento.framework import HostedService, hosted, tracer_provider

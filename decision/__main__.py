@@ -9,7 +9,7 @@ from pathlib import Path
 
 from decision.files import CATALOGUE_FILE, InvalidPolicyError, PolicyFiles, beside_or_default, read_policy
 from decision.policy import Condition, Outcome
-from preprocessing.contract import CONTRACT_FILE, InvalidContractError, read_contract
+from preprocessing.contract import CONTRACT_FILE, InvalidContractError, read_contract_file
 
 EXIT_CODES = "exit code: 0 usable, 1 not usable, with a line on standard error for each fault, 2 wrong arguments"
 
@@ -24,11 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("--contract", type=Path, help=f"of the loan book (default: {CONTRACT_FILE} beside FILE)")
     options = parser.parse_args(arguments)
     try:
-        contract = read_contract((options.contract or beside_or_default(options.file, CONTRACT_FILE)).read_bytes())
+        contract = read_contract_file(options.contract or beside_or_default(options.file, CONTRACT_FILE))
         files = read_policy(options.file, contract, options.catalogue or beside_or_default(options.file))
-    except OSError as exc:
-        print(f"{CONTRACT_FILE}: can't be read ({exc.strerror}); name the loan book's with --contract", file=sys.stderr)
-        return 1
     except (InvalidContractError, InvalidPolicyError) as exc:
         print(exc, file=sys.stderr)
         return 1

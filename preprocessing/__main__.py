@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract
+from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from preprocessing.table import BEGIN, END, markdown
 
 EXIT_CODES = "exit code: 0 done, 1 refused, with a line on standard error for each fault, 2 wrong arguments"
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     example.add_argument("folder", type=Path, help="of the loan book")
     options = parser.parse_args(arguments)
     try:
-        contract = read_contract((options.folder / CONTRACT_FILE).read_bytes())
+        contract = read_contract_file(options.folder / CONTRACT_FILE)
         if options.command == "example":
             print(json.dumps(dict(contract.example), indent=2, ensure_ascii=False))
         elif options.into is None:
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             write_into(options.into, options.folder, contract)
     except OSError as exc:
-        print(f"{exc.filename}: can't be read ({exc.strerror}); name a file that can", file=sys.stderr)
+        print(f"{exc.filename}: can't be read or written ({exc.strerror}); name a file that can", file=sys.stderr)
         return 1
     except (InvalidContractError, PageError) as exc:
         print(exc, file=sys.stderr)

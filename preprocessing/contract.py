@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
@@ -258,14 +259,14 @@ class Contract(Strict):
         except ValidationError as exc:
             # Chaining would carry the values along into whatever prints the exception.
             raise InvalidApplicationError(field_errors(exc)) from None
-        for ratio in self.ratios:
-            values[ratio.name] = ratio.exact(values)
-        return MappingProxyType(values)
+        return self._with_ratios(values)
 
     def with_amount(self, application: Application, amount: float) -> Application:
         """The same application for another amount; of a contract that has one."""
         assert self.amount is not None
-        values = {**application, self.amount: amount}
+        return self._with_ratios({**application, self.amount: amount})
+
+    def _with_ratios(self, values: dict[str, Any]) -> Application:
         for ratio in self.ratios:
             values[ratio.name] = ratio.exact(values)
         return MappingProxyType(values)
@@ -287,6 +288,19 @@ def read_contract(content: bytes, name: str = CONTRACT_FILE) -> Contract:
     if problems:
         raise InvalidContractError("\n".join(f"{name}: {problem}" for problem in problems)) from None
     return contract
+
+
+def read_contract_file(path: Path) -> Contract:
+    """The same from a file.
+
+    Raises:
+        InvalidContractError: also where the file can't be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise InvalidContractError(f"{path}: can't be read ({exc.strerror}); name a file that can") from exc
+    return read_contract(content)
 
 
 def _example_errors(contract: Contract) -> tuple[Any, ...]:

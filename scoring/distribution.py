@@ -8,11 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from preprocessing import fields
 from preprocessing.documents import Strict
-
-PD = fields.PD
-"""Takes its place among the fields: the model's own output drifts too."""
 
 OTHER = "other"
 """The bin of a category that the training data lacks."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from preprocessing.application import Application
 from preprocessing.contract import Contract
-from scoring.distribution import PD, FieldBins, TrainingDistribution
+from preprocessing.fields import PD
+from scoring.distribution import FieldBins, TrainingDistribution
 from training.metrics import Probabilities
 
 BINS = 10

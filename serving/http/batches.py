@@ -16,6 +16,9 @@ from serving.telemetry.exchange import current_exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
 
+ROWS_BETWEEN_YIELDS = 25
+"""Rows read or recorded before other requests get their turn on the event loop: some 2 ms of work at most."""
+
 Item = Application | InvalidApplicationError | ProblemError
 """What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request."""
 

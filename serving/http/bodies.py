@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from preprocessing.application import FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
-from serving.http.batches import Item, Queued
+from serving.http.batches import ROWS_BETWEEN_YIELDS, Item, Queued
 from serving.http.encodings import refusal
 from serving.http.problems import (
     BodyTooLargeError,
@@ -28,9 +28,6 @@ from serving.http.problems import (
 from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.telemetry import Telemetry
-
-ROWS_BETWEEN_YIELDS = 25
-"""Rows parsed before other requests get their turn on the event loop: some 2 ms of work at most."""
 
 ContractOf = Callable[[], Contract]
 """The served contract, which is known only once the model is loaded; until then a NotReadyError is raised."""

@@ -12,14 +12,11 @@ from starlette.responses import Response
 
 from serving.engine import Assessment
 from serving.http.answers import explanation, prediction
-from serving.http.batches import Result
+from serving.http.batches import ROWS_BETWEEN_YIELDS, Result
 from serving.http.problems import ProblemError, error_document
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import request_id
 from serving.telemetry.telemetry import Telemetry
-
-ROWS_BETWEEN_YIELDS = 25
-"""Rows recorded before other requests get their turn on the event loop: some 2 ms of work at most."""
 
 
 class Responses:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.distribution import PD, FieldBins, TrainingDistribution
+from preprocessing.fields import PD
+from scoring.distribution import FieldBins, TrainingDistribution
 from scoring.scorer import Scorer
 from tests.applications import parse_application
 

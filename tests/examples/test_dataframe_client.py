@@ -67,7 +67,7 @@ def decimals(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def pyarrow(frame: pd.DataFrame) -> pd.DataFrame:
-    pytest.importorskip("pyarrow", reason="pyarrow is not installed; .ci/client-tools installs it")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed; make dev installs it")
     changed = frame.convert_dtypes(dtype_backend="pyarrow")
     assert all(isinstance(dtype, pd.ArrowDtype) for dtype in changed.dtypes)
     return changed

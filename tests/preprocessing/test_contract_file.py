@@ -135,11 +135,6 @@ class TestFaults:
         assert len(lines) == MAX_PROBLEMS + 1
         assert lines[-1].endswith(f": {40_000 - MAX_PROBLEMS} more faults; correct these first")
 
-    def test_many_keys(self) -> None:
-        """Time grows with the keys, not with their square, which would take a minute."""
-        with pytest.raises(InvalidContractError):
-            read_contract(b"{%s}" % b",".join(b'"k%d":1' % i for i in range(100_000)))
-
     @pytest.mark.parametrize(
         ("content", "message"),
         [
@@ -154,7 +149,9 @@ class TestFaults:
         """What is no JSON object is told as such, and a key stated twice beside whatever else is wrong."""
         with pytest.raises(InvalidContractError) as refused:
             read_contract(content)
-        assert message in str(refused.value)
+        lines = str(refused.value).splitlines()
+        assert message in lines[-1]
+        assert len(lines) == 1 or "stated twice" in message
 
 
 class TestTextsAreNoCode:

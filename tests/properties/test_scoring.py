@@ -14,10 +14,9 @@ from scipy.special import logit
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema, compile_marks, compile_row
-from preprocessing.fields import Feature
+from preprocessing.fields import PD, Feature
 from scoring import boosting
 from scoring.attribution import Attributor, LeafIndex
-from scoring.distribution import PD
 from tests.books import documents
 from tests.contracts import Small, applications, contracts, refusal, spoilt
 from tests.scoring.test_attribution import TOLERANCE, brute_force

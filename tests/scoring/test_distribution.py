@@ -5,8 +5,9 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from preprocessing.fields import PD
 from scoring.artifact import read_artifact
-from scoring.distribution import OTHER, PD, FieldBins
+from scoring.distribution import OTHER, FieldBins
 from tests.applications import FIELDS
 from tests.artifacts import MODEL_FOLDER
 

@@ -14,9 +14,8 @@ from decision import Outcome, PolicyFiles, read_policy
 from decision.__main__ import main as decision
 from preprocessing.application import Application
 from preprocessing.contract import read_contract
-from preprocessing.fields import Ratio
+from preprocessing.fields import PD, Ratio
 from scoring.artifact import Artifact, read_artifact
-from scoring.distribution import PD
 from serving.engine import Engine
 from serving.http.answers import explanation, prediction
 from serving.store import check_fit, open_model
