@@ -16,6 +16,7 @@ MAX_NUMBER = 1e12
 """Bound of every range: within it a float tells whole numbers apart, and no product of two overflows."""
 
 MAX_CATEGORIES = 200
+MAX_TEXT = 200
 MAX_REFERENCE_LENGTH = 64
 
 
@@ -28,9 +29,14 @@ def _named(name: str) -> str:
     return name
 
 
+def is_one_line(text: str) -> bool:
+    """Whether a contract can hold a text: not empty, not too long, no control character nor a line's end in it."""
+    return len(text) <= MAX_TEXT and re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", text) is not None
+
+
 def _on_one_line(text: str) -> str:
-    if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}", text):
-        raise ValueError("a text has 1 to 200 characters on one line, and no control characters; rewrite it")
+    if not is_one_line(text):
+        raise ValueError(f"a text has 1 to {MAX_TEXT} characters on one line, and no control characters; rewrite it")
     return text
 
 

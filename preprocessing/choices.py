@@ -19,27 +19,28 @@ class _Choice(BaseField):
         yield from super().problems()
         spelt: dict[str, str] = {}
         for category in self.choices:
-            folded = _folded(category)
+            spelling = folded(category)
             if category != category.strip():
                 yield f"category {printable(category)!r} begins or ends with white space, which is trimmed; remove it"
-            if folded in spelt:
+            if spelling in spelt:
                 yield (
-                    f"categories {printable(spelt[folded])!r} and {printable(category)!r} differ at most by case, "
+                    f"categories {printable(spelt[spelling])!r} and {printable(category)!r} differ at most by case, "
                     "which does not count; keep one"
                 )
-            spelt[folded] = category
+            spelt[spelling] = category
 
     def annotation(self) -> Any:
         """See `BaseField`."""
-        spellings = {_folded(category): category for category in self.choices}
+        spellings = {folded(category): category for category in self.choices}
 
         def spell(value: Any) -> Any:
-            return spellings.get(_folded(value), value) if isinstance(value, str) else value
+            return spellings.get(folded(value), value) if isinstance(value, str) else value
 
         return Annotated[Literal[self.choices], BeforeValidator(spell)]
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """What two spellings of one category have in common."""
     # ASCII only: str.upper() would turn some foreign letters (such as the long s) into a valid category.
     return text.strip().upper() if text.isascii() else text.strip(whitespace)
 

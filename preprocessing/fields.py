@@ -130,12 +130,17 @@ class Date(BaseField):
         return Annotated[str, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 
 
-def _day(value: Any) -> Any:
+def is_day(text: str) -> bool:
+    """Whether a text is a day, written as YYYY-MM-DD."""
     try:
-        if isinstance(value, str) and date.fromisoformat(value).isoformat() == value:
-            return value
+        return date.fromisoformat(text).isoformat() == text
     except ValueError:
-        pass
+        return False
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and is_day(value):
+        return value
     raise PydanticCustomError("date", "Input should be a day, written as YYYY-MM-DD")
 
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from decision import InvalidPolicyError
 from decision.files import CATALOGUE_FILE, POLICY_FILE
+from preprocessing.base import integral
 from preprocessing.contract import CONTRACT_FILE, MAX_FIELDS, DataFile, InvalidContractError, label_key
 from preprocessing.documents import printable
 from training.book import GOLDEN_FILE, read_book
@@ -118,8 +119,8 @@ def _label_values(
 
 
 def _plain(value: Cell) -> Cell:
-    value = number(value) if isinstance(value, str) else value
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    whole: Cell = integral(number(value) if isinstance(value, str) else value)
+    return whole
 
 
 def draft(path: Path, file: DataFile, label: str, defaulted: Sequence[str], out: Path) -> Document:

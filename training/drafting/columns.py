@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from preprocessing.choices import folded
+from preprocessing.fields import is_day
 from training.tables import Cell, number
 
 MOSTLY = 0.9
@@ -83,15 +84,14 @@ class Column:
         """The spellings, those that differ by the case of ASCII letters under the most frequent, and how often."""
         together: dict[str, Counter[str]] = {}
         for text, count in Counter(_text(cell) for cell in self.cells if cell is not None).items():
-            folded = text.upper() if text.isascii() else text
-            together.setdefault(folded, Counter())[text] += count
+            together.setdefault(folded(text), Counter())[text] += count
         named = {spellings.most_common(1)[0][0]: spellings.total() for spellings in together.values()}
         return dict(sorted(named.items()))
 
     @property
     def dates(self) -> bool:
         """Whether all its texts are days, as YYYY-MM-DD."""
-        return bool(self.texts) and not self.numbers and all(map(_is_day, set(self.texts)))
+        return bool(self.texts) and not self.numbers and all(map(is_day, set(self.texts)))
 
     @cached_property
     def auc(self) -> float:
@@ -141,10 +141,3 @@ def _auc(
         return 0.5
     auc = float(roc_auc_score(labels, values))
     return max(auc, 1 - auc)
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from preprocessing.base import MAX_TEXT, integral, is_one_line
 from preprocessing.contract import MAX_FIELDS
 from preprocessing.fields import MAX_CATEGORIES, MAX_NUMBER, MISSING, is_reserved
 from training.drafting import signs
@@ -18,9 +18,7 @@ Document = dict[str, Any]
 _YES = ("y", "yes", "true", "t")
 _NO = ("n", "no", "false", "f")
 _SUMS_OF_MONEY = 10_000
-_MAX_TEXT = 200
 _MAX_NAME = 50
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def draft_fields(columns: Sequence[Column]) -> list[Drafted]:
             kept.append((column, _field(column)))
     names = _names([(column.name, body) for column, body in kept])
     fields = {
-        column.name: {"name": name, **({} if name == column.name else {"column": column.name[:_MAX_TEXT]}), **body}
+        column.name: {"name": name, **({} if name == column.name else {"column": column.name[:MAX_TEXT]}), **body}
         for name, (column, body) in zip(names, kept, strict=True)
     }
     return [Drafted(c, fields.get(c.name), left_out.get(c.name, "")) for c in columns]
@@ -65,7 +63,7 @@ def _unusable(column: Column) -> str | None:
         return "empty"
     if column.distinct == 1:
         return "the same value in every row that has one"
-    if _PRINTABLE.fullmatch(column.name) is None:
+    if not is_one_line(column.name):
         return "its name is too long, or holds control characters: rename it"
     if column.numeric:
         return None if max(map(abs, column.numbers)) <= MAX_NUMBER else f"holds numbers beyond {MAX_NUMBER:g}"
@@ -81,7 +79,7 @@ def _no_category(column: Column) -> str | None:
 
 
 def _usable(categories: Iterable[str]) -> list[str]:
-    return [c for c in categories if _PRINTABLE.fullmatch(c) and c != MISSING][:MAX_CATEGORIES]
+    return [c for c in categories if is_one_line(c) and c != MISSING][:MAX_CATEGORIES]
 
 
 def _reference() -> Document:
@@ -125,11 +123,11 @@ def _numeric(column: Column) -> Document:
     body: Document = {
         # Large whole numbers are sums of money, as a rule, which somebody will state with cents.
         "type": "integer" if column.whole and high < _SUMS_OF_MONEY else "number",
-        "minimum": _plain(bounds[0]),
-        "maximum": _plain(bounds[1]),
+        "minimum": integral(bounds[0]),
+        "maximum": integral(bounds[1]),
     }
     if codes:
-        body["codes"] = {f"code_{'minus_' if code < 0 else ''}{abs(code):.0f}": _plain(code) for code in codes}
+        body["codes"] = {f"code_{'minus_' if code < 0 else ''}{abs(code):.0f}": integral(code) for code in codes}
     body["example"] = rounded(sorted(numbers)[len(numbers) // 2], body)
     return body
 
@@ -150,7 +148,8 @@ def rounded(value: float, field: Mapping[str, Any]) -> int | float:
     near = float(f"{value:.2g}")
     if field["type"] == "integer":
         near = float(round(near))
-    return _plain(min(max(near, field["minimum"]), field["maximum"]))
+    within: int | float = integral(min(max(near, field["minimum"]), field["maximum"]))
+    return within
 
 
 def _outward(value: float) -> float:
@@ -158,10 +157,6 @@ def _outward(value: float) -> float:
     power = 10.0 ** math.floor(math.log10(abs(value)))
     step = next(m for m in (1, 2, 5, 10) if m * power >= abs(value) * (1 - 1e-12))
     return math.copysign(min(float(f"{step * power:.6g}"), MAX_NUMBER), value)
-
-
-def _plain(value: float) -> int | float:
-    return int(value) if float(value).is_integer() else value
 
 
 def _names(kept: Sequence[tuple[str, Document]]) -> list[str]:
