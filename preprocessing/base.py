@@ -6,6 +6,7 @@ import keyword
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
@@ -45,6 +46,8 @@ Text = Annotated[str, AfterValidator(_on_one_line)]
 Bound = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Use = Literal["score", "rules", "reports"]
 Direction = Literal["rises", "falls"]
+Missing = Literal["worst", "own"]
+End = Literal["best", "worst"]
 Value = float | int | str | bool | None
 
 PD = "probability_of_default"
@@ -73,6 +76,9 @@ class Feature(NamedTuple):
         kind: "number" for a value (imputed where there is none), "flag" for 1 where the value is among `values`.
         values: of the field that the flag stands for; None is a missing value.
         ranks: for an ordered category, what each value counts as.
+        direction: which way the risk of default goes as the column rises; the model keeps to it.
+        stand_ins: what a missing value or a state counts as, where that lies beyond an end of the range.
+        imputed: whether for others of them a constant, learned in training, stands in.
     """
 
     name: str
@@ -80,6 +86,15 @@ class Feature(NamedTuple):
     kind: Literal["number", "flag"]
     values: frozenset[Value] = frozenset()
     ranks: Mapping[Value, float] | None = None
+    direction: Direction | None = None
+    stand_ins: Mapping[Value, float] = MappingProxyType({})
+    imputed: bool = False
+
+
+def beyond(end: End, direction: Direction, minimum: float, maximum: float) -> float:
+    """A number beyond the best or the worst end of a range, so far that a float32 tells it from that end."""
+    width = 1 + maximum - minimum
+    return maximum + width if (end == "worst") is (direction == "rises") else minimum - width
 
 
 class BaseField(Strict):
@@ -93,7 +108,10 @@ class BaseField(Strict):
         example: in the API's page.
         nullable: may be null or absent.
         use: scored (and open to rules), for rules only, or for reports only.
-        direction: which way the risk of default goes as the value rises, or as the category comes later.
+        direction: which way the risk of default goes as the value rises, or as the category comes later; for a flag,
+            as no becomes yes.
+        missing: what leaving a scored value out counts as: `worst`, never better than stating it, unless the contract
+            says `own`, a risk of its own, as for what the lender sets.
         decide: questions of a draft that a person has to settle; a contract with one is refused.
     """
 
@@ -105,6 +123,7 @@ class BaseField(Strict):
     nullable: bool = False
     use: Use = "score"
     direction: Direction | None = None
+    missing: Missing | None = None
     decide: tuple[Text, ...] = ()
 
     @property
@@ -128,6 +147,11 @@ class BaseField(Strict):
         return self.nullable
 
     @property
+    def missing_is_worst(self) -> bool:
+        """Whether leaving the value out is never better than stating it."""
+        return self.missing != "own" and self.direction is not None
+
+    @property
     def json_type(self) -> Literal["number", "integer", "string"]:
         """What JSON calls a value that is stated."""
         return "string"
@@ -148,6 +172,13 @@ class BaseField(Strict):
             yield f"the name {self.name!r} is taken, by Python or by this service; choose another"
         for question in self.decide:
             yield undecided(question)
+        if self.missing is not None and not self.optional:
+            yield "`missing` is for what may be left out; remove it"
+        if self.missing != "own" and self.nullable and self.scored and not self.missing_is_worst:
+            yield (
+                "leaving it out can't be worst where no direction says what is worse; give it a `direction`, or state "
+                "`missing`: `own`"
+            )
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -159,9 +190,12 @@ class BaseField(Strict):
     def annotation(self) -> Any:
         """What pydantic validates a value by: the value as rules and features read it comes out."""
 
-    def features(self) -> Iterator[Feature]:
-        """The columns made of a value, in order."""
+    def features(self, *, may_lack: bool) -> Iterator[Feature]:  # noqa: ARG002  # for those that have features
+        """The columns made of a value, in order; `may_lack` says whether there may be none."""
         return iter(())
+
+    def _missing_flag(self) -> Feature:
+        return Feature(f"{self.name}_{MISSING}", self.name, "flag", frozenset({None}))
 
 
 def integral(value: Any) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from string import whitespace
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from preprocessing.base import MAX_CATEGORIES, MISSING, BaseField, Feature, Text, Value
+from preprocessing.base import MAX_CATEGORIES, MISSING, BaseField, Direction, Feature, Text, Value
 from preprocessing.documents import printable
+from preprocessing.numeric import number_feature
 
 
 class _Choice(BaseField):
@@ -66,10 +68,19 @@ class Category(_Listed):
         if MISSING in self.categories:
             yield f"a category can't be called {MISSING}: that is what null is; choose another name"
 
-    def features(self) -> Iterator[Feature]:
+    @property
+    def missing_is_worst(self) -> bool:
         """See `BaseField`."""
+        return self.missing != "own"
+
+    def features(self, *, may_lack: bool) -> Iterator[Feature]:
+        """See `BaseField`."""
+        # Of nothing all flags are 0; where each may only lower the risk, no category has more.
+        lowers: Direction | None = "falls" if may_lack and self.missing_is_worst else None
         for category in self.categories:
-            yield Feature(f"{self.name}_{category}", self.name, "flag", frozenset({category}))
+            yield Feature(f"{self.name}_{category}", self.name, "flag", frozenset({category}), direction=lowers)
+        if may_lack and not self.missing_is_worst:
+            yield self._missing_flag()
 
 
 class Ordered(_Listed):
@@ -77,10 +88,13 @@ class Ordered(_Listed):
 
     type: Literal["ordered"]
 
-    def features(self) -> Iterator[Feature]:
+    def features(self, *, may_lack: bool) -> Iterator[Feature]:
         """See `BaseField`."""
+        number = number_feature(self, 0, len(self.categories) - 1, {}, may_lack=may_lack)
         ranks: dict[Value, float] = {category: float(rank) for rank, category in enumerate(self.categories)}
-        yield Feature(f"{self.name}_rank", self.name, "number", ranks=ranks)
+        yield number._replace(name=f"{self.name}_rank", ranks=MappingProxyType(ranks))
+        if may_lack and not self.missing_is_worst:
+            yield self._missing_flag()
 
 
 class Flag(_Choice):
@@ -95,6 +109,11 @@ class Flag(_Choice):
         """See `BaseField`."""
         return self.yes, self.no
 
-    def features(self) -> Iterator[Feature]:
+    def features(self, *, may_lack: bool) -> Iterator[Feature]:
         """See `BaseField`."""
-        yield Feature(self.name, self.name, "flag", frozenset({self.yes}))
+        counts_as_yes: set[Value] = {self.yes}
+        if may_lack and self.missing_is_worst and self.direction == "rises":
+            counts_as_yes.add(None)
+        yield Feature(self.name, self.name, "flag", frozenset(counts_as_yes), direction=self.direction)
+        if may_lack and not self.missing_is_worst:
+            yield self._missing_flag()

@@ -45,6 +45,7 @@ def _ratios(contract: Contract) -> Iterator[str]:
             yield from _operand(field, "numerator", field.numerator, above)
             yield from _operand(field, "denominator", field.denominator, below)
             yield from _reaches(field, above, below)
+            yield from _directions(field, above, below)
         earlier[field.name] = field
 
 
@@ -70,6 +71,33 @@ def _reaches(field: Ratio, above: AnyField | None, below: AnyField | None) -> It
             yield (
                 f"fields.{field.name}.maximum: the two fields' ranges allow {reached:g}, more than "
                 f"{field.maximum:g}; raise it, or narrow the ranges"
+            )
+
+
+def _directions(field: Ratio, above: AnyField | None, below: AnyField | None) -> Iterator[str]:
+    """Whether an operand that improves takes the ratio along: no improvement may be punished by what it moves."""
+    if not field.scored:
+        return
+    for operand, implied in (
+        (above, above and above.direction),
+        (below, below and below.direction and ("falls" if below.direction == "rises" else "rises")),
+    ):
+        if operand is None or implied is None:
+            continue
+        if field.direction != implied:
+            yield (
+                f"fields.{field.name}.direction: {operand.name} {operand.direction} and moves {field.name}, which then "
+                f"has to say {implied!r} too; give it that direction, or take {operand.name}'s away"
+            )
+        elif operand.nullable and operand.missing_is_worst and not field.missing_is_worst:
+            yield (
+                f"fields.{field.name}.missing: it goes missing with {operand.name}, which is worst; remove it here, or "
+                f"state `own` for {operand.name} too"
+            )
+        elif isinstance(operand, Number | Integer) and "best" in operand.standing.values():
+            yield (
+                f"fields.{operand.name}.standing: in a state that stands best {field.name} goes missing, which is not; "
+                "remove that standing, or the ratio"
             )
 
 

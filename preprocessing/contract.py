@@ -20,14 +20,12 @@ from preprocessing.application import Application, InvalidApplicationError, fiel
 from preprocessing.coherence import contradictions
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
 from preprocessing.fields import (
-    MISSING,
     AnyField,
     Category,
     Feature,
     Integer,
     Name,
     Number,
-    Ordered,
     Ratio,
     Reference,
     Text,
@@ -171,17 +169,10 @@ class Contract(Strict):
     @cached_property
     def features(self) -> tuple[Feature, ...]:
         """The columns that a model sees, each made of one field: numbers first, then what marks categories."""
-        made = [self._features_of(field) for field in self.fields if field.scored]
+        made = [list(field.features(may_lack=self.may_lack(field))) for field in self.fields if field.scored]
         plain = [features for features in made if not isinstance(self.by_name[features[0].field], Category)]
         marks = [features for features in made if isinstance(self.by_name[features[0].field], Category)]
         return tuple(chain(*plain, *marks))
-
-    def _features_of(self, field: AnyField) -> list[Feature]:
-        features = list(field.features())
-        if self.may_lack(field):
-            missing = Feature(f"{field.name}_{MISSING}", field.name, "flag", frozenset({None}))
-            features.insert(len(features) if isinstance(field, Category) else 1, missing)
-        return features
 
     def may_lack(self, field: AnyField) -> bool:
         """Whether a value may be missing: null, absent, or a ratio of something that is."""
@@ -192,14 +183,8 @@ class Contract(Strict):
 
     @cached_property
     def imputed(self) -> tuple[str, ...]:
-        """The scored fields with a number for which a constant may have to stand in."""
-        return tuple(
-            field.name
-            for field in self.fields
-            if field.scored
-            and isinstance(field, Number | Integer | Ordered | Ratio)
-            and (self.may_lack(field) or field.states)
-        )
+        """The scored fields with a number for which a learned constant may have to stand in."""
+        return tuple(feature.field for feature in self.features if feature.imputed)
 
     @cached_property
     def scored(self) -> tuple[str, ...]:
@@ -264,7 +249,11 @@ class Contract(Strict):
     def with_amount(self, application: Application, amount: float) -> Application:
         """The same application for another amount; of a contract that has one."""
         assert self.amount is not None
-        return self._with_ratios({**application, self.amount: amount})
+        return self.with_values(application, {self.amount: amount})
+
+    def with_values(self, application: Application, values: Mapping[str, Any]) -> Application:
+        """The same application with other values of some fields, its ratios computed anew."""
+        return self._with_ratios({**application, **values})
 
     def _with_ratios(self, values: dict[str, Any]) -> Application:
         for ratio in self.ratios:

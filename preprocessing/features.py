@@ -155,12 +155,16 @@ def compile_marks(features: Sequence[Feature], cleaning: Mapping[str, float]) ->
 
 def _number(feature: Feature, cleaning: Mapping[str, float], names: dict[str, Any]) -> str:
     """The expression of a number among an application's features, and in `names` what it needs."""
-    field = feature.field
+    field, constant = feature.field, cleaning.get(feature.field)
     if feature.ranks is not None:
-        return f"{_bound(names, {None: cleaning.get(field), **feature.ranks})}[a[{field!r}]]"
-    if field in cleaning:
-        return f"{_bound(names, cleaning[field])} if (v := a[{field!r}]) is None or v.__class__ is str else v"
-    return f"a[{field!r}]"
+        return f"{_bound(names, {None: constant, **feature.stand_ins, **feature.ranks})}[a[{field!r}]]"
+    if feature.stand_ins:
+        otherwise = f"{_bound(names, dict(feature.stand_ins).get)}(v, {_bound(names, constant)})"
+    elif feature.imputed:
+        otherwise = _bound(names, constant)
+    else:
+        return f"a[{field!r}]"
+    return f"{otherwise} if (v := a[{field!r}]) is None or v.__class__ is str else v"
 
 
 def _bound(names: dict[str, Any], value: Any) -> str:

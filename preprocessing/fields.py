@@ -31,7 +31,7 @@ from preprocessing.base import (
     undecided,
 )
 from preprocessing.choices import Category, Flag, Ordered
-from preprocessing.numeric import Integer, Number, Plausible
+from preprocessing.numeric import Integer, Number, Plausible, number_feature
 
 __all__ = [
     "MAX_CATEGORIES",
@@ -101,9 +101,11 @@ class Ratio(BaseField):
         ratio: float = above / below
         return ratio
 
-    def features(self) -> Iterator[Feature]:
+    def features(self, *, may_lack: bool) -> Iterator[Feature]:
         """See `BaseField`."""
-        yield Feature(self.name, self.name, "number")
+        yield number_feature(self, 0, self.maximum, {}, may_lack=may_lack)
+        if may_lack and not self.missing_is_worst:
+            yield self._missing_flag()
 
     def _agrees(self, stated: float, info: ValidationInfo) -> float:
         exact = self.exact(info.data)

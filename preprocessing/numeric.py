@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from preprocessing.base import MISSING, BaseField, Bound, Feature, Name, Text, integral
+from preprocessing.base import MISSING, BaseField, Bound, End, Feature, Name, Text, Value, beyond, integral
 from preprocessing.documents import Strict
 
 
@@ -27,6 +28,23 @@ class Plausible(Strict):
     remedy: Text
 
 
+def number_feature(
+    field: BaseField, minimum: float, maximum: float, standing: Mapping[str, End], *, may_lack: bool
+) -> Feature:
+    """The column of a number itself, with what stands in for a missing value and for states that have a standing."""
+    stand_ins: dict[Value, float] = {}
+    ends: list[tuple[Value, End]] = [*standing.items()]
+    if may_lack and field.missing_is_worst:
+        ends.append((None, "worst"))
+    if field.direction is not None:
+        stand_ins = {value: beyond(end, field.direction, minimum, maximum) for value, end in ends}
+    without_number = {*field.states, *([None] if may_lack else [])}
+    return Feature(
+        field.name, field.name, "number", direction=field.direction, stand_ins=MappingProxyType(stand_ins),
+        imputed=bool(without_number - stand_ins.keys()),
+    )  # fmt: skip
+
+
 class _Numeric(BaseField):
     """A number within a range.
 
@@ -34,14 +52,16 @@ class _Numeric(BaseField):
         minimum: the least value.
         maximum: the greatest.
         plausible: a narrower range, a breach of which is refused with the remedy.
-        codes: state to the number that stands for it, outside of the range. A state is never a number: it has a
-            feature of its own, and rules name it by its name.
+        codes: state to the number that stands for it, outside of the range. A state is never a number: rules name it by
+            its name, and it has a feature of its own, unless `standing` says where it stands.
+        standing: state to `best` or `worst`: no number has less risk, or none has more.
     """
 
     minimum: Bound
     maximum: Bound
     plausible: Plausible | None = None
     codes: dict[Name, Bound] = Field(default={}, max_length=32)
+    standing: dict[Name, End] = Field(default={})
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -67,6 +87,10 @@ class _Numeric(BaseField):
                     f"code {state} ({code:g}) lies inside the range {self.minimum:g} to {self.maximum:g}, where it is "
                     "a number; narrow the range or drop the code"
                 )
+        if unknown := sorted(self.standing.keys() - self.codes.keys()):
+            yield f"standing names {unknown[0]!r}, which is no code; name one of {', '.join(self.codes) or 'its codes'}"
+        elif self.standing and self.direction is None:
+            yield "no state is best or worst where no direction says what is worse; give it one, or remove `standing`"
         if MISSING in self.codes:
             yield f"a code can't be called {MISSING}: that is what null is; choose another name"
         if len(set(self.codes.values())) < len(self.codes):
@@ -76,10 +100,13 @@ class _Numeric(BaseField):
         ):
             yield "the plausible range must rise and lie within minimum and maximum; correct it"
 
-    def features(self) -> Iterator[Feature]:
-        yield Feature(self.name, self.name, "number")
+    def features(self, *, may_lack: bool) -> Iterator[Feature]:
+        yield number_feature(self, self.minimum, self.maximum, self.standing, may_lack=may_lack)
+        if may_lack and not self.missing_is_worst:
+            yield self._missing_flag()
         for state in self.codes:
-            yield Feature(f"{self.name}_{state}", self.name, "flag", frozenset({state}))
+            if state not in self.standing:
+                yield Feature(f"{self.name}_{state}", self.name, "flag", frozenset({state}))
 
     def _constrained(self, kind: type, *before: Any) -> Any:
         if not self.codes:

@@ -57,6 +57,10 @@ def _numeric(draw: st.DrawFn, name: str, low: float, high: float) -> Document:
     outside = [code for code in (-9, -8, 0, 99, low - 1, high + 1) if not low <= code <= high and abs(code) <= 1e12]
     codes = draw(st.lists(st.sampled_from(outside), max_size=2, unique=True)) if outside else []
     field["codes"] = dict(zip(("none", "x"), codes, strict=False))
+    field["direction"] = draw(st.sampled_from([None, "rises", "falls"]))
+    if field["direction"] and codes:
+        field["standing"] = {"none": draw(st.sampled_from(["best", "worst"]))}
+    field["missing"] = _missing(draw, field)
     if high > low and draw(st.integers(0, 3)) == 0:
         at = low + (high - low) / 4
         field["plausible"] = {"minimum": float(int(at)) if int(at) >= low else low, "maximum": high, "remedy": "euros"}
@@ -68,7 +72,17 @@ def _worded(draw: st.DrawFn, name: str) -> Document:
     texts = draw(st.lists(st.sampled_from(TEXTS), min_size=2, max_size=5, unique_by=str.upper))
     kind = draw(st.sampled_from(["category", "ordered", "flag"]))
     field: Document = {"name": name, "type": kind, "nullable": draw(st.booleans())}
+    if kind != "category":
+        field["direction"] = draw(st.sampled_from([None, "rises", "falls"]))
+    field["missing"] = _missing(draw, field)
     return field | ({"yes": texts[0], "no": texts[1]} if kind == "flag" else {"categories": texts})
+
+
+def _missing(draw: st.DrawFn, field: Document) -> str | None:
+    if not field["nullable"]:
+        return None
+    may_be_worst = field.get("direction") or field["type"] == "category"
+    return draw(st.sampled_from(["own", "worst", None])) if may_be_worst else "own"
 
 
 def _ratios(fields: Sequence[Document], amount: str | None) -> list[tuple[Document, Document]]:
@@ -88,11 +102,13 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
     fields: list[Document] = []
     if amount:
         low, high = draw(st.sampled_from([(1, 400), (0, 350), (37, 300), (0.5, 320.5)]))
-        fields.append(draw(_numeric(next(names), low, high)) | {"nullable": False, "codes": {}})
+        fields.append(draw(_numeric(next(names), low, high)) | {"nullable": False, "codes": {}, "standing": {}})
+        fields[0] |= {"direction": "rises", "missing": None}
         below = {"minimum": draw(st.sampled_from([0.5, 1, 50])), "maximum": 2000.0}
         for _ in range(divisors := draw(st.sampled_from([0, 1, 1, 2]))):
             fields.append(draw(_numeric(next(names), 1, 2000)) | below | {"plausible": None})
-            fields[-1] |= {"type": "number", "codes": draw(st.sampled_from([{}, {"none": -7}, {"x": 0, "none": -9}]))}
+            fields[-1] |= {"type": "number", "codes": draw(st.sampled_from([{}, {"none": -7}, {"x": 0, "none": -9}])),
+                           "standing": {}}  # fmt: skip
     for _ in range(draw(st.integers(1, 4))):
         field = draw(st.sampled_from(RANGES).flatmap(lambda r: _numeric("", *r)) | _worded(""))
         fields.append(field | {"name": next(names)})
@@ -106,11 +122,16 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
     chosen = draw(st.lists(st.sampled_from(pairs), max_size=2)) if pairs else []
     if amount:
         chosen = [(fields[0], below) for below in fields[1 : 1 + divisors]]
+    for operand in [operand for pair in chosen for operand in pair]:
+        # What is in a ratio must go along with it: the amount always rises, the others may go either way.
+        operand |= {"direction": "rises" if operand["name"] == the_amount else None, "standing": {},
+                    "missing": "own" if operand["nullable"] else None}  # fmt: skip
     for above, below in chosen:
         use = draw(st.sampled_from(["score", "rules"])) if above["use"] == below["use"] == "score" else "rules"
         most = (above.get("plausible") or above)["maximum"] / (below.get("plausible") or below)["minimum"]
+        direction = "rises" if above["name"] == the_amount else draw(st.sampled_from([None, "rises", "falls"]))
         fields.append({"name": next(names), "type": "ratio", "numerator": above["name"], "denominator": below["name"],
-                       "maximum": most, "use": use})  # fmt: skip
+                       "maximum": most, "use": use, "direction": direction})  # fmt: skip
     for field in [f for f in fields if f["use"] == "score"][scored:]:
         field["use"] = "rules"
     kinds = draw(st.lists(st.sampled_from(["date", "reference"]), unique=True))

@@ -110,6 +110,8 @@ def _field(column: Column) -> Document:
     extra: Document = {"description": f"{column.name[:120]}, as the file has it."}
     if column.missing > 0 or barred:
         extra["nullable"] = True
+        if body["type"] in {"number", "integer", "flag"}:
+            extra["missing"] = "own"  # until somebody says which way its risk goes
     if (barred or leaks) and not column.dates:
         extra["use"] = "reports"
     return {"type": body.pop("type"), **extra, **body, **({"decide": asked} if asked else {})}
