@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from preprocessing.application import Application, InvalidApplicationError
-from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
+from scoring.artifact import DISTRIBUTION, GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
+from scoring.ranges import KnownRanges
 from scoring.turns import Turns
 
 
@@ -40,6 +41,7 @@ class Scorer:
         schema: its features.
         estimator: as scikit-learn made it.
         leaves: its leaves, for attributions and sweeps.
+        ranges: of what it was trained on.
     """
 
     def __init__(self, artifact: Artifact) -> None:
@@ -57,6 +59,10 @@ class Scorer:
             self.leaves = LeafIndex(self.estimator, self.schema)
         except ValueError as exc:
             raise IncoherentArtifactError(f"{MODEL}: {exc}; train again") from exc
+        try:
+            self.ranges = KnownRanges(artifact.contract, artifact.distribution)
+        except ValueError as exc:
+            raise IncoherentArtifactError(f"{DISTRIBUTION}: {exc}; train again") from exc
         self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
 
     @property

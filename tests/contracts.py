@@ -25,7 +25,7 @@ from preprocessing.features import FeatureSchema
 from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Ordered, Ratio, Reference
 from scoring.artifact import MODEL, Artifact, GoldenApplications, Manifest
 from scoring.attribution import LeafIndex
-from scoring.distribution import TrainingDistribution
+from scoring.distribution import FORMAT, FieldBins, Range, TrainingDistribution
 from scoring.scorer import Scorer
 from tests.artifacts import dumped
 from tests.books import Document, contract_of, documents
@@ -266,8 +266,28 @@ class Small:
         manifest = Manifest.model_construct(name="drawn", version="1.0.0")
         tables = LeafIndex(self.model, self.schema).build_tables(self.matrix[:8])
         none = GoldenApplications.model_construct(applications=[])
-        nothing = TrainingDistribution.model_construct(bins=[])
-        return Scorer(Artifact(manifest, self.schema, none, tables, nothing, {MODEL: dumped(self.model)}))
+        return Scorer(
+            Artifact(manifest, self.schema, none, tables, _distribution(self.contract), {MODEL: dumped(self.model)})
+        )
+
+
+def _distribution(contract: Contract) -> TrainingDistribution:
+    """Invented, for a drawn contract may lack numbers: the middle of each range, the first choice, no state."""
+    return TrainingDistribution(
+        format=FORMAT, rows=1, quantiles=(0.0, 1.0), bins=[_bins(contract.by_name[name]) for name in contract.scored]
+    )
+
+
+def _bins(field: AnyField) -> FieldBins:
+    if field.choices:
+        return FieldBins(field=field.name, edges=[], categories=[field.choices[0]], shares=[1.0], missing=0.1)
+    minimum, maximum = (field.minimum, field.maximum) if isinstance(field, Number | Integer) else (0.0, 10.0)
+    quarter = (maximum - minimum) / 4
+    return FieldBins(
+        field=field.name, edges=[minimum + quarter], categories=[], states=list(field.states),
+        shares=[0.5, 0.5, *(0.0 for _ in field.states)], missing=0.0,
+        range=Range(low=minimum + quarter, high=maximum - quarter),
+    )  # fmt: skip
 
 
 def policy_of(contract: Contract, rules: Sequence[Document]) -> Policy:
