@@ -53,6 +53,7 @@ class Assessment(NamedTuple):
         decision: what the policy made of it.
         reasons: why it is not an approval; empty where it is one.
         identity: of the model and policy that said so.
+        outside: the fields beyond the training data's range, on either side.
         reference: the caller's own, where one was sent.
         attributions: for an explanation only.
         counterfactuals: the same.
@@ -63,6 +64,7 @@ class Assessment(NamedTuple):
     decision: Decision
     reasons: tuple[Reason, ...]
     identity: Identity
+    outside: tuple[str, ...] = ()
     reference: str | None = None
     attributions: Attributions | None = None
     counterfactuals: tuple[Counterfactual, ...] = ()
@@ -105,13 +107,14 @@ class Engine:
     def _assess(
         self, fields: Application, pd: float, turns: Turns, by_field: dict[str, float] | None = None
     ) -> Assessment:
-        decision = decide(self.policy, fields, pd)
+        outside = self.scorer.ranges.outside(fields)
+        decision = decide(self.policy, fields, pd, outside.worse)
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
             by_field = self._attribute(turns) if discloses_score(decision) else {}
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
         reference = fields[self.contract.reference] if self.contract.reference else None
-        return Assessment(fields, pd, decision, reasons, self.identity, reference)
+        return Assessment(fields, pd, decision, reasons, self.identity, outside.fields, reference)
 
     def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
         turns = scores.turns[i]

@@ -267,11 +267,11 @@ class Small:
         tables = LeafIndex(self.model, self.schema).build_tables(self.matrix[:8])
         none = GoldenApplications.model_construct(applications=[])
         return Scorer(
-            Artifact(manifest, self.schema, none, tables, _distribution(self.contract), {MODEL: dumped(self.model)})
+            Artifact(manifest, self.schema, none, tables, distribution_of(self.contract), {MODEL: dumped(self.model)})
         )
 
 
-def _distribution(contract: Contract) -> TrainingDistribution:
+def distribution_of(contract: Contract) -> TrainingDistribution:
     """Invented, for a drawn contract may lack numbers: the middle of each range, the first choice, no state."""
     return TrainingDistribution(
         format=FORMAT, rows=1, quantiles=(0.0, 1.0), bins=[_bins(contract.by_name[name]) for name in contract.scored]
