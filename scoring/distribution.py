@@ -116,7 +116,7 @@ class TrainingDistribution(Strict):
 
     format: Literal[2]
     rows: Annotated[int, Field(ge=1)]
-    quantiles: tuple[Share, Share]
+    quantiles: Annotated[list[Share], Field(min_length=2, max_length=2)]
     bins: Annotated[list[FieldBins], Field(min_length=1)]
 
     @model_validator(mode="before")

@@ -274,7 +274,7 @@ class Small:
 def distribution_of(contract: Contract) -> TrainingDistribution:
     """Invented, for a drawn contract may lack numbers: the middle of each range, the first choice, no state."""
     return TrainingDistribution(
-        format=FORMAT, rows=1, quantiles=(0.0, 1.0), bins=[_bins(contract.by_name[name]) for name in contract.scored]
+        format=FORMAT, rows=1, quantiles=[0.0, 1.0], bins=[_bins(contract.by_name[name]) for name in contract.scored]
     )
 
 

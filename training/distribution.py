@@ -36,7 +36,7 @@ def training_distribution(
     """
     bins = [_bins(contract, field, [application[field] for application in applications]) for field in contract.scored]
     bins.append(_number_bins(PD, pds.tolist(), ()))
-    return TrainingDistribution(format=FORMAT, rows=len(applications), quantiles=QUANTILES, bins=bins)
+    return TrainingDistribution(format=FORMAT, rows=len(applications), quantiles=list(QUANTILES), bins=bins)
 
 
 def _bins(contract: Contract, field: str, values: Sequence[float | str | None]) -> FieldBins:

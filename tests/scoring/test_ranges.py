@@ -67,7 +67,7 @@ def distribution(*others: FieldBins) -> TrainingDistribution:
         "owner": choices("owner", "N"),
         "purpose": choices("purpose", "CAR"),
     } | {other.field: other for other in others}  # fmt: skip
-    return TrainingDistribution(format=2, rows=100, quantiles=(0.001, 0.999), bins=list(bins.values()))
+    return TrainingDistribution(format=2, rows=100, quantiles=[0.001, 0.999], bins=list(bins.values()))
 
 
 def outside(changes: dict[str, Any], *others: FieldBins) -> Outside:

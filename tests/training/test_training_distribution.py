@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from preprocessing.documents import read_document
 from preprocessing.fields import PD
 from scoring.distribution import FORMAT, TrainingDistribution
 from tests.applications import CONTRACT, parse_application, portfolio
 from training.distribution import QUANTILES, reach, training_distribution
+from training.export import json_bytes
 
 
 def distribution() -> TrainingDistribution:
@@ -53,5 +55,7 @@ class TestFile:
         assert {name: not CONTRACT.by_name[name].choices for name in CONTRACT.scored} | {PD: False} == found
 
     def test_states_its_quantiles(self) -> None:
-        """The file says between which quantiles its ranges lie."""
-        assert (FORMAT, QUANTILES) == (distribution().format, distribution().quantiles)
+        """The file says between which quantiles its ranges lie, and reads back as it was."""
+        made = distribution()
+        assert (FORMAT, [*QUANTILES]) == (made.format, made.quantiles)
+        assert made == read_document(TrainingDistribution, json_bytes(made))
