@@ -23,9 +23,11 @@ from preprocessing.base import (
     MISSING,
     PD,
     BaseField,
+    Direction,
     Feature,
     Name,
     Text,
+    Value,
     integral,
     is_reserved,
     undecided,
@@ -42,6 +44,7 @@ __all__ = [
     "AnyField",
     "Category",
     "Date",
+    "Direction",
     "Feature",
     "Flag",
     "Integer",
@@ -52,6 +55,7 @@ __all__ = [
     "Ratio",
     "Reference",
     "Text",
+    "Value",
     "is_reserved",
     "undecided",
 ]
@@ -88,6 +92,8 @@ class Ratio(BaseField):
         yield from super().problems()
         if self.nullable:
             yield "a ratio may be left out anyway, since it is computed; remove `nullable`"
+        if self.actionable is not None:
+            yield "a ratio goes with the two that it is made of; mark those, and remove `actionable`"
 
     def annotation(self) -> Any:
         """See `BaseField`."""

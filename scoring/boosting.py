@@ -5,7 +5,7 @@ Log-odds are those of scikit-learn bit for bit: turns follow its float64 thresho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,40 +112,14 @@ class Ensemble:
         terms[:, 0] += self.prior
         return _add_in_order(terms)
 
-    def conditions(self, features: Sequence[int]) -> tuple[Turns, Turns]:
-        """For each slot, the splits on its path that read one of `features`, and those to be passed to the right.
-
-        Turns meet them where turns & splits == right; those of a slot without a leaf are met by none.
-        """
-        splits = np.zeros(self.value.shape, dtype=self.word)
-        right = (~self.is_leaf).astype(self.word)
-        for numbers, goes_right in self._paths():
-            read = np.where(self.is_leaf & np.isin(self._feature[:, numbers], features), self._bit(numbers), 0)
-            splits |= read
-            right |= np.where(goes_right, read, 0)
-        return splits, right
-
-    def bounds(self, features: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """For each slot, the half-open interval (low, high] that one of `features` must lie in to come there."""
-        low, high = np.full(self.value.shape, -np.inf), np.full(self.value.shape, np.inf)
-        for numbers, goes_right in self._paths():
-            read, threshold = np.isin(self._feature[:, numbers], features), self._threshold[:, numbers]
-            np.maximum(low, threshold, out=low, where=read & goes_right)
-            np.minimum(high, threshold, out=high, where=read & ~goes_right)
-        return low, high
-
     def ways(
         self, tree: NDArray[np.intp], slot: NDArray[np.intp]
     ) -> Iterator[tuple[NDArray[np.intp], Turns, NDArray[np.bool_]]]:
         """Level by level, of ways to leaves: the feature that splits, or NO_SPLIT; its bit; whether to the right."""
-        for numbers, goes_right in self._paths():
-            yield self._feature[tree, numbers[slot]], self._bit(numbers[slot]), goes_right[slot]
-
-    def _paths(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
-        """Level by level, the split above each slot and whether the way there goes right; shape (slots,)."""
-        ends = np.arange(1 << self.depth, 2 << self.depth)
+        end = (1 << self.depth) + slot
         for level in range(self.depth):
-            yield ends >> self.depth - level, (ends >> self.depth - level - 1 & 1).astype(bool)
+            numbers = end >> self.depth - level
+            yield self._feature[tree, numbers], self._bit(numbers), (end >> self.depth - level - 1 & 1).astype(bool)
 
 
 def _add_in_order(terms: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ class Scores:
 
     Attributes:
         matrix: features, shape (n, k), float32.
-        turns: at all splits, shape (n, trees), for attributions and sweeps.
+        turns: at all splits, shape (n, trees), for attributions.
         log_odds: of default, shape (n,).
         pd: probability of default, shape (n,), equal to `predict_proba(matrix)[:, 1]` bit for bit.
     """
@@ -39,7 +39,7 @@ class Scorer:
         manifest: what the model is.
         schema: its features.
         estimator: as scikit-learn made it.
-        leaves: its leaves, for attributions and sweeps.
+        leaves: its leaves, for attributions.
     """
 
     def __init__(self, artifact: Artifact) -> None:

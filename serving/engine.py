@@ -7,11 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from decision import Decision, PolicyFiles, Reason, decide, explain_decision
-from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
+from decision import Decision, Outcome, PolicyFiles, Reason, decide, explain_decision
+from decision.counterfactuals import Counterfactual, find_counterfactuals
 from decision.reasons import discloses_score
 from preprocessing.application import Application
-from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
 from scoring.scorer import Scorer, Scores
 from scoring.turns import Turns
@@ -77,7 +76,6 @@ class Engine:
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
         self.contract = scorer.schema.contract
-        self._sweep = AmountSweep(scorer.leaves.ensemble, scorer.schema) if self.contract.amount else None
         self.policy = files.policy
         self._catalogue = files.catalogue
 
@@ -91,7 +89,7 @@ class Engine:
             ]
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
-        """The same, with attributions, and the lower amounts that would have got a better decision."""
+        """The same, with attributions, and the smallest changes that would have got a better decision."""
         scores = self._score(applications)
         with self._span("explain"):
             return [self._explain(application, scores, i) for i, application in enumerate(applications)]
@@ -119,26 +117,15 @@ class Engine:
         assessment = self._assess(application, float(scores.pd[i]), turns, by_field)
         return assessment._replace(
             attributions=Attributions(self.attributor.base_value, by_field),
-            counterfactuals=self._counterfactuals(application, assessment.decision, turns),
+            counterfactuals=self._counterfactuals(application, assessment.decision.outcome),
         )
 
-    def _counterfactuals(
-        self, application: Application, decision: Decision, turns: Turns
-    ) -> tuple[Counterfactual, ...]:
-        if self._sweep is None:
-            return ()
-        over, contract = self._sweep, self.contract
-        scales = list(contract.amount_divisors(application).values())
+    def _counterfactuals(self, application: Application, outcome: Outcome) -> tuple[Counterfactual, ...]:
+        def pds(others: Sequence[Application]) -> list[float]:
+            scored: list[float] = self.scorer.score(others).pd.tolist()
+            return scored
 
-        def sweep(lowest: float, highest: float) -> StepsBetween:
-            return over.steps(turns, scales, lowest, highest).between
-
-        def pds(amounts: Sequence[int]) -> list[float]:
-            other = [contract.with_amount(application, float(amount)) for amount in amounts]
-            confirmed: list[float] = self.scorer.score(other).pd.tolist()
-            return confirmed
-
-        return find_counterfactuals(self.policy, contract, application, decision, sweep, pds)
+        return find_counterfactuals(self.policy, self.contract, application, outcome, pds)
 
     def _attribute(self, turns: Turns) -> dict[str, float]:
         impacts = self.attributor.attribute_one(turns).tolist()
