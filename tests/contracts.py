@@ -115,9 +115,12 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
     the_amount = fields[0]["name"] if amount else None
     for field in fields:
         field["use"] = draw(st.sampled_from(["score", "score", "score", "score", "rules", "reports"]))
+        if field.get("direction"):
+            actions = [None, "change", *(["state"] if field.get("nullable") else [])]
+            field["actionable"] = draw(st.sampled_from(actions)) if field["use"] != "reports" else None
     fields[-1]["use"] = "score"
-    if amount and fields[0]["use"] == "reports":
-        fields[0]["use"] = "rules"
+    if amount:
+        fields[0] |= {"actionable": "change", "use": "rules" if fields[0]["use"] == "reports" else fields[0]["use"]}
     pairs = _ratios(fields, the_amount)
     chosen = draw(st.lists(st.sampled_from(pairs), max_size=2)) if pairs else []
     if amount:
@@ -125,6 +128,7 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
     for operand in [operand for pair in chosen for operand in pair]:
         # What is in a ratio must go along with it: the amount always rises, the others may go either way.
         operand |= {"direction": "rises" if operand["name"] == the_amount else None, "standing": {},
+                    "actionable": "change" if operand["name"] == the_amount else None,
                     "missing": "own" if operand["nullable"] else None}  # fmt: skip
     for above, below in chosen:
         use = draw(st.sampled_from(["score", "rules"])) if above["use"] == below["use"] == "score" else "rules"
@@ -252,13 +256,16 @@ class Small:
 
     @cached_property
     def model(self) -> GradientBoostingClassifier:
-        """Of labels that follow the features somewhat."""
+        """Of labels that follow the features somewhat, and as the contract's directions say."""
         rng = np.random.default_rng(self.seed)
         spread = (self.matrix - self.matrix.mean(0)) / (self.matrix.std(0) + 1e-9)
         labels = (spread @ rng.normal(size=spread.shape[1]) + rng.normal(size=len(spread)) > 0).astype(int)
         labels[:2] = 0, 1
-        model = GradientBoostingClassifier(n_estimators=8, learning_rate=0.4, max_depth=self.depth, random_state=1)
-        return model.fit(self.matrix, labels)
+        from training.boosting import grow, kept  # noqa: PLC0415  # the image, in which some of this is used, has none
+
+        parameters = {"n_estimators": 8, "learning_rate": 0.4, "max_depth": self.depth, "min_samples_leaf": 4}
+        directions = [{"rises": 1, "falls": -1, None: 0}[f.direction] for f in self.contract.features]
+        return kept(grow(parameters, self.matrix, labels, directions, 1), self.matrix, labels)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -302,10 +309,26 @@ def rule_documents(draw: st.DrawFn, contract: Contract, fields: Sequence[str] = 
 
 
 @st.composite
+def _worse(draw: st.DrawFn, field: AnyField) -> Document:
+    """A condition that holds for all that is worse than what it holds for."""
+    states = [s for s in field.states if s not in getattr(field, "standing", {})]
+    if field.choices:
+        worse = list(field.worst_first[: draw(st.integers(1, len(field.worst_first)))])
+        return {"field": field.name, "op": "in", "value": worse}
+    if states and draw(st.booleans()):
+        return {"field": field.name, "op": "==", "value": draw(st.sampled_from(states))}
+    op = draw(st.sampled_from([">", ">="] if field.direction == "rises" else ["<", "<="]))
+    low, high = getattr(field, "minimum", 0), getattr(field, "maximum", 1)
+    return {"field": field.name, "op": op, "value": draw(st.floats(low, high) | st.integers(int(low), int(high) + 1))}
+
+
+@st.composite
 def _conditions(draw: st.DrawFn, field: AnyField) -> Document:
     op = draw(st.sampled_from(["==", "!=", "in", "is_null", "<", "<=", ">", ">="]))
     if op == "is_null":
         return {"field": field.name, "op": op}
+    if field.direction is not None:
+        return draw(_worse(field))
     if isinstance(field, Category | Ordered | Flag):
         op = op if op in ("==", "!=", "in") else "=="
         values = st.sampled_from(field.choices)
