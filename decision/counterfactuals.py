@@ -14,8 +14,9 @@ from typing import Any
 
 from decision.policy import Outcome, Policy, better_outcomes, decide, worst
 from preprocessing.application import Application
+from preprocessing.base import Value
 from preprocessing.contract import Contract
-from preprocessing.fields import AnyField, Value
+from preprocessing.fields import AnyField
 
 LOWEST_FRACTION = 0.1
 """Amounts below this fraction of the one asked for are no answer to the applicant's question."""

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from preprocessing.base import Direction, Value
 from preprocessing.contract import Contract
-from preprocessing.fields import AnyField, Direction, Integer, Number, Ratio, Value
+from preprocessing.fields import AnyField, Integer, Number, Ratio
 
 if TYPE_CHECKING:
     from decision.policy import Condition

@@ -5,7 +5,7 @@ Log-odds are those of scikit-learn bit for bit: turns follow its float64 thresho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class Ensemble:
 
     def _intervals(self) -> Iterator[Intervals]:
         """The turns that depend on each feature that splits."""
-        for feature in np.unique(self._feature[self._feature != NO_SPLIT]).tolist():
+        for feature in self.split_columns:
             tree, number = np.nonzero(self._feature == feature)
             thresholds, rank = np.unique(self._threshold[tree, number], return_inverse=True)
             table = np.zeros((len(thresholds) + 1, len(self.value)), dtype=self.word)
@@ -112,14 +112,33 @@ class Ensemble:
         terms[:, 0] += self.prior
         return _add_in_order(terms)
 
+    @property
+    def split_columns(self) -> list[int]:
+        """The columns that some tree splits on."""
+        columns: list[int] = np.unique(self._feature[self._feature != NO_SPLIT]).tolist()
+        return columns
+
+    def bounds(self, features: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each slot, the half-open interval (low, high] that one of `features` must lie in to come there."""
+        low, high = np.full(self.value.shape, -np.inf), np.full(self.value.shape, np.inf)
+        for numbers, goes_right in self._paths():
+            read, threshold = np.isin(self._feature[:, numbers], features), self._threshold[:, numbers]
+            np.maximum(low, threshold, out=low, where=read & goes_right)
+            np.minimum(high, threshold, out=high, where=read & ~goes_right)
+        return low, high
+
     def ways(
         self, tree: NDArray[np.intp], slot: NDArray[np.intp]
     ) -> Iterator[tuple[NDArray[np.intp], Turns, NDArray[np.bool_]]]:
         """Level by level, of ways to leaves: the feature that splits, or NO_SPLIT; its bit; whether to the right."""
-        end = (1 << self.depth) + slot
+        for numbers, goes_right in self._paths():
+            yield self._feature[tree, numbers[slot]], self._bit(numbers[slot]), goes_right[slot]
+
+    def _paths(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+        """Level by level, the split above each slot and whether the way there goes right; shape (slots,)."""
+        ends = np.arange(1 << self.depth, 2 << self.depth)
         for level in range(self.depth):
-            numbers = end >> self.depth - level
-            yield self._feature[tree, numbers], self._bit(numbers), (end >> self.depth - level - 1 & 1).astype(bool)
+            yield ends >> self.depth - level, (ends >> self.depth - level - 1 & 1).astype(bool)
 
 
 def _add_in_order(terms: NDArray[np.float64]) -> NDArray[np.float64]:

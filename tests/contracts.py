@@ -85,6 +85,12 @@ def _missing(draw: st.DrawFn, field: Document) -> str | None:
     return draw(st.sampled_from(["own", "worst", None])) if may_be_worst else "own"
 
 
+def _action(draw: st.DrawFn, field: Document) -> str | None:
+    if not field.get("direction") or field["use"] == "reports":
+        return None
+    return draw(st.sampled_from([None, "change", *(["state"] if field["nullable"] else [])]))
+
+
 def _ratios(fields: Sequence[Document], amount: str | None) -> list[tuple[Document, Document]]:
     numbers = [f for f in fields if f["type"] in ("number", "integer")]
     return [
@@ -115,9 +121,7 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
     the_amount = fields[0]["name"] if amount else None
     for field in fields:
         field["use"] = draw(st.sampled_from(["score", "score", "score", "score", "rules", "reports"]))
-        if field.get("direction"):
-            actions = [None, "change", *(["state"] if field.get("nullable") else [])]
-            field["actionable"] = draw(st.sampled_from(actions)) if field["use"] != "reports" else None
+        field["actionable"] = _action(draw, field)
     fields[-1]["use"] = "score"
     if amount:
         fields[0] |= {"actionable": "change", "use": "rules" if fields[0]["use"] == "reports" else fields[0]["use"]}
@@ -264,8 +268,7 @@ class Small:
         from training.boosting import grow, kept  # noqa: PLC0415  # the image, in which some of this is used, has none
 
         parameters = {"n_estimators": 8, "learning_rate": 0.4, "max_depth": self.depth, "min_samples_leaf": 4}
-        directions = [{"rises": 1, "falls": -1, None: 0}[f.direction] for f in self.contract.features]
-        return kept(grow(parameters, self.matrix, labels, directions, 1), self.matrix, labels)
+        return kept(grow(parameters, self.matrix, labels, self.schema.directions, 1), self.matrix, labels)
 
     @cached_property
     def scorer(self) -> Scorer:

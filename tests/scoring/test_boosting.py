@@ -89,6 +89,21 @@ class TestLogOdds:
         assert model.decision_function(matrix).tobytes() == ensemble.log_odds(ensemble.turns(matrix)).tobytes()
 
 
+class TestLeaves:
+    def test_one_leaf_of_each_tree_is_reached(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
+        """Within the bounds on all features, the leaf that scikit-learn comes to and no other."""
+        bounds = [ensemble.bounds([feature]) for feature in range(FEATURES)]
+        for row in rows(50, 6):
+            within = ensemble.is_leaf.copy()
+            for value, (low, high) in zip(row, bounds, strict=True):
+                within &= (low < value) & (value <= high)
+            assert (within.sum(axis=1) == 1).all()
+            leaves = model.apply(row[np.newaxis])[0, :, 0].astype(int)
+            trees = [tree.tree_ for (tree,) in model.estimators_]
+            expected = [model.learning_rate * tree.value[leaf, 0, 0] for tree, leaf in zip(trees, leaves, strict=True)]
+            assert expected == ensemble.value[within].tolist()
+
+
 def test_deeper_trees_are_refused() -> None:
     matrix = rows(400, 8)
     labels = np.random.default_rng(9).integers(0, 2, len(matrix))
