@@ -1,7 +1,7 @@
 """What would have changed it: the smallest changes by the applicant that would have got a better decision.
 
 The contract says what an applicant can do. Neither the model nor a rule punishes an improvement, so each decision
-begins at one threshold of what is improved, and is found by narrowing it down. Every PD is the scorer's own.
+begins at one threshold of what is improved, and is found by narrowing it down.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from decision.policy import Outcome, Policy, better_outcomes, decide, worst
+from decision.policy import Outcome, better_outcomes, worst
 from preprocessing.application import Application
 from preprocessing.base import Value
 from preprocessing.contract import Contract
@@ -24,8 +24,8 @@ LOWEST_FRACTION = 0.1
 SECTIONS = 16
 """Into how many parts a threshold's interval is cut by one call of the scorer."""
 
-PDs = Callable[[Sequence[Application]], Sequence[float]]
-"""Applications to the scorer's own PDs."""
+Decide = Callable[[Sequence[Application]], Sequence[tuple[Outcome, float]]]
+"""Applications to what each would be told: the decision and the PD."""
 
 Ladder = Sequence[Value]
 """A field's better values, from the least change on."""
@@ -47,24 +47,23 @@ class Counterfactual:
 
 
 def find_counterfactuals(
-    policy: Policy, contract: Contract, fields: Application, outcome: Outcome, pds: PDs
+    contract: Contract, fields: Application, outcome: Outcome, decide: Decide
 ) -> tuple[Counterfactual, ...]:
     """For each better decision, the smallest change of each field that gets it, and of each pair where neither does.
 
     Best decision first; for one decision single fields before pairs, in the contract's order.
 
     Args:
-        policy: as it decided.
         contract: says what an applicant can do.
         fields: the application as the contract reads it.
         outcome: what was decided.
-        pds: the scorer.
+        decide: scorer and policy, as they decided.
     """
     ladders = {field.name: ladder for field in contract.actionable if (ladder := _ladder(contract, field, fields))}
     targets = better_outcomes(outcome)
     if not ladders or not targets:
         return ()
-    search = _Search(policy, contract, fields, pds)
+    search = _Search(contract, fields, decide)
     single = [_Line(target, {name: ladder}) for target in targets for name, ladder in ladders.items()]
     alone = search.shortened(single)
     reached = {(line.target, *line.ladders) for line in alone}
@@ -131,10 +130,10 @@ class _Line:
 
 
 class _Search:
-    """One application under one policy, with other values."""
+    """One application with other values."""
 
-    def __init__(self, policy: Policy, contract: Contract, fields: Application, pds: PDs) -> None:
-        self._policy, self._contract, self._fields, self._pds = policy, contract, fields, pds
+    def __init__(self, contract: Contract, fields: Application, decide: Decide) -> None:
+        self._contract, self._fields, self._decide = contract, fields, decide
         self._known: dict[tuple[tuple[str, Value], ...], tuple[Outcome, float]] = {}
 
     def shortened(self, lines: Sequence[_Line]) -> list[_Line]:
@@ -162,9 +161,10 @@ class _Search:
 
     def _ask(self, wanted: Sequence[dict[str, Value]]) -> None:
         new = {key: values for values in wanted if (key := tuple(values.items())) not in self._known}
+        if not new:
+            return
         others = [self._contract.with_values(self._fields, values) for values in new.values()]
-        for key, other, pd in zip(new, others, self._pds(others) if others else (), strict=True):
-            self._known[key] = decide(self._policy, other, pd).outcome, pd
+        self._known.update(zip(new, self._decide(others), strict=True))
 
 
 def _between(low: int, high: int) -> list[int]:

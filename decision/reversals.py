@@ -34,7 +34,8 @@ def reversals(conditions: Sequence[Condition], contract: Contract) -> Iterator[s
     """The fields of a rule's conditions of which it would punish an improvement, each with the remedy."""
     for name in dict.fromkeys(condition.field for condition in conditions):
         field = contract.by_name[name]
-        asked = [condition for condition in conditions if condition.field == name]
+        # A condition of no value is no comparison, and holds on the worse side only.
+        asked = [c for c in conditions if c.field == name and (c.op == "is_null" or c.value is not None)]
         for direction in _directions(field, contract):
             values = [
                 *_worst_first(field, direction, [value for condition in asked for value in condition.values]),

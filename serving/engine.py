@@ -121,11 +121,11 @@ class Engine:
         )
 
     def _counterfactuals(self, application: Application, outcome: Outcome) -> tuple[Counterfactual, ...]:
-        def pds(others: Sequence[Application]) -> list[float]:
-            scored: list[float] = self.scorer.score(others).pd.tolist()
-            return scored
+        def told(others: Sequence[Application]) -> list[tuple[Outcome, float]]:
+            pds = self.scorer.score(others).pd.tolist()
+            return [(decide(self.policy, other, pd).outcome, pd) for other, pd in zip(others, pds, strict=True)]
 
-        return find_counterfactuals(self.policy, self.contract, application, outcome, pds)
+        return find_counterfactuals(self.contract, application, outcome, told)
 
     def _attribute(self, turns: Turns) -> dict[str, float]:
         impacts = self.attributor.attribute_one(turns).tolist()
