@@ -7,20 +7,20 @@ Conditions are declarative: a field, an operator, a value. There is no expressio
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from decision.reversals import reversals, told_apart
 from decision.score import ScoreScale
 from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import Contract
 from preprocessing.documents import Strict
-from preprocessing.fields import MAX_NUMBER, Integer, Number
+from preprocessing.fields import MAX_NUMBER, Integer
 
 
 class Outcome(StrEnum):
@@ -149,10 +149,11 @@ class Rule(Strict):
 
     @model_validator(mode="after")
     def _may_be(self, info: ValidationInfo) -> Self:
-        problems = []
+        contract = contract_of(info)
+        problems = [f"rule {self.id} {problem}" for problem in reversals(self.conditions, contract)]
         if self.outcome is Outcome.APPROVE:
             problems.append("a rule can only worsen an outcome; use CONDITIONAL_APPROVAL or REJECT")
-        if self._counts_old_age(contract := contract_of(info)):
+        if self._counts_old_age(contract):
             problems.append(
                 f"counts the age of applicants of {FIRST_PROTECTED_AGE} and over against them (Reg B, 12 CFR "
                 f"1002.6(b)(2)); add a condition on {contract.age} that ends below {FIRST_PROTECTED_AGE}"
@@ -165,7 +166,9 @@ class Rule(Strict):
         ages = [condition for condition in self.conditions if condition.field == contract.age]
         if not ages or contract.age is None:
             return False
-        protected = _ages(contract.number(contract.age), [v for c in ages for v in c.values if not isinstance(v, str)])
+        field = contract.number(contract.age)
+        bounds = [value for condition in ages for value in condition.values]
+        protected = told_apart(bounds, FIRST_PROTECTED_AGE, field.maximum, whole=isinstance(field, Integer))
         return any(all(c.matches({contract.age: age}) for c in ages) for age in protected)
 
     def matches(self, fields: Application, outside: Container[str] = ()) -> bool:
@@ -174,18 +177,6 @@ class Rule(Strict):
             if not condition.matches(fields, outside):
                 return False
         return True
-
-
-def _ages(field: Number | Integer, bounds: Iterable[float | None]) -> list[float]:
-    """Protected ages, one of each kind that conditions with these bounds can tell apart."""
-    ages: list[float] = [FIRST_PROTECTED_AGE, field.maximum]
-    for bound in bounds:
-        if bound is not None:
-            whole = math.floor(bound)
-            ages += [whole - 1, whole, whole + 1, whole + 2]
-            if isinstance(field, Number):
-                ages += [bound, math.nextafter(bound, -math.inf), math.nextafter(bound, math.inf)]
-    return [age for age in ages if FIRST_PROTECTED_AGE <= age <= field.maximum]
 
 
 class Thresholds(Strict):

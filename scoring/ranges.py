@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from preprocessing.application import Application
 from preprocessing.contract import Contract
-from preprocessing.fields import AnyField, Flag, Integer, Number
+from preprocessing.fields import AnyField, Integer, Number
 from scoring.distribution import FieldBins, TrainingDistribution
 
 
@@ -82,8 +82,7 @@ def _unseen(field: AnyField, bins: FieldBins) -> dict[str | None, bool]:
     """Categories and states that the training data lacks, and whether each counts against the applicant."""
     unseen = [name for name in (*field.choices, *field.states) if name not in bins.seen]
     if field.choices and field.direction is not None:
-        from_worst = _from_worst(field)
-        beyond = set(takewhile(lambda name: name in unseen, from_worst))
+        beyond = set(takewhile(lambda name: name in unseen, field.worst_first))
         return {name: name in beyond for name in unseen}
     best = (
         {state for state, end in field.standing.items() if end == "best"}
@@ -91,9 +90,3 @@ def _unseen(field: AnyField, bins: FieldBins) -> dict[str | None, bool]:
         else set()
     )
     return {name: name not in best for name in unseen}
-
-
-def _from_worst(field: AnyField) -> tuple[str, ...]:
-    """What a field of a direction may hold, worst first."""
-    rising = field.choices[::-1] if isinstance(field, Flag) else field.choices  # a flag's are yes, no
-    return rising[::-1] if field.direction == "rises" else rising

@@ -74,9 +74,9 @@ class Explanations(BaseModel):
 
 
 class BetterDecision(BaseModel):
-    """The largest lower amount that would have got a better decision, all else held."""
+    """The smallest change of one or two fields that would have got a better decision, all else held."""
 
-    changes: dict[str, float] = Field(description="What to change in the application.")
+    changes: dict[str, float | str] = Field(description="What to change in the application, or to state in it.")
     decision: Literal["APPROVE", "CONDITIONAL_APPROVAL"]
     probability_of_default: float = Field(ge=0, le=1)
 
@@ -85,7 +85,9 @@ class Explanation(Prediction):
     """Answer of /predict/explain."""
 
     explanations: Explanations
-    counterfactuals: list[BetterDecision] = Field(description="Best decision first; empty where no amount helps.")
+    counterfactuals: list[BetterDecision] = Field(
+        description="Best decision first, one field before two; empty where none helps."
+    )
 
 
 class Problem(BaseModel):

@@ -14,7 +14,7 @@ from decision.policy import OUTSIDE
 from preprocessing.application import Application
 from preprocessing.base import Value
 from preprocessing.contract import Contract
-from preprocessing.fields import AnyField, Flag, Integer, Number
+from preprocessing.fields import AnyField, Integer, Number
 from scoring.ranges import KnownRanges
 from tests.applications import CONTRACT, POLICY_FILE, parse_application, portfolio
 from tests.contracts import applications, contracts, distribution_of, policy_of
@@ -34,12 +34,9 @@ def rules_for(application: Application) -> set[str]:
 
 def from_worst(field: AnyField) -> list[Value]:
     """Some values of a field that has a direction; none of a ratio, which follows."""
-    if isinstance(field, Number | Integer):
-        rising: list[Value] = np.linspace(field.minimum, field.maximum, 9).tolist()
-    elif isinstance(field, Flag):
-        rising = [field.no, field.yes]
-    else:
-        rising = list(field.choices)
+    if not isinstance(field, Number | Integer):
+        return list(field.worst_first)
+    rising: list[Value] = np.linspace(field.minimum, field.maximum, 9).tolist()
     return rising[::-1] if field.direction == "rises" else rising
 
 

@@ -45,3 +45,15 @@ def test_every_route_names_what_lies_outside(name: str, client: httpx.Client, ex
     if answer["decision"] == CONDITIONAL:
         told = [reason["code"] for reason in answer["reasons"] if reason["source"] == "policy"]
         assert reasons == told
+
+
+def test_an_offer_stays_within(client: httpx.Client, example: dict[str, Any]) -> None:
+    """What would have changed a rule's mind is an amount that the model has learned from."""
+    application = {field: value for field, value in example.items() if field != "loan_percent_income"}
+    answer = expect.answer(client.post("/predict/explain", json=application | {"loan_amnt": 1e5, "person_income": 1e6}))
+    assert CONDITIONAL == answer["decision"]
+    offers = [offer["changes"] for offer in answer["counterfactuals"] if "loan_amnt" in offer["changes"]]
+    assert offers
+    for changes in offers:
+        again = expect.answer(client.post("/predict", json=application | {"person_income": 1e6} | changes))
+        assert APPROVE == again["decision"]
