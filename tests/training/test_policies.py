@@ -16,6 +16,7 @@ from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from preprocessing.application import Application
 from preprocessing.features import FeatureSchema
 from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, read_artifact
+from scoring.attribution import LeafIndex
 from scoring.scorer import Scorer
 from serving.store import check_fit, open_model
 from tests.applications import CATEGORIES, CONTRACT, POLICY_FILE
