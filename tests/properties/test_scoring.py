@@ -169,7 +169,7 @@ class TestDirections:
     @settings(max_examples=20)
     @given(contracts(), DEPTHS, SEEDS)
     def test_an_unstated_category_is_worst(self, contract: Contract, depth: int, seed: int) -> None:
-        """No category has a higher PD than saying nothing, unless the contract says that nothing has a risk of its own."""
+        """No category has a higher PD than saying nothing, unless nothing has a risk of its own."""
         small = Small(contract, applications(contract, 150, seed), depth, seed)
         for field in contract.fields:
             if field.type == "category" and field.name in contract.missing_is_worst:
