@@ -128,7 +128,7 @@ class TestPlainFile:
         assert "decide: not decided yet: amount" in capsys.readouterr().err
         assert not (tmp_path / "model").exists()
         decide(folder / "contract.json")
-        quick = {"format": 1, "n_estimators": 20, "learning_rate": 0.1, "max_depth": 2}
+        quick = {"format": 1, "n_estimators": 40, "learning_rate": 0.1, "max_depth": 3, "min_samples_leaf": 5}
         (folder / "recipe.json").write_text(json.dumps(quick))
         assert main(arguments) == 0
 
