@@ -134,6 +134,11 @@ class Ensemble:
             np.minimum(high, threshold, out=high, where=read & ~goes_right)
         return low, high
 
+    def thresholds(self, features: Sequence[int]) -> list[float]:
+        """Where splits that read one of `features` divide, rising, each once."""
+        read: list[float] = np.unique(self._threshold[np.isin(self._feature, features)]).tolist()
+        return read
+
     def ways(
         self, tree: NDArray[np.intp], slot: NDArray[np.intp]
     ) -> Iterator[tuple[NDArray[np.intp], Turns, NDArray[np.bool_]]]:
