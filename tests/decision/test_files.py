@@ -104,7 +104,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "other catalogue": (
         lambda d: d.update(reason_catalogue="2.0.0"),
-        "reason_catalogue: asks for version 2.0.0 but the catalogue is 1.0.0",
+        "reason_catalogue: asks for version 2.0.0 but the catalogue is 1.1.0",
     ),
     "example that fails": (
         lambda d: d["examples"][0].update(expected="REJECT"),
@@ -134,6 +134,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "no examples": (lambda d: d.update(examples=[]), "examples: "),
     "no date": (lambda d: d.update(effective_date="soon"), "effective_date: "),
     "version": (lambda d: d.update(version="1"), "version: "),
+    "floor above all": (lambda d: d.update(reasons={"materiality": 1.1}), "reasons.materiality: "),
     "scale upside down": (lambda d: d["score"].update(minimum=900), "score: minimum must lie below maximum"),
 }
 
@@ -213,6 +214,40 @@ def test_check_prints_the_policy_as_a_table(policy_file: Path, capsys: pytest.Ca
         "cb_person_default_on_file == Y",
     ):
         assert expected in printed
+
+
+def entry(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
+    return next(reason for reason in catalogue["reasons"] if reason["code"] == code)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: entry(d, "HOUSING")["text_by_value"].pop("RENT"),
+            "reason code HOUSING: text_by_value: say what an applicant is told whose person_home_ownership is RENT",
+        ),
+        (
+            lambda d: entry(d, "LOAN_PURPOSE").pop("text_by_value"),
+            "loan_intent is PERSONAL, EDUCATION, MEDICAL, VENTURE, HOMEIMPROVEMENT, DEBTCONSOLIDATION",
+        ),
+        (
+            lambda d: (entry(d, "HOUSING")["scores"].clear(),
+                       entry(d, "CREDIT_GRADE")["scores"].append("person_home_ownership")),
+            "a category without a direction, but is reported under loan_grade, so that no text can say which it is; give",
+        ),
+        (
+            lambda d: entry(d, "HOUSING")["text_by_value"].update(TENT="In a tent"),
+            "reason code HOUSING: text_by_value: person_home_ownership has no value TENT; remove it",
+        ),
+    ],
+)  # fmt: skip
+def test_a_catalogue_says_which_category_it_is(change: Change, message: str, policy_file: Path) -> None:
+    edit(policy_file.with_name("reason_codes.json"), change)
+    with pytest.raises(InvalidPolicyError) as caught:
+        read_policy(policy_file, CONTRACT)
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_check_falls_back_to_the_projects_own_catalogue(policy_file: Path) -> None:
