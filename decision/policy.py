@@ -289,9 +289,8 @@ class Policy(Strict):
         return problems
 
     def least_impact(self, pd: float) -> float:
-        """The log-odds that a factor has to add to be one of the score's principal reasons; 0 for an approval."""
-        missed_by = _log_odds(pd) - _log_odds(self.thresholds.approve_below)
-        return self.reasons.materiality * max(0.0, missed_by)
+        """The log-odds that a factor has to add to be one of the principal reasons for not approving at this PD."""
+        return self.reasons.materiality * (_log_odds(pd) - _log_odds(self.thresholds.approve_below))
 
     def band(self, pd: float) -> Outcome:
         """The outcome that the PD alone would bring."""

@@ -234,7 +234,7 @@ def entry(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
         (
             lambda d: (entry(d, "HOUSING")["scores"].clear(),
                        entry(d, "CREDIT_GRADE")["scores"].append("person_home_ownership")),
-            "a category without a direction, but is reported under loan_grade, so that no text can say which it is; give",
+            "reason code CREDIT_GRADE: scores person_home_ownership, a category without a direction, but is reported",
         ),
         (
             lambda d: entry(d, "HOUSING")["text_by_value"].update(TENT="In a tent"),

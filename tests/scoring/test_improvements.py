@@ -49,6 +49,17 @@ class Monotone(Small):
         return model.set_params(learning_rate=2.0)
 
 
+class LeastRiskInside(Small):
+    """A model that sees a ratio only, whose risk is least from .5 to 2."""
+
+    @cached_property
+    def model(self) -> GradientBoostingClassifier:
+        matrix = self.matrix.copy()
+        matrix[:, :2] = 0
+        labels = (abs(np.log2(matrix[:, 2])) > 1).astype(int)
+        return GradientBoostingClassifier(n_estimators=4, max_depth=2, random_state=1).fit(matrix, labels)
+
+
 def improved(field: AnyField, application: Application, contract: Contract, every: Sequence[Any]) -> Iterator[Any]:
     """The same applications with other values of one field, better ones where the contract says which."""
     worse = {"rises": lambda value, own: value >= own, "falls": lambda value, own: value <= own}.get(
@@ -124,6 +135,23 @@ class TestImprovements:
             together = improvements.lowering(application, pd, contract.scored)
             alone = [improvements.lowering(application, pd, [name]) for name in contract.scored]
             assert together == frozenset().union(*alone)
+
+    def test_a_number_without_a_direction_is_tried_where_its_ratio_crosses_a_threshold(self) -> None:
+        """Neither end of its range helps, and no split reads it; between them lies the ratio of the least risk."""
+        numbers = [
+            {"name": name, "type": "number", "description": "d", "minimum": 1, "maximum": 1000, "example": 1}
+            for name in ("above", "below")
+        ]
+        ratio = {"name": "ratio", "type": "ratio", "description": "d", "numerator": "above", "denominator": "below",
+                 "maximum": 1000}  # fmt: skip
+        contract = contract_of(
+            {"format": 1, "name": "b", "version": "1.0.0", "fields": [*numbers, ratio],
+             "label": {"column": "bad", "defaulted": [1], "repaid": [0]}}
+        )  # fmt: skip
+        small = LeastRiskInside(contract, applications(contract, 200, 3), 2, 3)
+        application = contract.parse({"above": 90, "below": 10})
+        pd = float(small.scorer.score([application]).pd[0])
+        assert Improvements(small.scorer).lowering(application, pd, contract.scored) == set(contract.scored)
 
     def test_of_no_field_nothing_is_scored(self) -> None:
         small = Monotone(CONTRACT, applications(CONTRACT, 40, 1), 2, 1)
