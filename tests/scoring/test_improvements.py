@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import expit
 from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.tree import DecisionTreeRegressor
 
 from decision import PolicyFiles
 from decision.reasons import ReasonCatalogue
@@ -29,24 +26,6 @@ from tests.contracts import Small, applications, contracts, policy_of
 from tests.telemetry import Engine
 
 SEEDS = st.integers(0, 10**6)
-SIGN = {"rises": 1, "falls": -1, None: 0}
-
-
-@dataclass(frozen=True)
-class Monotone(Small):
-    """A small model that keeps to its contract's directions."""
-
-    @cached_property
-    def model(self) -> GradientBoostingClassifier:
-        model = super().model
-        signs = [SIGN[feature.direction] for feature in self.contract.features]
-        labels = np.random.default_rng(self.seed).integers(0, 2, len(self.matrix)).astype(float)
-        log_odds = np.zeros(len(labels))
-        for each in model.estimators_:
-            tree = DecisionTreeRegressor(max_depth=self.depth, monotonic_cst=signs, random_state=1)
-            each[0] = tree.fit(self.matrix, labels - expit(log_odds))
-            log_odds += 2 * tree.predict(self.matrix)
-        return model.set_params(learning_rate=2.0)
 
 
 class LeastRiskInside(Small):
@@ -117,7 +96,7 @@ class TestImprovements:
     @examples(40)
     @given(contracts(), st.integers(1, 4), SEEDS)
     def test_are_what_trying_values_finds(self, contract: Contract, depth: int, seed: int) -> None:
-        small = Monotone(contract, applications(contract, 120, seed), depth, seed)
+        small = Small(contract, applications(contract, 120, seed), depth, seed)
         improvements = Improvements(small.scorer)
         for application in applications(contract, 8, seed + 1):
             pd = float(small.scorer.score([application]).pd[0])
@@ -128,7 +107,7 @@ class TestImprovements:
     @given(contracts(), SEEDS)
     def test_depend_on_the_field_alone(self, contract: Contract, seed: int) -> None:
         """Not on which others are asked about at the same time."""
-        small = Monotone(contract, applications(contract, 120, seed), 3, seed)
+        small = Small(contract, applications(contract, 120, seed), 3, seed)
         improvements = Improvements(small.scorer)
         for application in applications(contract, 4, seed + 1):
             pd = float(small.scorer.score([application]).pd[0])
@@ -154,7 +133,7 @@ class TestImprovements:
         assert Improvements(small.scorer).lowering(application, pd, contract.scored) == set(contract.scored)
 
     def test_of_no_field_nothing_is_scored(self) -> None:
-        small = Monotone(CONTRACT, applications(CONTRACT, 40, 1), 2, 1)
+        small = Small(CONTRACT, applications(CONTRACT, 40, 1), 2, 1)
         assert Improvements(small.scorer).lowering(small.applications[0], 0.0, []) == frozenset()
 
 
@@ -185,7 +164,7 @@ class TestBestValues:
              "label": {"column": "bad", "defaulted": [1], "repaid": [0]}}
         )  # fmt: skip
         assert best_values(contract.by_name["since"]) == (600, "never")
-        small = Monotone(contract, applications(contract, 200, 3), 3, 3)
+        small = Small(contract, applications(contract, 200, 3), 3, 3)
         improvements = Improvements(small.scorer)
         lowered = [
             improvements.lowering(case, float(small.scorer.score([case]).pd[0]), ["since"])
@@ -209,7 +188,7 @@ class TestReasons:
         self, contract: Contract, depth: int, seed: int
     ) -> None:
         """Unless nothing would; and they keep the order of the attributions, one to four of them."""
-        small = Monotone(contract, applications(contract, 120, seed), depth, seed)
+        small = Small(contract, applications(contract, 120, seed), depth, seed)
         reasons = [{"code": f"S{i}", "field": n, "scores": [n], "text": n} for i, n in enumerate(contract.scored)]
         catalogue = ReasonCatalogue.model_validate_json(
             json.dumps({"format": 1, "version": "1.0.0", "reasons": reasons})
