@@ -7,8 +7,9 @@ score's factors are disclosed too. More than four are not likely to help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import compress
 from operator import itemgetter
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -107,13 +108,13 @@ class ScoreFactors(NamedTuple):
     Attributes:
         attributions: log-odds by scored field.
         least_impact: log-odds that a reason has to add to be a principal one.
-        lowering: those of some scored fields of which better values, all else held, would have lowered the PD. Asked at
-            most twice.
+        lowering: of each of some groups of scored fields, whether better values of one, all else held, would have
+            lowered the PD. Asked at most twice.
     """
 
     attributions: Mapping[str, float]
     least_impact: float
-    lowering: Callable[[Iterable[str]], Container[str]]
+    lowering: Callable[[Sequence[Sequence[str]]], Sequence[bool]]
 
 
 def explain_decision(
@@ -166,10 +167,7 @@ def _score_reasons(catalogue: ReasonCatalogue, fields: Application, score: Score
 
 def _true(pairs: list[tuple[float, CatalogueEntry]], score: ScoreFactors) -> list[tuple[float, CatalogueEntry]]:
     """Those that some better value of some field would have made less adverse."""
-    if not pairs:
-        return []
-    lowering = score.lowering([name for _, entry in pairs for name in entry.scores])
-    return [(impact, entry) for impact, entry in pairs if any(name in lowering for name in entry.scores)]
+    return list(compress(pairs, score.lowering([entry.scores for _, entry in pairs]))) if pairs else []
 
 
 def _distinct(reasons: Iterable[Reason], besides: Iterable[Reason] = ()) -> list[Reason]:

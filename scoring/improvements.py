@@ -12,10 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
+import numpy as np
+
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Flag, Integer, Number, Ratio
 from scoring.scorer import Scorer
+from scoring.turns import Turns
 
 
 class Improvements:
@@ -23,26 +26,57 @@ class Improvements:
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
+        self._ensemble = scorer.leaves.ensemble
         self._contract = scorer.schema.contract
-        self._best = {name: best_values(self._contract.by_name[name]) for name in self._contract.scored}
-        # Where no value is best, the model tells values apart at its thresholds only.
-        self._cuts = {name: self._thresholds(name) for name in self._without_best()}
+        scored = [self._contract.by_name[name] for name in self._contract.scored]
+        self._moved = {field.name: _ratios_of(self._contract, field.name) for field in scored}
+        self._cuts = {field.name: self._thresholds(field) for field in scored if not field.choices}
+        self._replacements = {field.name: self._replacement(field) for field in scored if not self._moved[field.name]}
 
-    def lowering(self, application: Application, pd: float, fields: Iterable[str]) -> frozenset[str]:
-        """Those of `fields` of which some better value gets a PD below `pd`, the application's own."""
-        others = [(name, other) for name in fields for other in self._others(application, name)]
+    def lowering(
+        self, application: Application, turns: Turns, pd: float, groups: Iterable[Sequence[str]]
+    ) -> list[bool]:
+        """Of each group of fields, whether some better value of one of them gets a PD below the application's own.
+
+        Args:
+            application: as the contract reads it.
+            turns: its own, shape (trees,).
+            pd: its own.
+            groups: names of scored fields.
+        """
+        numbered = list(enumerate(groups))
+        # Most groups have a field that moves alone, and turns are sooner replaced than found anew.
+        lower = self._lower_by_turns(turns, pd, numbered)
+        lower |= self._lower_anew(application, pd, [pair for pair in numbered if pair[0] not in lower])
+        return [number in lower for number, _ in numbered]
+
+    def _lower_by_turns(self, turns: Turns, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
+        alone = [(i, self._replacements[name]) for i, group in groups for name in group if name in self._replacements]
+        if not alone:
+            return set()
+        pds = self._scorer.pds(np.concatenate([turns & keep | others for _, (keep, others) in alone]))
+        group = np.repeat([i for i, _ in alone], [len(others) for _, (_, others) in alone])
+        return set(group[pds < pd].tolist())
+
+    def _lower_anew(self, application: Application, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
+        moving = [(i, self._contract.by_name[name]) for i, group in groups for name in group if self._moved[name]]
+        others = [
+            (i, self._contract.with_values(application, {field.name: value}))
+            for i, field in moving
+            for value in best_values(field) or self._between(field, application)
+        ]
         if not others:
-            return frozenset()
+            return set()
         pds = self._scorer.score([other for _, other in others]).pd.tolist()
-        return frozenset(name for (name, _), other_pd in zip(others, pds, strict=True) if other_pd < pd)
+        return {i for (i, _), other_pd in zip(others, pds, strict=True) if other_pd < pd}
 
-    def _others(self, application: Application, name: str) -> Iterator[Application]:
-        field = self._contract.by_name[name]
-        values = self._best[name] or self._between(field, application)
-        if isinstance(field, Ratio):
-            # Only it moves: through one of its two fields would be that field's improvement.
-            return ({**application, name: value} for value in values)
-        return (self._contract.with_values(application, {name: value}) for value in values)
+    def _replacement(self, field: AnyField) -> tuple[Turns, Turns]:
+        """The turns that don't read a field, and those that do for each of its better values, shape (values, trees)."""
+        anyone = self._contract.parse(dict(self._contract.example))
+        # A ratio is set by itself: through one of its two fields would be that field's improvement.
+        others = [{**anyone, field.name: value} for value in best_values(field) or self._between(field, anyone)]
+        reads = self._ensemble.splits(self._scorer.schema.columns(field.name))
+        return ~reads, self._ensemble.turns(self._scorer.schema.matrix(others)) & reads
 
     def _between(self, field: AnyField, application: Application) -> Iterator[float]:
         """A value of a number without a direction from each interval that the model tells apart."""
@@ -54,20 +88,16 @@ class Improvements:
 
     def _cuts_of_ratios(self, field: AnyField, application: Application) -> Iterator[float]:
         """Where a ratio that moves with a field crosses one of its thresholds."""
-        for ratio in _ratios_of(self._contract, field.name):
+        for ratio in self._moved[field.name]:
             above = ratio.numerator == field.name
             held = application[ratio.denominator if above else ratio.numerator]
             if isinstance(held, int | float):
                 yield from (cut * held if above else held / cut for cut in self._cuts[ratio.name] if cut > 0)
 
-    def _without_best(self) -> set[str]:
-        names = {name for name, best in self._best.items() if not best}
-        return names | {ratio.name for name in names for ratio in _ratios_of(self._contract, name)}
-
-    def _thresholds(self, name: str) -> Sequence[float]:
+    def _thresholds(self, field: AnyField) -> Sequence[float]:
         features = self._contract.features
-        columns = [i for i in self._scorer.schema.columns(name) if features[i].kind == "number"]
-        return self._scorer.leaves.ensemble.thresholds(columns)
+        columns = [i for i in self._scorer.schema.columns(field.name) if features[i].kind == "number"]
+        return self._ensemble.thresholds(columns)
 
 
 def best_values(field: AnyField) -> tuple[Any, ...]:

@@ -112,7 +112,7 @@ class Engine:
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
             by_field = self._attribute(turns) if discloses_score(decision) else {}
-        lowering = partial(self._improvements.lowering, fields, pd)
+        lowering = partial(self._improvements.lowering, fields, turns, pd)
         score = ScoreFactors(by_field, self.policy.least_impact(pd), lowering)
         reasons = explain_decision(decision, self._catalogue, fields, score)
         reference = fields[self.contract.reference] if self.contract.reference else None

@@ -92,28 +92,30 @@ def tried(small: Small, application: Application, name: str) -> bool:
     return bool((scores[1:] < scores[0]).any())
 
 
+def lowering(small: Small, application: Application, *groups: Sequence[str]) -> list[bool]:
+    scores = small.scorer.score([application])
+    return Improvements(small.scorer).lowering(application, scores.turns[0], float(scores.pd[0]), groups)
+
+
 class TestImprovements:
     @examples(40)
     @given(contracts(), st.integers(1, 4), SEEDS)
     def test_are_what_trying_values_finds(self, contract: Contract, depth: int, seed: int) -> None:
         small = Small(contract, applications(contract, 120, seed), depth, seed)
-        improvements = Improvements(small.scorer)
         for application in applications(contract, 8, seed + 1):
-            pd = float(small.scorer.score([application]).pd[0])
-            expected = {name for name in contract.scored if tried(small, application, name)}
-            assert expected == improvements.lowering(application, pd, contract.scored)
+            expected = [tried(small, application, name) for name in contract.scored]
+            assert expected == lowering(small, application, *([name] for name in contract.scored))
 
     @examples(20)
     @given(contracts(), SEEDS)
-    def test_depend_on_the_field_alone(self, contract: Contract, seed: int) -> None:
-        """Not on which others are asked about at the same time."""
+    def test_of_a_group_one_is_enough(self, contract: Contract, seed: int) -> None:
+        """And no group's answer depends on which others are asked about at the same time."""
         small = Small(contract, applications(contract, 120, seed), 3, seed)
-        improvements = Improvements(small.scorer)
         for application in applications(contract, 4, seed + 1):
-            pd = float(small.scorer.score([application]).pd[0])
-            together = improvements.lowering(application, pd, contract.scored)
-            alone = [improvements.lowering(application, pd, [name]) for name in contract.scored]
-            assert together == frozenset().union(*alone)
+            alone = [lowering(small, application, [name])[0] for name in contract.scored]
+            assert [any(alone), False, *alone] == lowering(
+                small, application, contract.scored, [], *([name] for name in contract.scored)
+            )
 
     def test_a_number_without_a_direction_is_tried_where_its_ratio_crosses_a_threshold(self) -> None:
         """Neither end of its range helps, and no split reads it; between them lies the ratio of the least risk."""
@@ -129,12 +131,7 @@ class TestImprovements:
         )  # fmt: skip
         small = LeastRiskInside(contract, applications(contract, 200, 3), 2, 3)
         application = contract.parse({"above": 90, "below": 10})
-        pd = float(small.scorer.score([application]).pd[0])
-        assert Improvements(small.scorer).lowering(application, pd, contract.scored) == set(contract.scored)
-
-    def test_of_no_field_nothing_is_scored(self) -> None:
-        small = Small(CONTRACT, applications(CONTRACT, 40, 1), 2, 1)
-        assert Improvements(small.scorer).lowering(small.applications[0], 0.0, []) == frozenset()
+        assert lowering(small, application, *([name] for name in contract.scored)) == [True, True, True]
 
 
 class TestBestValues:
@@ -164,13 +161,9 @@ class TestBestValues:
              "label": {"column": "bad", "defaulted": [1], "repaid": [0]}}
         )  # fmt: skip
         assert best_values(contract.by_name["since"]) == (600, "never")
-        small = Small(contract, applications(contract, 200, 3), 3, 3)
-        improvements = Improvements(small.scorer)
-        lowered = [
-            improvements.lowering(case, float(small.scorer.score([case]).pd[0]), ["since"])
-            for case in (contract.parse({"since": value}) for value in (0, -7))
-        ]
-        assert lowered == [{"since"}, set()]
+        small = Small(contract, applications(contract, 200, 3), 3, 4)
+        lowered = [lowering(small, contract.parse({"since": value}), ["since"]) for value in (0, -7)]
+        assert lowered == [[True], [False]]
 
 
 class TestRepresentatives:
