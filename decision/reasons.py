@@ -7,7 +7,7 @@ score's factors are disclosed too. More than four are not likely to help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import compress
 from operator import itemgetter
@@ -147,6 +147,8 @@ def explain_decision(
             elif room and not _repeats(reason, told):
                 told.append(reason)
                 room -= 1
+            if not room and not owed:
+                break
     return tuple([*told, *owed][:MAX_REASONS])
 
 
@@ -155,14 +157,14 @@ def discloses_score(decision: Decision) -> bool:
     return decision.outcome is decision.band and decision.outcome is not Outcome.APPROVE
 
 
-def _score_reasons(catalogue: ReasonCatalogue, fields: Application, score: ScoreFactors) -> list[Reason]:
+def _score_reasons(catalogue: ReasonCatalogue, fields: Application, score: ScoreFactors) -> Iterator[Reason]:
     """Every reason that is true and material, most adverse first; where none is, the strongest of the true ones."""
     ranked = [(sum(map(score.attributions.__getitem__, entry.scores)), entry) for entry in catalogue.scored]
     ranked.sort(key=itemgetter(0), reverse=True)  # stable, also in reverse: ties keep their order
     material = [pair for pair in ranked if pair[0] > 0 and pair[0] >= score.least_impact]
     # Something is owed even if nothing is true, as where all values are the best: then what weighs most.
     chosen = _true(material, score) or _true(ranked, score)[:1] or ranked[:1]
-    return [_reason(entry, fields, "score", impact) for impact, entry in chosen]
+    return (_reason(entry, fields, "score", impact) for impact, entry in chosen)
 
 
 def _true(pairs: list[tuple[float, CatalogueEntry]], score: ScoreFactors) -> list[tuple[float, CatalogueEntry]]:
@@ -182,7 +184,10 @@ def _distinct(reasons: Iterable[Reason], besides: Iterable[Reason] = ()) -> list
 
 def _repeats(reason: Reason, others: Iterable[Reason]) -> bool:
     """Whether one of the others names the field, or says the same: of several fields, that there is no credit file."""
-    return any(reason.field == other.field or reason.text == other.text for other in others)
+    for other in others:  # a loop: twice as fast as any() over a generator  # noqa: SIM110
+        if reason.field == other.field or reason.text == other.text:
+            return True
+    return False
 
 
 def _reason(
