@@ -115,9 +115,7 @@ class TestConditions:
 
 def ruled(contract: Contract, *conditions: tuple[str, str, object]) -> None:
     """Read a policy with one rule of these conditions."""
-    made = [
-        {"field": field, "op": op, **({} if value is None else {"value": value})} for field, op, value in conditions
-    ]
+    made = [{"field": field, "op": op, "value": value} for field, op, value in conditions]
     policy_of(contract, [{"id": "r", "description": "d", "outcome": "REJECT", "reason": "R", "conditions": made}])
 
 
@@ -174,8 +172,9 @@ class TestImprovements:
     def test_states_and_ratios(self) -> None:
         """The best state is better than any number; a ratio for rules only goes as what it is made of."""
         sums = {"type": "integer", "description": "d", "minimum": 1, "maximum": 9, "example": 5}
+        states = {"codes": {"none": 0, "hidden": -1}, "standing": {"none": "best"}}
         fields = [
-            {"name": "debt", "direction": "rises", "codes": {"none": 0, "hidden": -1}, "standing": {"none": "best"}} | sums,
+            {"name": "debt", "direction": "rises"} | sums | states,
             {"name": "wealth", "direction": "falls"} | sums,
             {"name": "ratio", "type": "ratio", "description": "d", "numerator": "debt", "denominator": "wealth",
              "maximum": 9, "use": "rules"},
