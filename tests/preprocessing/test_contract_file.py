@@ -78,7 +78,7 @@ class TestFaults:
             (lambda d: field(d, "age").update(use="score"), "age: age is scored; for rules or reports only"),
             (lambda d: field(d, "price").update(nullable=True), "amount: price must be required"),
             (lambda d: field(d, "language").update(actionable="change"), "what reports alone read changes no decision"),
-            (lambda d: field(d, "hull").update(actionable="state"), "no direction says what an improvement is; give it"),
+            (lambda d: field(d, "hull").update(actionable="state"), "no direction says what an improvement is; give"),
             (lambda d: field(d, "moored").update(actionable="state"), "only what may be left out can be stated later"),
             (lambda d: field(d, "price_to_savings").update(actionable="change"), "mark those, and remove `actionable`"),
             (lambda d: field(d, "age").update(actionable="change", direction="falls"),
