@@ -52,6 +52,7 @@ class Assessment(NamedTuple):
         decision: what the policy made of it.
         reasons: why it is not an approval; empty where it is one.
         identity: of the model and policy that said so.
+        outside: the fields beyond the training data's range, on either side.
         reference: the caller's own, where one was sent.
         attributions: for an explanation only.
         counterfactuals: the same.
@@ -62,6 +63,7 @@ class Assessment(NamedTuple):
     decision: Decision
     reasons: tuple[Reason, ...]
     identity: Identity
+    outside: tuple[str, ...] = ()
     reference: str | None = None
     attributions: Attributions | None = None
     counterfactuals: tuple[Counterfactual, ...] = ()
@@ -103,13 +105,13 @@ class Engine:
     def _assess(
         self, fields: Application, pd: float, turns: Turns, by_field: dict[str, float] | None = None
     ) -> Assessment:
-        decision = decide(self.policy, fields, pd)
+        decision, outside = self._decide(fields, pd)
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
             by_field = self._attribute(turns) if discloses_score(decision) else {}
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
         reference = fields[self.contract.reference] if self.contract.reference else None
-        return Assessment(fields, pd, decision, reasons, self.identity, reference)
+        return Assessment(fields, pd, decision, reasons, self.identity, outside, reference)
 
     def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
         turns = scores.turns[i]
@@ -123,9 +125,15 @@ class Engine:
     def _counterfactuals(self, application: Application, outcome: Outcome) -> tuple[Counterfactual, ...]:
         def told(others: Sequence[Application]) -> list[tuple[Outcome, float]]:
             pds = self.scorer.score(others).pd.tolist()
-            return [(decide(self.policy, other, pd).outcome, pd) for other, pd in zip(others, pds, strict=True)]
+            decided = ((self._decide(other, pd), pd) for other, pd in zip(others, pds, strict=True))
+            return [(decision.outcome, pd) for (decision, _), pd in decided]
 
         return find_counterfactuals(self.contract, application, outcome, told)
+
+    def _decide(self, fields: Application, pd: float) -> tuple[Decision, tuple[str, ...]]:
+        """The decision, and the fields that lie outside the training range."""
+        outside = self.scorer.ranges.outside(fields)
+        return decide(self.policy, fields, pd, outside.worse), outside.fields
 
     def _attribute(self, turns: Turns) -> dict[str, float]:
         impacts = self.attributor.attribute_one(turns).tolist()

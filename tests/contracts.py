@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
-from decision.policy import Policy
+from decision.policy import OUTSIDE, Policy
 from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema
@@ -26,7 +26,7 @@ from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Orde
 from scoring.artifact import MODEL, Artifact, GoldenApplications, Manifest
 from scoring.attribution import LeafIndex
 from scoring.calibration import Calibration
-from scoring.distribution import TrainingDistribution
+from scoring.distribution import FORMAT, FieldBins, Range, TrainingDistribution
 from scoring.scorer import Scorer
 from tests.artifacts import dumped
 from tests.books import Document, contract_of, documents
@@ -280,9 +280,27 @@ class Small:
         manifest = Manifest.model_construct(name="drawn", version="1.0.0")
         tables = LeafIndex(self.model, self.schema).build_tables(self.matrix[:8])
         none = GoldenApplications.model_construct(applications=[])
-        nothing = TrainingDistribution.model_construct(bins=[])
-        model = {MODEL: dumped(self.model)}
-        return Scorer(Artifact(manifest, self.schema, none, CURVED, tables, nothing, model))
+        distribution, model = distribution_of(self.contract), {MODEL: dumped(self.model)}
+        return Scorer(Artifact(manifest, self.schema, none, CURVED, tables, distribution, model))
+
+
+def distribution_of(contract: Contract) -> TrainingDistribution:
+    """Invented, for a drawn contract may lack numbers: the middle of each range, the first choice, no state."""
+    return TrainingDistribution(
+        format=FORMAT, rows=1, quantiles=[0.0, 1.0], bins=[_bins(contract.by_name[name]) for name in contract.scored]
+    )
+
+
+def _bins(field: AnyField) -> FieldBins:
+    if field.choices:
+        return FieldBins(field=field.name, edges=[], categories=[field.choices[0]], shares=[1.0], missing=0.1)
+    minimum, maximum = (field.minimum, field.maximum) if isinstance(field, Number | Integer) else (0.0, 10.0)
+    quarter = (maximum - minimum) / 4
+    return FieldBins(
+        field=field.name, edges=[minimum + quarter], categories=[], states=list(field.states),
+        shares=[0.5, 0.5, *(0.0 for _ in field.states)], missing=0.0,
+        range=Range(low=minimum + quarter, high=maximum - quarter),
+    )  # fmt: skip
 
 
 def policy_of(contract: Contract, rules: Sequence[Document]) -> Policy:
@@ -332,8 +350,10 @@ def _worse(draw: st.DrawFn, field: AnyField) -> Document:
 
 @st.composite
 def _conditions(draw: st.DrawFn, field: AnyField) -> Document:
-    op = draw(st.sampled_from(["==", "!=", "in", "is_null", "<", "<=", ">", ">="]))
-    if op == "is_null":
+    op = draw(st.sampled_from(["==", "!=", "in", "is_null", "<", "<=", ">", ">=", OUTSIDE]))
+    if op == OUTSIDE and not field.scored:
+        op = "is_null"
+    if op in ("is_null", OUTSIDE):
         return {"field": field.name, "op": op}
     if field.direction is not None:
         return draw(_worse(field))

@@ -26,6 +26,9 @@ class Prediction(BaseModel):
     probability_of_default: float = Field(ge=0, le=1)
     credit_score: int = Field(description="The PD on the policy's scale; higher is better.")
     reasons: list[ReasonGiven] = Field(description="At most four, most adverse first; empty for an approval.")
+    outside_training_range: list[str] = Field(
+        description="Scored fields beyond what the model's training data holds, on either side."
+    )
     model_name: str
     model_version: str
     policy_version: str
@@ -130,6 +133,7 @@ def prediction(assessment: Assessment) -> dict[str, Any]:
             {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source}
             for reason in assessment.reasons
         ],
+        "outside_training_range": list(assessment.outside),
         "model_name": identity.model_name,
         "model_version": identity.model_version,
         "policy_version": identity.policy_version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,23 +16,26 @@ from pydantic import ValidationError
 
 from decision import Outcome, PolicyFiles, decide
 from decision.counterfactuals import LOWEST_FRACTION
-from decision.policy import Condition, Example, better_outcomes, worst
+from decision.policy import OUTSIDE, Condition, Example, better_outcomes, worst
 from decision.reasons import ReasonCatalogue
 from preprocessing.application import Application
 from preprocessing.contract import Contract, InvalidContractError
 from preprocessing.fields import AnyField
 from scoring.attribution import Attributor
+from scoring.ranges import KnownRanges
 from serving.engine import Assessment, Engine
 from tests.books import Document, contract_of, documents
-from tests.contracts import Small, applications, contracts, policy_of, refusal, rule_documents, spoilt
+from tests.contracts import Small, applications, contracts, distribution_of, policy_of, refusal, rule_documents, spoilt
 
 SEEDS = st.integers(0, 10**6)
 MOST_TRIED = 1500
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-def holds(condition: Condition, value: Any) -> bool:
+def holds(condition: Condition, value: Any, outside: Container[str]) -> bool:
     """What a condition's words mean."""
+    if condition.op == OUTSIDE:
+        return condition.field in outside
     if condition.op == "is_null":
         return value is None
     if value is None:
@@ -61,10 +64,14 @@ class TestRules:
     def test_mean_what_they_say(self, data: st.DataObject, contract: Contract, seed: int) -> None:
         """On numbers, states, missing values and categories; and the outcome is the worst of band and rules."""
         policy = policy_of(contract, [data.draw(rule_documents(contract)) for _ in range(3)])
+        known = KnownRanges(contract, distribution_of(contract))
         for application in applications(contract, 20, seed):
-            matched = [rule for rule in policy.rules if all(holds(c, application[c.field]) for c in rule.conditions)]
+            outside = known.outside(application).worse
+            matched = [
+                rule for rule in policy.rules if all(holds(c, application[c.field], outside) for c in rule.conditions)
+            ]
             for pd in (0.0, 0.34, 0.35, 0.59, 0.6, 1.0):
-                decision = decide(policy, application, pd)
+                decision = decide(policy, application, pd, outside)
 
                 assert matched == list(decision.rules)
                 expected = policy.band(pd)
@@ -139,7 +146,8 @@ def gets(engine: Engine, fields: Application, others: Sequence[Mapping[str, Any]
     """The decisions on an application with other values."""
     changed = [engine.contract.with_values(fields, values) for values in others]
     pds = engine.scorer.score(changed).pd.tolist() if changed else []
-    return [decide(engine.policy, other, pd).outcome for other, pd in zip(changed, pds, strict=True)]
+    outside = [engine.scorer.ranges.outside(other).worse for other in changed]
+    return [decide(engine.policy, *case).outcome for case in zip(changed, pds, outside, strict=True)]
 
 
 def better_values(contract: Contract, fields: Application, field: AnyField) -> list[Any]:
