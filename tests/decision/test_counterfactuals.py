@@ -27,6 +27,8 @@ SMALL: Document = {
          "example": 9},
         {"name": "ratio", "type": "ratio", "numerator": "amount", "denominator": "income", "maximum": 60,
          "direction": "rises"},
+        {"name": "cover", "type": "ratio", "numerator": "income", "denominator": "amount", "maximum": 500,
+         "direction": "falls", "use": "rules"},
         {"name": "years", "type": "number", "minimum": 0, "maximum": 12, "nullable": True, "direction": "falls",
          "actionable": "state"},
         {"name": "share", "type": "number", "minimum": 0.1, "maximum": 0.2, "direction": "falls", "use": "rules",
@@ -69,8 +71,8 @@ class TestOffers:
     def test_the_largest_amount_of_each_better_decision(self) -> None:
         """Best first, with the ratio that goes along."""
         assert found(lambda a: a["amount"] / 50) == (
-            Counterfactual({"amount": 17, "ratio": 0.17}, Outcome.APPROVE, 0.34),
-            Counterfactual({"amount": 29, "ratio": 0.29}, Outcome.CONDITIONAL_APPROVAL, 0.58),
+            Counterfactual({"amount": 17, "ratio": 0.17, "cover": 100 / 17}, Outcome.APPROVE, 0.34),
+            Counterfactual({"amount": 29, "ratio": 0.29, "cover": 100 / 29}, Outcome.CONDITIONAL_APPROVAL, 0.58),
         )
 
     def test_an_approval_has_none(self) -> None:
