@@ -21,7 +21,7 @@ from preprocessing.fields import AnyField
 LOWEST_FRACTION = 0.1
 """Amounts below this fraction of the one asked for are no answer to the applicant's question."""
 
-SECTIONS = 16
+SECTIONS = 4
 """Into how many parts a threshold's interval is cut by one call of the scorer."""
 
 Decide = Callable[[Sequence[Application]], Sequence[tuple[Outcome, float]]]

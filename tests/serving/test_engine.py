@@ -9,7 +9,7 @@ import pytest
 
 from decision import read_policy
 from decision.counterfactuals import LOWEST_FRACTION
-from decision.policy import better_outcomes, decide
+from decision.policy import better_outcomes
 from preprocessing.application import Application
 from scoring.artifact import read_artifact
 from serving.engine import Assessment, Engine
@@ -150,10 +150,20 @@ class TestCounterfactuals:
         for application, assessment in refused[:12]:
             asked = application["loan_amnt"]
             amounts = list(range(math.ceil(asked) - 1, max(1, math.ceil(asked * LOWEST_FRACTION)) - 1, -1))
-            others = [CONTRACT.with_amount(application, float(amount)) for amount in amounts]
+            others = [CONTRACT.with_values(application, {"loan_amnt": amount}) for amount in amounts]
             best: dict[str, int] = {}
-            for amount, other, pd in zip(amounts, others, engine.scorer.score(others).pd.tolist(), strict=True):
-                best.setdefault(decide(FILES.policy, other, pd).outcome, amount)
+            for amount, other in zip(amounts, engine.assess(others), strict=True):
+                best.setdefault(other.decision.outcome, amount)
             expected = [(o, best[o]) for o in better_outcomes(assessment.decision.outcome) if o in best]
             (explained,) = engine.explain([application])
-            assert expected == [(found.outcome, found.amount) for found in explained.counterfactuals]
+            alone = [found for found in explained.counterfactuals if "person_emp_length" not in found.changes]
+            assert expected == [(found.outcome, found.changes["loan_amnt"]) for found in alone]
+
+    def test_no_larger_amount_gets_a_better_decision(
+        self, engine: Engine, refused: list[tuple[Application, Assessment]]
+    ) -> None:
+        for application, assessment in refused[:100]:
+            more = [application["loan_amnt"] * (1 + step / 10) for step in range(1, 41)]
+            others = engine.assess([CONTRACT.with_values(application, {"loan_amnt": amount}) for amount in more])
+            better = better_outcomes(assessment.decision.outcome)
+            assert not [other for other in others if other.decision.outcome in better]
