@@ -155,7 +155,7 @@ class _Search:
         values = line.at(line.steps)
         other = self._contract.with_values(self._fields, values)
         # A stated ratio would contradict what it is made of, unless it goes along.
-        moved = {r.name for r in self._contract.ratios if {r.numerator, r.denominator} & values.keys()}
+        moved = [r.name for r in self._contract.ratios if {r.numerator, r.denominator} & values.keys()]
         ratios = {name: other[name] for name in moved if other[name] is not None}
         return Counterfactual(values | ratios, *self._known[tuple(values.items())])
 
