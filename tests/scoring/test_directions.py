@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,8 @@ def tried(model: GradientBoostingClassifier, column: int, direction: Direction) 
     found = set()
     for number, (tree,) in enumerate(model.estimators_):
         cuts = [np.sort(tree.tree_.threshold[tree.tree_.feature == c]) for c in range(3)]
-        # A threshold itself goes to the left, so each stands for the interval below it.
-        points = [[*c.tolist(), (c[-1] if len(c) else 0.0) + 1] for c in cuts]
+        edges = [[*(c[:1] - 2), *c, *(c[-1:] + 2)] for c in cuts]
+        points = [[(low + high) / 2 for low, high in pairwise(ends)] or [0.0] for ends in edges]
         others = [points[c] for c in range(3) if c != column]
         for rest in product(*others):
             rows = [np.insert(np.array(rest, dtype=float), column, value) for value in points[column]]
