@@ -54,9 +54,9 @@ class Improvements:
         alone = [(i, self._replacements[name]) for i, group in groups for name in group if name in self._replacements]
         if not alone:
             return set()
-        pds = self._scorer.pds(np.concatenate([turns & keep | others for _, (keep, others) in alone]))
-        group = np.repeat([i for i, _ in alone], [len(others) for _, (_, others) in alone])
-        return set(group[pds < pd].tolist())
+        pds = self._scorer.pds(np.concatenate([turns & keep | others for _, (keep, others) in alone])).tolist()
+        group = [i for i, (_, others) in alone for _ in range(len(others))]
+        return {i for i, other_pd in zip(group, pds, strict=True) if other_pd < pd}
 
     def _lower_anew(self, application: Application, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
         moving = [(i, self._contract.by_name[name]) for i, group in groups for name in group if self._moved[name]]
