@@ -16,7 +16,8 @@ from scoring.directions import reversals
 from scoring.scorer import Scorer
 from tests.artifacts import MODEL_FOLDER, edit_signed, replace_model, small_model
 
-DIRECTIONS: list[Direction | None] = ["rises", "falls", None]
+ROUNDING = 1e-12
+"""Leaves so near one another may change places when they are shrunk."""
 
 
 def free(depth: int, seed: int) -> GradientBoostingClassifier:
@@ -40,7 +41,7 @@ def tried(model: GradientBoostingClassifier, column: int, direction: Direction) 
             rows = [np.insert(np.array(rest, dtype=float), column, value) for value in points[column]]
             values = tree.tree_.predict(np.array(rows, dtype=np.float32)).ravel()
             steps = np.diff(values) * (1 if direction == "rises" else -1)
-            if (steps < -1e-12).any():  # what shrinking the leaves rounds away apart
+            if (steps < -ROUNDING).any():
                 found.add(number)
     return found
 
@@ -54,7 +55,7 @@ class TestReversals:
         for column, direction in product(range(3), ("rises", "falls")):
             asked: list[Direction | None] = [None, None, None]
             asked[column] = direction  # type: ignore[call-overload]
-            found = {reversal.tree for reversal in reversals(Ensemble(model), asked)}
+            found = {r.tree for r in reversals(Ensemble(model), asked) if r.by > ROUNDING}
             assert tried(model, column, direction) == found  # type: ignore[arg-type]
 
     def test_by_how_much(self) -> None:
