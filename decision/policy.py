@@ -201,7 +201,7 @@ class Telling(Strict):
             threshold.
     """
 
-    materiality: Annotated[float, Field(ge=0, le=1)] = 0.1
+    materiality: Annotated[float, Field(ge=0, le=1)] = 0.2
 
 
 class Example(Strict):

