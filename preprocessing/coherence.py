@@ -123,9 +123,10 @@ def _amount_and_age(contract: Contract) -> Iterator[str]:
 
 
 def _mentions(contract: Contract) -> Iterator[str]:
-    for name in contract.applicant:
-        if name not in contract.by_name:
-            yield f"applicant: {name!r} is no field; name one of {', '.join(contract.by_name)}"
+    for role, names in (("applicant", contract.applicant), ("disjoint", contract.disjoint)):
+        for name in names:
+            if name not in contract.by_name:
+                yield f"{role}: {name!r} is no field; name one of {', '.join(contract.by_name)}"
     for i, grouping in enumerate(contract.groups):
         field = contract.by_name.get(grouping.field)
         if field is None or isinstance(field, Date | Reference):

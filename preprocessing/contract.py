@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from preprocessing.application import Application, InvalidApplicationError, field_errors, validator
+from preprocessing.base import Direction
 from preprocessing.coherence import contradictions
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
 from preprocessing.fields import (
@@ -132,6 +133,8 @@ class Contract(Strict):
         amount: the field that holds the amount asked for; without one there are no counterfactuals.
         age: the field that holds the applicant's age, which no rule may hold against applicants of 62 and over.
         applicant: fields that tell one applicant from another: rows equal in all of them stay on one side of a split.
+        disjoint: fields whose values a model could come to recognise, such as an income to the cent: on the harsher of
+            two splits, rows equal in all of them stay on one side.
         groups: to report by.
         decide: questions of a draft that a person has to settle; a contract with one is refused.
     """
@@ -145,6 +148,7 @@ class Contract(Strict):
     amount: Name | None = None
     age: Name | None = None
     applicant: tuple[Name, ...] = ()
+    disjoint: tuple[Name, ...] = ()
     groups: tuple[Grouping, ...] = ()
     decide: tuple[Text, ...] = ()
 
@@ -190,6 +194,16 @@ class Contract(Strict):
     def scored(self) -> tuple[str, ...]:
         """The names of the scored fields, in the order of their features."""
         return tuple(dict.fromkeys(feature.field for feature in self.features))
+
+    @cached_property
+    def directions(self) -> dict[str, Direction]:
+        """Which way the risk goes as each scored field rises that says so; the model keeps to it for every input."""
+        return {field.name: field.direction for field in self.fields if field.scored and field.direction is not None}
+
+    @cached_property
+    def missing_is_worst(self) -> tuple[str, ...]:
+        """The scored fields that it is never better to leave out, where they may be."""
+        return tuple(f.name for f in self.fields if f.scored and self.may_lack(f) and f.missing_is_worst)
 
     @cached_property
     def reference(self) -> str | None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, groupby
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.application import Application
+from preprocessing.base import Direction
 from preprocessing.contract import Contract
 from preprocessing.documents import Strict
 from preprocessing.fields import Feature
@@ -24,6 +26,9 @@ RowOf = Callable[[Application], list[float]]
 
 MOST_WRITTEN_OUT = 1024
 """Features, beyond which nearly all are flags that are 0, and a matrix is filled by where the ones are."""
+
+
+SIGNS: Mapping[Direction | None, int] = MappingProxyType({"rises": 1, "falls": -1, None: 0})
 
 
 class SchemaFile(Strict):
@@ -76,6 +81,11 @@ class FeatureSchema:
     def file(self) -> SchemaFile:
         """As an artifact."""
         return SchemaFile(format=2, features=self.features, cleaning=self.cleaning)
+
+    @property
+    def directions(self) -> list[int]:
+        """Of each column, 1 where the risk rises with it, -1 where it falls, 0 where it may do either."""
+        return [SIGNS[feature.direction] for feature in self.contract.features]
 
     def columns(self, field: str) -> list[int]:
         """The positions of the features made of `field`."""

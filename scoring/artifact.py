@@ -28,11 +28,13 @@ from pydantic import Field
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.exceptions import InconsistentVersionWarning
 
+from preprocessing.base import Direction
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
 from preprocessing.documents import Model as Document
 from preprocessing.features import FeatureSchema, SchemaFile
 from scoring.attribution import Tables
+from scoring.calibration import Calibration
 from scoring.distribution import TrainingDistribution
 
 MODEL_NAME = "credit_risk_gradient_boosting"
@@ -42,6 +44,7 @@ MANIFEST = "model_metadata.json"
 MODEL = "gradient_boosting_model.joblib"
 SCHEMA = "feature_schema.json"
 GOLDEN = "golden_applications.json"
+CALIBRATION = "calibration.json"
 TABLES = "attribution_tables.npz"
 DISTRIBUTION = "training_distribution.json"
 CARD = "model_card.md"
@@ -102,6 +105,8 @@ class Manifest(Strict):
     Attributes:
         format: of this file.
         features: the columns in the order in which the model was fitted.
+        directions: of fields, column by column proven from the trees for every input; see `scoring.directions`.
+        missing_is_worst: fields that it is never better to leave out.
         libraries: distribution name to version, as installed when the model was fitted.
         reference_population: whom attributions compare with.
         artifacts: file name to SHA-256, hexadecimal.
@@ -109,13 +114,15 @@ class Manifest(Strict):
         evaluation: the split, the seed, and the metrics with their spread over folds.
     """
 
-    format: Literal[2]
+    format: Literal[3]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     created: date
     estimator: str
     parameters: dict[str, int | float | str | None]
     features: list[str]
+    directions: dict[str, Direction]
+    missing_is_worst: list[str]
     libraries: dict[str, str]
     training_data: dict[str, Any]
     evaluation: dict[str, Any]
@@ -146,6 +153,7 @@ class Artifact:
         manifest: the parsed manifest.
         schema: what the contract makes of an application, with the cleaning constants.
         golden: applications with the PDs that the model must reproduce.
+        calibration: from the trees' log-odds to calibrated ones.
         tables: attributions by leaf and pattern, against the reference population.
         distribution: the training data in bins.
         contents: file name to bytes, the manifest included.
@@ -154,6 +162,7 @@ class Artifact:
     manifest: Manifest
     schema: FeatureSchema
     golden: GoldenApplications
+    calibration: Calibration
     tables: Tables
     distribution: TrainingDistribution
     contents: Mapping[str, bytes]
@@ -182,7 +191,7 @@ def read_artifact(folder: Path) -> Artifact:
     """
     manifest_bytes = _read(folder / MANIFEST)
     manifest = _parse(Manifest, MANIFEST, manifest_bytes)
-    missing = {MODEL, CONTRACT_FILE, SCHEMA, GOLDEN, TABLES, DISTRIBUTION} - manifest.artifacts.keys()
+    missing = {MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, GOLDEN, TABLES, DISTRIBUTION} - manifest.artifacts.keys()
     if missing:
         raise IncoherentArtifactError(f"{MANIFEST} vouches for no {', '.join(sorted(missing))}; train again")
     contents = {MANIFEST: manifest_bytes}
@@ -200,7 +209,9 @@ def read_artifact(folder: Path) -> Artifact:
     schema = _read_schema(manifest, contents)
     golden = _parse(GoldenApplications, GOLDEN, contents[GOLDEN])
     distribution = _parse(TrainingDistribution, DISTRIBUTION, contents[DISTRIBUTION])
-    return Artifact(manifest, schema, golden, _read_tables(manifest, contents[TABLES]), distribution, contents)
+    calibration = _parse(Calibration, CALIBRATION, contents[CALIBRATION])
+    tables = _read_tables(manifest, contents[TABLES])
+    return Artifact(manifest, schema, golden, calibration, tables, distribution, contents)
 
 
 def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:
@@ -250,6 +261,8 @@ def _read_schema(manifest: Manifest, contents: Mapping[str, bytes]) -> FeatureSc
         schema = FeatureSchema(contract, file.cleaning)
     except ValueError as exc:
         raise IncoherentArtifactError(f"{SCHEMA}: {exc}; train again") from exc
+    if (manifest.directions, manifest.missing_is_worst) != (contract.directions, list(contract.missing_is_worst)):
+        raise IncoherentArtifactError(f"{MANIFEST} states other directions than {CONTRACT_FILE}; train again")
     for name, features in ((SCHEMA, file.features), (MANIFEST, manifest.features)):
         if features != schema.features:
             raise IncoherentArtifactError(

@@ -9,6 +9,10 @@ conditions on it. So a leaf's share of every Shapley value depends only on *whic
 a pattern of d bits, d being at most the tree's depth. Training works out all 2^d answers of every leaf against the
 whole reference population; serving finds each leaf's pattern, looks up and adds. The idea is that of Fast TreeSHAP v2
 (Yang 2021) and Woodelf (Nadel 2025); the weights are Shapley's.
+
+The values are those of the margin, the ensemble's own log-odds. What a calibration makes of the whole way from the base
+value to the applicant's, each field gets in proportion (the rescale rule of Shrikumar et al. 2017): order and signs
+stay, and the sum is the logit of the probability of default.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.features import FeatureSchema
 from scoring.boosting import MAX_DEPTH, NO_SPLIT, Ensemble
+from scoring.calibration import UNCALIBRATED, Calibration
 from scoring.turns import Turns
 
 DENSE_FIELDS = 32
@@ -37,7 +42,7 @@ class Tables:
 
     Attributes:
         values: float64, shape (patterns of all leaves, most fields of a leaf): the attributions of a leaf's fields.
-        base_value: mean log-odds of the reference population.
+        base_value: mean margin of the reference population, in log-odds before calibration.
     """
 
     values: NDArray[np.float64]
@@ -140,13 +145,15 @@ class Attributor:
         ValueError: the tables were not made for this model.
     """
 
-    def __init__(self, index: LeafIndex, tables: Tables) -> None:
+    def __init__(self, index: LeafIndex, tables: Tables, calibration: Calibration = UNCALIBRATED) -> None:
         if tables.values.shape != index.shape:
             raise ValueError(
                 f"the tables have the shape {tables.values.shape} but the model needs {index.shape}; rebuild them"
             )
         self.fields = index.fields
-        self.base_value = tables.base_value
+        self.base_value = float(calibration.apply(np.array([tables.base_value]))[0])
+        self._base_margin = tables.base_value
+        self._calibration = calibration
         self._ensemble = index.ensemble
         splits = _splits_of_subtrees(index.ensemble.depth)
         subtrees, bits = splits.shape
@@ -168,7 +175,11 @@ class Attributor:
         return np.array(rows).reshape(len(matrix), len(self.fields))
 
     def attribute_one(self, turns: Turns) -> NDArray[np.float64]:
-        """One application's turns, shape (trees,), to one attribution per field, in log-odds."""
+        """One application's turns, shape (trees,), to one attribution per field, in calibrated log-odds."""
+        margins = self._of_margin(turns)
+        return margins * self._calibration.stretch(self._base_margin, self._base_margin + float(margins.sum()))
+
+    def _of_margin(self, turns: Turns) -> NDArray[np.float64]:
         states = self._first_states.copy()
         for byte, state in enumerate(self._state_by_byte):
             states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)

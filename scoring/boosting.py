@@ -80,7 +80,7 @@ class Ensemble:
 
     def _intervals(self) -> Iterator[Intervals]:
         """The turns that depend on each feature that splits."""
-        for feature in np.unique(self._feature[self._feature != NO_SPLIT]).tolist():
+        for feature in self.split_columns:
             tree, number = np.nonzero(self._feature == feature)
             thresholds, rank = np.unique(self._threshold[tree, number], return_inverse=True)
             table = np.zeros((len(thresholds) + 1, len(self.value)), dtype=self.word)
@@ -111,6 +111,12 @@ class Ensemble:
         terms = self.value.take(number.astype(np.intp) + self._slots_from)
         terms[:, 0] += self.prior
         return _add_in_order(terms)
+
+    @property
+    def split_columns(self) -> list[int]:
+        """The columns that some tree splits on."""
+        columns: list[int] = np.unique(self._feature[self._feature != NO_SPLIT]).tolist()
+        return columns
 
     def conditions(self, features: Sequence[int]) -> tuple[Turns, Turns]:
         """For each slot, the splits on its path that read one of `features`, and those to be passed to the right.

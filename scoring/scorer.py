@@ -12,6 +12,7 @@ from scipy.special import expit
 from preprocessing.application import Application, InvalidApplicationError
 from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
+from scoring.directions import reversals
 from scoring.turns import Turns
 
 
@@ -21,13 +22,15 @@ class Scores:
 
     Attributes:
         matrix: features, shape (n, k), float32.
-        turns: at all splits, shape (n, trees), for attributions and sweeps.
-        log_odds: of default, shape (n,).
-        pd: probability of default, shape (n,), equal to `predict_proba(matrix)[:, 1]` bit for bit.
+        turns: at all splits, shape (n, trees), for attributions.
+        margin: the ensemble's own log-odds, shape (n,), equal to `decision_function(matrix)` bit for bit.
+        log_odds: of default, calibrated, shape (n,).
+        pd: probability of default, shape (n,).
     """
 
     matrix: NDArray[np.float32]
     turns: Turns
+    margin: NDArray[np.float64]
     log_odds: NDArray[np.float64]
     pd: NDArray[np.float64]
 
@@ -39,12 +42,14 @@ class Scorer:
         manifest: what the model is.
         schema: its features.
         estimator: as scikit-learn made it.
-        leaves: its leaves, for attributions and sweeps.
+        leaves: its leaves, for attributions.
+        calibration: of its margins.
     """
 
     def __init__(self, artifact: Artifact) -> None:
         self.manifest = artifact.manifest
         self.schema = artifact.schema
+        self.calibration = artifact.calibration
         self.estimator = load_estimator(artifact)
         try:
             self._golden = [artifact.contract.parse(golden.application) for golden in artifact.golden.applications]
@@ -57,7 +62,17 @@ class Scorer:
             self.leaves = LeafIndex(self.estimator, self.schema)
         except ValueError as exc:
             raise IncoherentArtifactError(f"{MODEL}: {exc}; train again") from exc
+        self._check_directions()
         self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
+
+    def _check_directions(self) -> None:
+        columns = self.schema.contract.features
+        for column, tree, by in reversals(self.leaves.ensemble, [feature.direction for feature in columns]):
+            feature = columns[column]
+            raise IncoherentArtifactError(
+                f"{MODEL} breaks its contract: the risk {feature.direction} with {feature.name}, but tree {tree} turns "
+                f"that round by {by:.3g} log-odds; train again"
+            )
 
     @property
     def golden(self) -> Sequence[Application]:
@@ -71,8 +86,9 @@ class Scorer:
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
         """Score feature vectors, shape (n, k)."""
         turns = self.leaves.ensemble.turns(matrix)
-        log_odds = self.leaves.ensemble.log_odds(turns)
-        return Scores(matrix, turns, log_odds, expit(log_odds))
+        margin = self.leaves.ensemble.log_odds(turns)
+        log_odds = self.calibration.apply(margin)
+        return Scores(matrix, turns, margin, log_odds, expit(log_odds))
 
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""

@@ -83,7 +83,7 @@ def open_model(artifact: Artifact) -> tuple[Scorer, Attributor]:
             f"{GOLDEN}: an application's PD is off by {deviation:.3g} here, more than {GOLDEN_TOLERANCE}; train again"
         )
     try:
-        attributor = Attributor(scorer.leaves, artifact.tables)
+        attributor = Attributor(scorer.leaves, artifact.tables, artifact.calibration)
     except ValueError as exc:
         raise IncoherentArtifactError(f"{exc}; {REBUILD}") from exc
     scores = scorer.score(scorer.golden)

@@ -38,6 +38,10 @@ def train() -> argparse.ArgumentParser:
         help="whose marginally approved applicants attributions compare with (default: the book's own)",
     )  # fmt: skip
     parser.add_argument(
+        "--without-directions", action="store_true",
+        help="let every field's risk go either way, and take the directions out of the artifact's contract",
+    )  # fmt: skip
+    parser.add_argument(
         "--date",
         type=_date,
         default=datetime.now().astimezone().date(),

@@ -10,6 +10,7 @@ notes.md                  what was measured on one file by hand, for the model c
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +84,13 @@ class _GoldenFile(Strict):
     applications: Annotated[list[_GoldenSource], Field(min_length=1)]
 
 
-def read_book(folder: Path, policy: Path | None = None) -> Book:
+def read_book(folder: Path, policy: Path | None = None, *, directions: bool = True) -> Book:
     """Read and check a loan book's folder.
 
     Args:
         folder: of the book.
         policy: another policy file than the folder's.
+        directions: whether the contract is to keep its fields' directions.
 
     Raises:
         BookError: a file can't be read, or the golden applications or notes can't be used.
@@ -97,9 +99,23 @@ def read_book(folder: Path, policy: Path | None = None) -> Book:
     """
     content = _read(folder / CONTRACT_FILE)
     contract = read_contract(content)
+    if not directions:
+        content = undirected(content)
+        contract = read_contract(content)
     files = read_policy(policy or folder / POLICY_FILE, contract)
     golden, recipe = _golden(folder / GOLDEN_FILE, contract), _recipe(folder / RECIPE_FILE)
     return Book(contract, content, files, golden, recipe, _notes(folder / NOTES_FILE))
+
+
+def undirected(content: bytes) -> bytes:
+    """A contract's file without its fields' directions, and without what stands on them."""
+    document = json.loads(content)
+    for field in document["fields"]:
+        for key in ("direction", "standing", "actionable"):
+            field.pop(key, None)
+        if field.get("nullable"):
+            field["missing"] = "own"
+    return json.dumps(document, indent=2, ensure_ascii=False).encode()
 
 
 def _golden(path: Path, contract: Contract) -> tuple[Golden, ...]:

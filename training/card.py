@@ -18,7 +18,6 @@ from training.fairness import Fairness, GroupApproval
 from training.groups import groups_of
 from training.metrics import CALIBRATION_BINS, NAMES
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
-from training.recipe import PARAMETERS
 from training.trained import Trained
 
 
@@ -199,8 +198,7 @@ _LIMITS = """
 
 
 def _making(trained: Trained) -> str:
-    used = trained.model.get_params()
-    parameters = {name: used[name] for name in (*sorted(PARAMETERS), "random_state")}
+    parameters = {**dict(sorted(trained.recipe.parameters.items())), "random_state": trained.recipe.seed}
     return f"""
 ```
 python -m training --book FOLDER --data FILE --out FOLDER \\
@@ -215,7 +213,7 @@ python -m training --book FOLDER --data FILE --out FOLDER \\
 
 
 def _choice(trained: Trained) -> str:
-    among = trained.recipe.trees
+    among = trained.among
     if not among:
         return ""
     return (

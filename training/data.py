@@ -73,6 +73,12 @@ class TrainingData:
     groups: NDArray[np.int64]
     summary: DataSummary
 
+    @property
+    def disjoint(self) -> NDArray[np.int64] | None:
+        """The harsher groups: rows equal in what the contract calls disjoint. None where it names nothing."""
+        fields = self.contract.disjoint
+        return near_duplicates(self.applications, fields) if fields else None
+
 
 def read_training_data(path: Path, contract: Contract) -> TrainingData:
     """Read, check, de-duplicate and group the rows of a CSV or Parquet file.

@@ -1,6 +1,7 @@
 """Grouped cross-validation: everything that is learned from data is learned inside each fold, from its training rows.
 
-The split keeps near-duplicates on one side (see `training.data.near_duplicates`).
+The one split keeps near-duplicates on one side (see `training.data.near_duplicates`), the other whatever values the
+contract calls `disjoint`. The calibration of each fold's PDs is learned from the other folds'.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from preprocessing.features import FeatureSchema
+from training.calibration import cross_fitted
 from training.data import TrainingData
 from training.groups import Groups
 from training.metrics import Labels, Metrics, Probabilities, measure
 from training.recipe import CHALLENGERS, SEED, Recipe
+
+WITHOUT_DIRECTIONS = "without directions"
+"""What the same recipe makes where every field's risk may go either way: the price of the directions."""
 
 FOLDS = 5
 SPLIT_SEED = 11
@@ -34,16 +40,14 @@ class Fold:
 
     Attributes:
         rows: positions of the test rows, shape (m,).
-        pd: the model's, shape (m,).
-        metrics: of `pd`.
-        challengers: name to the metrics of what the model has to beat.
+        margin: the model's log-odds before calibration, shape (m,).
+        challengers: name to the PDs of what the model has to beat, shape (m,) each.
         importance: field to the loss of AUC when the field is shuffled among the test rows.
     """
 
     rows: Rows
-    pd: Probabilities
-    metrics: Metrics
-    challengers: Mapping[str, Metrics]
+    margin: NDArray[np.float64]
+    challengers: Mapping[str, Probabilities]
     importance: dict[str, float]
 
 
@@ -60,20 +64,29 @@ class Evaluation:
     """All folds, and each row's PD from the fold that did not train on it.
 
     Attributes:
+        labels: of all rows, shape (n,).
         folds: in the split's order.
+        margin: out-of-fold log-odds before calibration, shape (n,).
         pd: out-of-fold PDs, shape (n,).
     """
 
+    labels: Labels
     folds: Sequence[Fold]
+    margin: NDArray[np.float64]
     pd: Probabilities
 
     def model(self) -> dict[str, Spread]:
         """Metric to its spread over folds, for the model."""
-        return _spreads([fold.metrics for fold in self.folds])
+        return self._spreads([self.pd[fold.rows] for fold in self.folds])
 
     def challengers(self) -> dict[str, dict[str, Spread]]:
         """Challenger to metric to its spread over folds."""
-        return {name: _spreads([fold.challengers[name] for fold in self.folds]) for name in self.folds[0].challengers}
+        names = self.folds[0].challengers
+        return {name: self._spreads([fold.challengers[name] for fold in self.folds]) for name in names}
+
+    def _spreads(self, pds: Sequence[Probabilities]) -> dict[str, Spread]:
+        metrics = [measure(self.labels[fold.rows], pd) for fold, pd in zip(self.folds, pds, strict=True)]
+        return {name: _spread([getattr(each, name) for each in metrics]) for name in Metrics._fields}
 
     def importance(self) -> dict[str, Spread]:
         """Field to the spread over folds of its importance, most important first."""
@@ -102,24 +115,30 @@ class GroupMetrics:
     brier: float
 
 
-def split(data: TrainingData) -> list[tuple[Rows, Rows]]:
+def split(data: TrainingData, groups: NDArray[np.int64]) -> list[tuple[Rows, Rows]]:
     """Training and test rows of each fold; no group is on both sides."""
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SPLIT_SEED)
-    return list(folds.split(np.zeros(len(data.labels)), data.labels, data.groups))
+    return list(folds.split(np.zeros(len(data.labels)), data.labels, groups))
 
 
-def evaluate(data: TrainingData, recipe: Recipe) -> Evaluation:
+def evaluate(data: TrainingData, recipe: Recipe, groups: NDArray[np.int64]) -> Evaluation:
     """Fit and test the model and its challengers on every fold, with a progress bar on stderr.
 
     As many folds at a time as there are processors; the result does not depend on how many.
+
+    Args:
+        data: n applications.
+        recipe: of the model.
+        groups: which rows must stay on one side, shape (n,).
     """
     run = Parallel(n_jobs=min(FOLDS, cpu_count()), return_as="generator")
-    work = (delayed(_fold)(task, recipe) for task in tasks(data))
+    work = (delayed(_fold)(task, recipe) for task in tasks(data, groups))
     folds: list[Fold] = list(tqdm(run(work), total=FOLDS, desc="folds", unit="fold"))
-    pd = np.empty(len(data.labels))
+    margin = np.empty(len(data.labels))
     for fold in folds:
-        pd[fold.rows] = fold.pd
-    return Evaluation(folds, pd)
+        margin[fold.rows] = fold.margin
+    log_odds = cross_fitted(margin, data.labels, [fold.rows for fold in folds])
+    return Evaluation(data.labels, folds, margin, expit(log_odds))
 
 
 def by_group(data: TrainingData, pd: Probabilities, groups: Groups) -> list[GroupMetrics]:
@@ -172,12 +191,13 @@ class Task:
     unseen: NDArray[np.float32]
     unseen_labels: Labels
     columns: Mapping[str, Sequence[int]]
+    directions: Sequence[int]
     seed: int
 
 
-def tasks(data: TrainingData) -> Iterator[Task]:
+def tasks(data: TrainingData, groups: NDArray[np.int64]) -> Iterator[Task]:
     """The folds as arrays, one by one."""
-    for number, (train, test) in enumerate(split(data)):
+    for number, (train, test) in enumerate(split(data, groups)):
         learned_from = [data.applications[row] for row in train]
         schema = FeatureSchema.learned(data.contract, learned_from)
         yield Task(
@@ -187,30 +207,22 @@ def tasks(data: TrainingData) -> Iterator[Task]:
             unseen=schema.matrix([data.applications[row] for row in test]),
             unseen_labels=data.labels[test],
             columns={field: schema.columns(field) for field in schema.fields},
+            directions=schema.directions,
             seed=SEED + number,
         )
 
 
 def _fold(task: Task, recipe: Recipe) -> Fold:
-    labels = task.unseen_labels
-    model = recipe.fit(task.seen, task.seen_labels)
-    pd = model.predict_proba(task.unseen)[:, 1]
-    unseen = task.unseen.astype(np.float64)
-    challengers = {
-        name: measure(labels, fit(task.seen.astype(np.float64), task.seen_labels).predict_proba(unseen)[:, 1])
-        for name, fit in CHALLENGERS.items()
-    }
+    model = recipe.fit(task.seen, task.seen_labels, task.directions)
+    free = recipe.fit(task.seen, task.seen_labels, [0] * len(task.directions))
+    seen, unseen = task.seen.astype(np.float64), task.unseen.astype(np.float64)
+    fitted = {name: fit(seen, task.seen_labels).predict_proba(unseen)[:, 1] for name, fit in CHALLENGERS.items()}
     return Fold(
         rows=task.rows,
-        pd=pd,
-        metrics=measure(labels, pd),
-        challengers=challengers,
-        importance=permutation_importance(model, task.columns, task.unseen, labels, task.seed),
+        margin=model.decision_function(task.unseen),
+        challengers={WITHOUT_DIRECTIONS: free.predict_proba(task.unseen)[:, 1], **fitted},
+        importance=permutation_importance(model, task.columns, task.unseen, task.unseen_labels, task.seed),
     )
-
-
-def _spreads(folds: Sequence[Metrics]) -> dict[str, Spread]:
-    return {name: _spread([getattr(metrics, name) for metrics in folds]) for name in Metrics._fields}
 
 
 def _spread(values: Sequence[float]) -> Spread:

@@ -11,11 +11,13 @@ from typing import Any
 
 import joblib
 from pydantic import BaseModel
+from scipy.special import expit
 from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
 from scoring.artifact import (
+    CALIBRATION,
     CARD,
     DISTRIBUTION,
     GOLDEN,
@@ -32,15 +34,17 @@ from scoring.artifact import (
     read_artifact,
     sha256,
 )
+from scoring.calibration import Calibration
 from scoring.scorer import Scorer
 from training.book import Golden
 from training.errors import TrainingError
-from training.evaluation import FOLDS, SPLIT_SEED, Spread
+from training.evaluation import FOLDS, SPLIT_SEED, Evaluation, Spread
 from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
 from training.trained import Trained
 
 OWNED = frozenset(
-    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, TABLES, DISTRIBUTION, GOLDEN, CARD, CALIBRATION_PLOT, IMPORTANCE_PLOT}
+    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD}
+    | {CALIBRATION_PLOT, IMPORTANCE_PLOT}
 )
 """Every file that an artifact folder may hold."""
 
@@ -55,10 +59,11 @@ def model_bytes(model: GradientBoostingClassifier) -> bytes:
 
 
 def golden_file(
-    model: GradientBoostingClassifier, schema: FeatureSchema, golden: Sequence[Golden]
+    model: GradientBoostingClassifier, calibration: Calibration, schema: FeatureSchema, golden: Sequence[Golden]
 ) -> GoldenApplications:
     """The golden applications with the PDs that the model gives them, by scikit-learn's public method."""
-    pds = model.predict_proba(schema.matrix([entry.application for entry in golden]))[:, 1]
+    margins = model.decision_function(schema.matrix([entry.application for entry in golden]))
+    pds = expit(calibration.apply(margins))
     return GoldenApplications(
         format=1,
         applications=[
@@ -75,21 +80,17 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
         trained: what to describe.
         contents: file name to bytes, of every file vouched for.
     """
-    model, data = trained.model, trained.data.summary
-    # Booleans and nulls are scikit-learn's switches; "deprecated" is its word for a parameter that is going away.
-    parameters = {
-        name: value
-        for name, value in sorted(model.get_params().items())
-        if type(value) in (int, float, str) and value != "deprecated"
-    }
+    data = trained.data.summary
     return Manifest(
-        format=2,
+        format=3,
         name=MODEL_NAME,
         version=trained.version,
         created=trained.created,
-        estimator=f"sklearn.ensemble.{type(model).__name__}",
-        parameters=parameters,
+        estimator=f"sklearn.ensemble.{type(trained.model).__name__}",
+        parameters={**dict(sorted(trained.recipe.parameters.items())), "random_state": trained.recipe.seed},
         features=trained.schema.features,
+        directions=trained.data.contract.directions,
+        missing_is_worst=list(trained.data.contract.missing_is_worst),
         libraries=library_versions(),
         training_data={
             "sha256": data.sha256,
@@ -105,11 +106,8 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
             "split": f"StratifiedGroupKFold({FOLDS}, shuffle=True, random_state={SPLIT_SEED})",
             "applicant": list(trained.data.contract.applicant),
             "size": {"trees": trained.trees, "leaves": trained.leaves},
-            "model": _rounded(trained.evaluation.model()),
-            **{
-                name.lower().replace(" ", "_"): _rounded(spreads)
-                for name, spreads in trained.evaluation.challengers().items()
-            },
+            **_figures(trained.evaluation),
+            **({"disjoint": _figures(trained.harsher)} if trained.harsher else {}),
         },
         reference_population=trained.reference,
         artifacts={name: sha256(content) for name, content in sorted(contents.items())},
@@ -138,6 +136,11 @@ def verified(folder: Path) -> Artifact:
     if deviation != 0:
         raise TrainingError(f"{MODEL}: read back, it is {deviation:.3g} off on the golden applications; report this")
     return artifact
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    challengers = {name.replace(" ", "_"): _rounded(spreads) for name, spreads in evaluation.challengers().items()}
+    return {"model": _rounded(evaluation.model()), **challengers}
 
 
 def _rounded(spreads: Mapping[str, Spread]) -> dict[str, Any]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+from scipy.special import expit
+
 from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
-from scoring.artifact import CARD, DISTRIBUTION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
+from scoring.artifact import CALIBRATION, CARD, DISTRIBUTION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
+from scoring.attribution import LeafIndex
 from training.book import Book
+from training.calibration import learned
 from training.card import model_card
 from training.data import TrainingData
 from training.distribution import training_distribution
@@ -51,21 +55,38 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
     asked, policy = recipe or book.recipe, book.policy.policy
     with writing(out, OWNED, replace=replace) as folder:
         recipe = choose_trees(data, asked)
-        evaluation = evaluate(data, recipe)
+        evaluation = evaluate(data, recipe, data.groups)
+        harsher = evaluate(data, recipe, data.disjoint) if data.disjoint is not None else None
         schema = FeatureSchema.learned(book.contract, data.applications)
         matrix = schema.matrix(data.applications)
-        model = recipe.fit(matrix, data.labels)
-        tables, reference = reference_tables(model, schema, data.applications, policy)
-        examined = fairness(data, evaluation.pd, policy)
-        trained = Trained(version, created, book, data, asked, schema, model, reference, tables, examined, evaluation)
-        distribution = training_distribution(book.contract, data.applications, model.predict_proba(matrix)[:, 1])
+        model = recipe.fit(matrix, data.labels, schema.directions)
+        calibration = learned((harsher or evaluation).margin, data.labels)
+        pds = expit(calibration.apply(model.decision_function(matrix)))
+        tables, reference = reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, policy)
+        trained = Trained(
+            version=version,
+            created=created,
+            book=book,
+            data=data,
+            recipe=recipe,
+            among=asked.trees,
+            schema=schema,
+            model=model,
+            reference=reference,
+            tables=tables,
+            fairness=fairness(data, (harsher or evaluation).pd, policy),
+            evaluation=evaluation,
+            harsher=harsher,
+        )
+        distribution = training_distribution(book.contract, data.applications, pds)
         vouched_for = {
             MODEL: model_bytes(model),
             CONTRACT_FILE: book.contract_bytes,
             SCHEMA: json_bytes(schema.file),
             TABLES: tables.to_bytes(),
             DISTRIBUTION: json_bytes(distribution),
-            GOLDEN: json_bytes(golden_file(model, schema, book.golden)),
+            CALIBRATION: json_bytes(calibration),
+            GOLDEN: json_bytes(golden_file(model, calibration, schema, book.golden)),
             CARD: model_card(trained).encode(),
         }
         contents = {

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from decision import Policy, read_policy
 from decision.files import beside_or_default
-from scoring.artifact import MANIFEST, TABLES, Artifact, load_estimator, read_artifact, sha256
+from scoring.artifact import MANIFEST, TABLES, Artifact, read_artifact, sha256
+from scoring.scorer import Scorer
 from training.data import TrainingData, read_training_data
 from training.errors import TrainingError
 from training.export import OWNED, json_bytes, verified
@@ -34,7 +35,9 @@ def rebuild(  # noqa: PLR0913  # what it is made of, and where it goes
     if version == artifact.manifest.version:
         raise TrainingError(f"version {version} is the artifact's present one; give the rebuilt one its own")
     with writing(out, OWNED, replace=replace) as staged:
-        tables, reference = reference_tables(load_estimator(artifact), artifact.schema, data.applications, policy)
+        scorer = Scorer(artifact)
+        scores = scorer.score(data.applications)
+        tables, reference = reference_tables(scorer.leaves, scores.matrix, scores.pd, data.applications, policy)
         manifest = artifact.manifest.model_copy(
             update={
                 "version": version,

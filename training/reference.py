@@ -9,29 +9,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.ensemble import GradientBoostingClassifier
+from numpy.typing import NDArray
 
 from decision import Outcome, Policy, decide
 from preprocessing.application import Application
-from preprocessing.features import FeatureSchema
 from scoring.artifact import ReferencePopulation
 from scoring.attribution import LeafIndex, Tables
 from training.errors import TrainingError
+from training.metrics import Probabilities
 
 WIDTH = 0.8
 """The population's PDs lie from this fraction of the policy's approval threshold up to the threshold."""
 
 
 def reference_tables(
-    model: GradientBoostingClassifier, schema: FeatureSchema, applications: Sequence[Application], policy: Policy
+    leaves: LeafIndex,
+    matrix: NDArray[np.float32],
+    pds: Probabilities,
+    applications: Sequence[Application],
+    policy: Policy,
 ) -> tuple[Tables, ReferencePopulation]:
     """Attribution tables against the applications that `policy` marginally approves.
+
+    Args:
+        leaves: of the model.
+        matrix: the applications' features, shape (n, k).
+        pds: what the model gives them, shape (n,).
+        applications: n of them.
+        policy: approves or not.
 
     Raises:
         TrainingError: it marginally approves none of them.
     """
-    matrix = schema.matrix(applications)
-    pds = model.predict_proba(matrix)[:, 1]
     below = policy.thresholds.approve_below
     marginal = [
         i
@@ -40,7 +49,7 @@ def reference_tables(
     ]
     if not marginal:
         raise TrainingError(f"no application has a PD just under {below}; use a policy with another approval threshold")
-    tables = LeafIndex(model, schema).build_tables(matrix[marginal])
+    tables = leaves.build_tables(matrix[marginal])
     population = ReferencePopulation(
         size=len(marginal),
         pd_from=WIDTH * below,

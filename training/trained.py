@@ -26,13 +26,15 @@ class Trained:
         created: the date to state.
         book: what people wrote for it.
         data: what the model was fitted on.
-        recipe: as asked for, before the number of trees was settled.
+        recipe: with the number of trees settled.
+        among: the numbers of trees that it was chosen among; none where the recipe states it.
         schema: its features and cleaning constants.
         model: fitted on everything.
         reference: whom attributions compare an applicant with.
         tables: the attributions, by leaf and pattern.
         fairness: what the decisions mean for groups.
         evaluation: of models made by the same recipe on folds of the same data.
+        harsher: the same on folds that keep disjoint what the contract says; None where it says nothing.
     """
 
     version: str
@@ -40,12 +42,14 @@ class Trained:
     book: Book
     data: TrainingData
     recipe: Recipe
+    among: tuple[int, ...]
     schema: FeatureSchema
     model: GradientBoostingClassifier
     reference: ReferencePopulation
     tables: Tables
     fairness: Fairness
     evaluation: Evaluation
+    harsher: Evaluation | None
 
     @property
     def trees(self) -> int:

@@ -24,7 +24,9 @@ def load_engine() -> Engine:
     """What the bundle answers with, without BentoML and its store."""
     artifact = read_artifact(MODEL)
     scorer = Scorer(artifact)
-    return Engine(scorer, Attributor(scorer.leaves, artifact.tables), read_policy(POLICY, artifact.contract))
+    return Engine(
+        scorer, Attributor(scorer.leaves, artifact.tables, artifact.calibration), read_policy(POLICY, artifact.contract)
+    )
 
 
 def application_of(validated: BaseModel) -> Application:
