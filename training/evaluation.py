@@ -115,9 +115,9 @@ class GroupMetrics:
     brier: float
 
 
-def split(data: TrainingData, groups: NDArray[np.int64]) -> list[tuple[Rows, Rows]]:
+def split(data: TrainingData, groups: NDArray[np.int64], seed: int = SPLIT_SEED) -> list[tuple[Rows, Rows]]:
     """Training and test rows of each fold; no group is on both sides."""
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SPLIT_SEED)
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     return list(folds.split(np.zeros(len(data.labels)), data.labels, groups))
 
 
@@ -195,9 +195,9 @@ class Task:
     seed: int
 
 
-def tasks(data: TrainingData, groups: NDArray[np.int64]) -> Iterator[Task]:
+def tasks(data: TrainingData, groups: NDArray[np.int64], seed: int = SPLIT_SEED) -> Iterator[Task]:
     """The folds as arrays, one by one."""
-    for number, (train, test) in enumerate(split(data, groups)):
+    for number, (train, test) in enumerate(split(data, groups, seed)):
         learned_from = [data.applications[row] for row in train]
         schema = FeatureSchema.learned(data.contract, learned_from)
         yield Task(

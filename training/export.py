@@ -1,4 +1,4 @@
-"""The artifact's files, byte for byte the same for the same data, versions and date on one machine (plots aside)."""
+"""The artifact's files, byte for byte the same for the same data, versions and date on one machine."""
 
 from __future__ import annotations
 
@@ -39,12 +39,15 @@ from scoring.scorer import Scorer
 from training.book import Golden
 from training.errors import TrainingError
 from training.evaluation import FOLDS, SPLIT_SEED, Evaluation, Spread
-from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
+from training.plots import PLOTS
 from training.trained import Trained
 
+REPORT = "validation_report.html"
+"""The card as a page."""
+
 OWNED = frozenset(
-    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD}
-    | {CALIBRATION_PLOT, IMPORTANCE_PLOT}
+    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD, REPORT}
+    | {*PLOTS, "calibration.png", "importance.png"}  # the latter two as model 2.0.0 and those before it had them
 )
 """Every file that an artifact folder may hold."""
 

@@ -13,15 +13,16 @@ from scoring.artifact import CALIBRATION, CARD, DISTRIBUTION, GOLDEN, MANIFEST, 
 from scoring.attribution import LeafIndex
 from training.book import Book
 from training.calibration import learned
-from training.card import model_card
+from training.card import model_card, plots
 from training.data import TrainingData
 from training.distribution import training_distribution
 from training.evaluation import evaluate
-from training.export import OWNED, golden_file, json_bytes, manifest, model_bytes, verified
-from training.fairness import fairness
-from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT, calibration_plot, importance_plot
+from training.export import OWNED, REPORT, golden_file, json_bytes, manifest, model_bytes, verified
 from training.recipe import Recipe
 from training.reference import reference_tables
+from training.report.page import html_page
+from training.report.svg import as_file
+from training.report.validation import validated
 from training.staging import writing
 from training.trained import Trained
 from training.trees import choose_trees
@@ -36,6 +37,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
     version: str,
     recipe: Recipe | None = None,
     replace: bool = False,
+    quick: bool = False,
 ) -> Artifact:
     """Evaluate on grouped folds, fit on everything, and write the artifact folder as a whole or not at all.
 
@@ -47,6 +49,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         version: of the model, X.Y.Z.
         recipe: the book's own unless given.
         replace: whether an artifact that `out` holds may go.
+        quick: leave out of the report what takes many models more.
 
     Raises:
         TrainingError: the folder can't be written.
@@ -74,10 +77,19 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
             model=model,
             reference=reference,
             tables=tables,
-            fairness=fairness(data, (harsher or evaluation).pd, policy),
             evaluation=evaluation,
             harsher=harsher,
+            validation=validated(
+                data,
+                recipe,
+                policy,
+                lambda applications: expit(calibration.apply(model.decision_function(schema.matrix(applications)))),
+                evaluation=evaluation,
+                harsher=harsher,
+                quick=quick,
+            ),
         )
+        card, drawn = model_card(trained), plots(trained)
         distribution = training_distribution(book.contract, data.applications, pds)
         vouched_for = {
             MODEL: model_bytes(model),
@@ -87,14 +99,11 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
             DISTRIBUTION: json_bytes(distribution),
             CALIBRATION: json_bytes(calibration),
             GOLDEN: json_bytes(golden_file(model, calibration, schema, book.golden)),
-            CARD: model_card(trained).encode(),
+            CARD: card.encode(),
+            REPORT: html_page(card, drawn).encode(),
+            **{name: as_file(plot) for name, plot in drawn.items()},
         }
-        contents = {
-            **vouched_for,
-            MANIFEST: json_bytes(manifest(trained, vouched_for)),
-            CALIBRATION_PLOT: calibration_plot(data.labels, evaluation.pd),
-            IMPORTANCE_PLOT: importance_plot(evaluation.importance()),
-        }
+        contents = {**vouched_for, MANIFEST: json_bytes(manifest(trained, vouched_for))}
         for name, content in contents.items():
             (folder / name).write_bytes(content)
         return verified(folder)

@@ -14,7 +14,7 @@ from preprocessing.contract import Contract
 from training.groups import groups_of
 from training.metrics import Probabilities
 from training.report.cells import FEW
-from training.report.resampling import Estimate, Floats, Weights, interval, resampled, share
+from training.report.resampling import Estimate, Floats, Resamples, Weights, interval, share
 
 FOUR_FIFTHS = 0.8
 """29 CFR 1607.4(D) looks at rates under four fifths of the highest group's."""
@@ -113,16 +113,16 @@ class Approvals:
     groups: tuple[Approval, ...]
 
 
-def approvals(by: Sequence[Grouped], outcomes: Severities, groups: NDArray[np.int64]) -> tuple[Approvals, ...]:
+def approvals(by: Sequence[Grouped], outcomes: Severities, resamples: Resamples) -> tuple[Approvals, ...]:
     """Approval by group, with intervals.
 
     Args:
         by: groupings of n applicants.
         outcomes: theirs, shape (n,).
-        groups: rows of one are drawn together, shape (n,).
+        resamples: of the n rows.
     """
     approved = outcomes == _SEVERITY[Outcome.APPROVE]
-    return tuple(_approvals(grouping, approved, groups) for grouping in by)
+    return tuple(_approvals(grouping, approved, resamples) for grouping in by)
 
 
 def lowest_ratios(by: Sequence[Grouped], outcomes: Severities) -> dict[str, float]:
@@ -135,11 +135,10 @@ def lowest_ratios(by: Sequence[Grouped], outcomes: Severities) -> dict[str, floa
     return lowest
 
 
-def _approvals(grouping: Grouped, approved: NDArray[np.bool_], groups: NDArray[np.int64]) -> Approvals:
+def _approvals(grouping: Grouped, approved: NDArray[np.bool_], resamples: Resamples) -> Approvals:
     statistic = _rates(grouping, approved)
     count = len(grouping.names)
-    here = statistic(np.ones((1, len(approved))))[0]
-    over = resampled(groups, statistic)
+    here, over = resamples.once(statistic), resamples.over(statistic)
     made = []
     for i, (name, rows) in enumerate(zip(grouping.names, grouping.rows.tolist(), strict=True)):
         rate = share(float(approved[grouping.member[:, i]].sum()), rows, over[:, i])

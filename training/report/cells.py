@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,9 @@ from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Category, Flag, Ordered
 from training.data import TrainingData
 from training.groups import NOT_STATED, groups_of
-from training.metrics import Labels, Metrics, Probabilities
-from training.report.figures import weighted
-from training.report.resampling import Estimate, Floats, Weights, estimates, resampled, share
+from training.metrics import Labels, Probabilities
+from training.report.figures import figures
+from training.report.resampling import Estimate, Floats, Resamples, Weights, share
 
 FEW = 100
 """A part with fewer rows says little, and is marked."""
@@ -69,22 +70,20 @@ class Parting:
     cells: tuple[Cell, ...]
 
 
-def partings(
-    data: TrainingData, pd: Probabilities, policy: Policy, groups: NDArray[np.int64]
-) -> tuple[Parting, ...]:
+def partings(data: TrainingData, pd: Probabilities, policy: Policy, resamples: Resamples) -> tuple[Parting, ...]:
     """By PD, by each field of categories, and by the groups that the contract names.
 
     Args:
         data: n applications.
         pd: out-of-fold PDs, shape (n,).
         policy: whose thresholds are ends of bands.
-        groups: rows of one are drawn together, shape (n,).
+        resamples: of the n rows.
     """
     bands = pd_bands(policy)
     names = [band_name(low, high) for low, high in bands]
     of_row = np.searchsorted([high for _, high in bands[:-1]], pd, side="right")
-    by_pd = parting("PD", [names[i] for i in of_row], names, data.labels, pd, groups)
-    return (by_pd, *(parting(title, of, order, data.labels, pd, groups) for title, of, order in _named(data)))
+    by_pd = parting("PD", [names[i] for i in of_row], names, data.labels, pd, resamples)
+    return (by_pd, *(parting(title, of, order, data.labels, pd, resamples) for title, of, order in _named(data)))
 
 
 def parting(  # noqa: PLR0913, PLR0917  # what is parted, and by what
@@ -93,7 +92,7 @@ def parting(  # noqa: PLR0913, PLR0917  # what is parted, and by what
     order: Sequence[str],
     labels: Labels,
     pd: Probabilities,
-    groups: NDArray[np.int64],
+    resamples: Resamples,
 ) -> Parting:
     """Cells of the rows that have the same name, in the order of the names; the smallest together if there are many."""
     counts = Counter(of_row)
@@ -103,11 +102,11 @@ def parting(  # noqa: PLR0913, PLR0917  # what is parted, and by what
         order = [*(name for name in order if name in kept), OTHERS]
     present = [name for name in order if name in set(of_row)]
     member = np.array(of_row)[:, None] == np.array(present)[None, :]
-    drawn = resampled(groups, _rates(member, labels))
+    drawn = resamples.over(_rates(member, labels))
     return Parting(
         title,
         tuple(
-            _cell(name, inside, labels, pd, groups, drawn[:, i])
+            _cell(name, inside, labels, pd, resamples, drawn[:, i])
             for i, (name, inside) in enumerate(zip(present, member.T, strict=True))
         ),
     )
@@ -120,7 +119,7 @@ def pd_bands(policy: Policy) -> list[tuple[float, float]]:
     ends = {approve / 8, approve / 4, approve / 2, approve, (approve + reject) / 2, reject}
     ends |= {reject + rest / 4, reject + rest / 2, reject + rest * 3 / 4}
     edges = [0.0, *sorted(ends), 1.0]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def band_name(low: float, high: float) -> str:
@@ -160,11 +159,11 @@ def _cell(  # noqa: PLR0913, PLR0917  # of one part
     inside: NDArray[np.bool_],
     labels: Labels,
     pd: Probabilities,
-    groups: NDArray[np.int64],
+    resamples: Resamples,
     drawn: Floats,
 ) -> Cell:
     labels, pd = labels[inside], pd[inside]
-    of = dict(zip(Metrics._fields, estimates(groups[inside], weighted(labels, pd)), strict=True))
+    of = figures(labels, pd, resamples.among(inside))
     return Cell(
         name=name,
         rows=len(labels),

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.metrics import CALIBRATION_BINS, Labels, Metrics, Probabilities, equal_mass_bins
-from training.report.resampling import Estimate, Floats, Weights, interval, resampled
+from training.report.resampling import Estimate, Floats, Resamples, Weights, interval
 
 _LEAST = float(np.finfo(np.float64).eps)
 """As far as scikit-learn's log loss keeps a probability from 0 and 1."""
 
 
-def figures(labels: Labels, pd: Probabilities, groups: NDArray[np.int64]) -> Mapping[str, Estimate]:
+def figures(labels: Labels, pd: Probabilities, resamples: Resamples) -> Mapping[str, Estimate]:
     """Attribute of `Metrics` to its estimate over all rows together.
 
     Args:
         labels: 1 where the loan defaulted, shape (n,).
         pd: shape (n,).
-        groups: rows of one are drawn together, shape (n,).
+        resamples: of the n rows.
     """
     statistic = weighted(labels, pd)
-    values, over = statistic(np.ones((1, len(labels))))[0], resampled(groups, statistic)
+    values, over = resamples.once(statistic), resamples.over(statistic)
     found = {
         name: Estimate(float(value), *interval(column))
         for name, value, column in zip(Metrics._fields, values, over.T, strict=True)
@@ -32,7 +31,7 @@ def figures(labels: Labels, pd: Probabilities, groups: NDArray[np.int64]) -> Map
 
 
 def _centred(estimate: Estimate, middle: float) -> Estimate:
-    """An interval around the value: chance only ever adds to a calibration error, so resamples have more than the rows."""
+    """An interval moved to lie around its value: chance adds to a calibration error, so resamples have more of it."""
     off = middle - estimate.value
     return Estimate(estimate.value, max(0.0, estimate.low - off), estimate.high - off)
 

@@ -1,22 +1,26 @@
 """The model, made again on the folds by a recipe that differs in one thing: without a field, without a direction.
 
-The PDs are out of fold, and calibrated as the model's own are, so that all of them meet the same thresholds.
+The PDs are calibrated, so that all of them meet the same thresholds: by one curve for all folds, where the figures of
+the model's own split have one for each fold. That is five times as quick, and a dozen numbers learned from all rows
+flatter no model beside another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
+from numpy.typing import NDArray
 from scipy.special import expit
 from tqdm import tqdm
 
 from training.boosting import grow
-from training.calibration import cross_fitted
+from training.calibration import learned
 from training.evaluation import Task
-from training.metrics import Probabilities
+from training.metrics import Labels, Probabilities
 from training.recipe import Recipe
 from training.report.scorecard import ScorecardFit
 
@@ -37,10 +41,29 @@ class Variant:
 
 
 Folds = Sequence[Task]
+Margins = NDArray[np.float64]
 
 
-def refitted(work: Sequence[tuple[Folds, Variant]], recipe: Recipe, told: str) -> list[Probabilities]:
-    """Out-of-fold PDs of every variant on its folds, each of shape (n,), with a progress bar on stderr.
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """What a variant says of rows that it did not see.
+
+    Attributes:
+        margin: log-odds before calibration, shape (n,).
+        pd: calibrated, shape (n,).
+    """
+
+    margin: Margins
+    pd: Probabilities
+
+    @classmethod
+    def of(cls, margin: Margins, labels: Labels) -> Self:
+        """With the calibration of least log loss."""
+        return cls(margin, np.asarray(expit(learned(margin, labels).apply(margin))))
+
+
+def refitted(work: Sequence[tuple[Folds, Variant]], recipe: Recipe, told: str) -> list[Refit]:
+    """Every variant on its folds, with a progress bar on stderr.
 
     As many at a time as there are processors; the result does not depend on how many.
 
@@ -56,8 +79,8 @@ def refitted(work: Sequence[tuple[Folds, Variant]], recipe: Recipe, told: str) -
     return list(tqdm(run(calls), total=len(work), desc=told, unit="model"))
 
 
-def refit(folds: Folds, variant: Variant, recipe: Recipe) -> Probabilities:
-    """The out-of-fold PDs of one variant, shape (n,)."""
+def refit(folds: Folds, variant: Variant, recipe: Recipe) -> Refit:
+    """One variant on its folds."""
     recipe = recipe if variant.seed is None else recipe.with_seed(variant.seed)
     rows = sum(len(task.rows) for task in folds)
     margins, labels = np.empty(rows), np.empty(rows, dtype=np.int64)
@@ -73,7 +96,7 @@ def refit(folds: Folds, variant: Variant, recipe: Recipe) -> Probabilities:
         )
         margins[task.rows] = model.decision_function(task.unseen[:, columns])
         labels[task.rows] = task.unseen_labels
-    return np.asarray(expit(cross_fitted(margins, labels, [task.rows for task in folds])))
+    return Refit.of(margins, labels)
 
 
 def scorecards(folds: Folds) -> Probabilities:

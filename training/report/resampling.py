@@ -8,8 +8,9 @@ drawn anew are the out-of-fold PDs; that other data would also have made another
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,27 +48,50 @@ class Estimate(NamedTuple):
         return other < self.low or other > self.high
 
 
-def resampled(
-    groups: NDArray[np.int64], statistic: Callable[[Weights], Floats], *, resamples: int = RESAMPLES, seed: int = SEED
-) -> Floats:
-    """Statistics of resamples, shape (resamples, k).
+@dataclass(frozen=True, slots=True)
+class Resamples:
+    """The draws, the same for every figure.
 
-    Args:
-        groups: of the rows, drawn as a whole, shape (n,).
-        statistic: weights of shape (m, n) to values of shape (m, k).
-        resamples: how many.
-        seed: of the draws.
+    Attributes:
+        counts: how often each group was drawn, shape (resamples, groups).
+        of_row: the group of each row, shape (n,).
     """
-    return np.concatenate([statistic(weights) for weights in _draws(groups, resamples, seed)])
 
+    counts: NDArray[np.uint8]
+    of_row: NDArray[np.intp]
 
-def estimates(
-    groups: NDArray[np.int64], statistic: Callable[[Weights], Floats], *, resamples: int = RESAMPLES, seed: int = SEED
-) -> list[Estimate]:
-    """The k values of a statistic on the rows as they are, each with its interval; arguments as of `resampled`."""
-    values = statistic(np.ones((1, len(groups))))[0]
-    over = resampled(groups, statistic, resamples=resamples, seed=seed)
-    return [Estimate(float(value), *interval(column)) for value, column in zip(values, over.T, strict=True)]
+    @classmethod
+    def drawn(cls, groups: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = SEED) -> Self:
+        """Draw as many groups as there are, with replacement, again and again.
+
+        Args:
+            groups: of the rows, drawn as a whole, shape (n,).
+            resamples: how many times.
+            seed: of the draws.
+        """
+        rng = np.random.default_rng(seed)
+        _, of_row = np.unique(groups, return_inverse=True)
+        count = int(of_row.max()) + 1
+        # A byte each: that a group is drawn more than 255 times takes a few groups and more draws than there are.
+        counts = np.empty((resamples, count), dtype=np.uint8)
+        for draw in counts:
+            draw[:] = np.minimum(np.bincount(rng.integers(0, count, count), minlength=count), 255)
+        return cls(counts, of_row)
+
+    def among(self, rows: NDArray[np.bool_]) -> Self:
+        """The same draws, of these rows only."""
+        return replace(self, of_row=self.of_row[rows])
+
+    def over(self, statistic: Callable[[Weights], Floats]) -> Floats:
+        """A statistic of every resample, shape (resamples, k): from weights of shape (m, n) to values of (m, k)."""
+        at_a_time = max(1, _CELLS // len(self.of_row))
+        chunks = (self.counts[start : start + at_a_time] for start in range(0, len(self.counts), at_a_time))
+        return np.concatenate([statistic(chunk[:, self.of_row].astype(np.float64)) for chunk in chunks])
+
+    def once(self, statistic: Callable[[Weights], Floats]) -> Floats:
+        """The statistic of the rows as they are, shape (k,)."""
+        values: Floats = statistic(np.ones((1, len(self.of_row))))[0]
+        return values
 
 
 def interval(values: Floats) -> tuple[float, float]:
@@ -98,14 +122,3 @@ def share(successes: float, rows: int, over: Floats) -> Estimate:
     if math.isnan(low):
         low, high = least, most
     return Estimate(successes / rows if rows else math.nan, min(low, least), max(high, most))
-
-
-def _draws(groups: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Weights]:
-    rng = np.random.default_rng(seed)
-    _, of_row = np.unique(groups, return_inverse=True)
-    count = int(of_row.max()) + 1
-    at_a_time = max(1, _CELLS // len(groups))
-    for start in range(0, resamples, at_a_time):
-        rounds = min(at_a_time, resamples - start)
-        drawn = np.stack([np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(rounds)])
-        yield drawn[:, of_row].astype(np.float64)

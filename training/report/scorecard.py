@@ -95,7 +95,7 @@ def _binning(matrix: Matrix, labels: Labels, positions: Sequence[int]) -> Binnin
     quantiles = np.linspace(0, 1, BINS + 1)[1:-1]
     edges = tuple(np.unique(np.quantile(matrix[:, i], quantiles, method="lower")) for i in numbers)
     bins = _bins(matrix, numbers, flags, edges)
-    bad = {bin_: SMOOTHING for bin_ in bins}
+    bad = dict.fromkeys(bins, SMOOTHING)
     good = dict(bad)
     for bin_, label in zip(bins, labels.tolist(), strict=True):
         (bad if label else good)[bin_] += 1

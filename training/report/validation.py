@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.special import expit
 
 from decision import Policy
+from training.calibration import cross_fitted
 from training.data import TrainingData
 from training.evaluation import WITHOUT_DIRECTIONS, Evaluation, tasks
 from training.metrics import Probabilities, measure
@@ -19,8 +20,8 @@ from training.report.approvals import Approvals, Grouped, Severities, approvals,
 from training.report.cells import Parting, partings
 from training.report.figures import figures
 from training.report.monitoring import Trigger, triggers
-from training.report.refits import Folds, Variant, refitted, scorecards
-from training.report.resampling import Estimate
+from training.report.refits import Folds, Refit, Variant, refitted, scorecards
+from training.report.resampling import Estimate, Resamples
 from training.report.sensitivity import Move, Predict, moves
 from training.report.stability import SEEDS, Another, compared
 
@@ -62,6 +63,7 @@ class Validation:
         shuffles: the headline's folds drawn otherwise.
         across: the other split's PDs, where there are two.
         triggers: of the alerts; None where training runs without them.
+        quick: whether the search, and other seeds and folds, were left out.
     """
 
     splits: tuple[Split, ...]
@@ -74,6 +76,7 @@ class Validation:
     shuffles: tuple[Another, ...]
     across: tuple[Another, ...]
     triggers: tuple[Trigger, ...] | None
+    quick: bool
 
     @property
     def headline(self) -> Split:
@@ -89,6 +92,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
     *,
     evaluation: Evaluation,
     harsher: Evaluation | None,
+    quick: bool = False,
 ) -> Validation:
     """Measure everything, with progress bars on stderr.
 
@@ -99,62 +103,67 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
         predict: the PDs of the model that is shipped.
         evaluation: on folds that keep near-duplicates together.
         harsher: on folds that keep together what the contract calls disjoint; None where it calls nothing so.
+        quick: leave out what takes many models more: the search, and other seeds and folds.
     """
     contract = data.contract
     drawn = [(GROUPED, contract.applicant, data.groups, evaluation)]
     if harsher is not None and data.disjoint is not None:
         drawn.insert(0, (DISJOINT, contract.disjoint, data.disjoint, harsher))
     folds = [list(tasks(data, groups)) for _, _, groups, _ in drawn]
+    resamples = [Resamples.drawn(groups) for _, _, groups, _ in drawn]
     _, _, groups, head = drawn[0]
     rules, by = ruled(policy, data.applications), grouped(contract, data.applications)
-    pairs_of = paired(list(head.importance()))
+    pairs_of = () if quick else paired(list(head.importance()))
     undirected = Variant(free=tuple(directed(contract)))
-    searched = dict(variants(contract, pairs_of))
-    others = {str(seed): Variant(seed=seed) for seed in SEEDS}
-    shuffled = {str(seed): list(tasks(data, groups, seed)) for seed in SEEDS}
+    searched = {} if quick else dict(variants(contract, pairs_of))
+    seeds = () if quick else SEEDS
     work: list[tuple[Folds, Variant]] = [(each, undirected) for each in folds if undirected.free]
-    work += [(folds[0], variant) for variant in (*searched.values(), *others.values())]
-    work += [(each, Variant()) for each in shuffled.values()]
+    work += [(folds[0], variant) for variant in (*searched.values(), *(Variant(seed=seed) for seed in seeds))]
+    work += [(list(tasks(data, groups, seed)), Variant()) for seed in seeds]
     found = iter(refitted(work, recipe, "report"))
 
     free = [next(found) if undirected.free else None for _ in folds]
+    shipped = Refit.of(head.margin, data.labels).pd  # as the others are calibrated
     splits = tuple(
-        Split(name, together, each, _figures(each, tasks_, free_, of_row))
-        for (name, together, of_row, each), tasks_, free_ in zip(drawn, folds, free, strict=True)
+        Split(name, together, each, _figures(each, tasks_, without, draws))
+        for (name, together, _, each), tasks_, without, draws in zip(drawn, folds, free, resamples, strict=True)
     )
     alternative = partial(_alternative, data=data, policy=policy, rules=rules, by=by)
-    tried = {name: alternative(name, pd) for name, pd in zip(searched, found, strict=False)}
-    against = partial(compared, data.labels, head.pd, policy=policy, rules=rules)
+    tried = {name: alternative(name, next(found).pd) for name in searched}
+    against = partial(compared, data.labels, shipped, policy=policy, rules=rules)
     return Validation(
         splits=splits,
-        partings=partings(data, head.pd, policy, groups),
-        approvals=approvals(by, decided(policy, rules, head.pd), groups),
+        partings=partings(data, head.pd, policy, resamples[0]),
+        approvals=approvals(by, decided(policy, rules, head.pd), resamples[0]),
         policy=policy,
         search=Search(
-            shipped=alternative("shipped", head.pd),
-            undirected=None if free[0] is None else alternative("no directions", free[0]),
+            shipped=alternative("shipped", shipped),
+            undirected=None if free[0] is None else alternative("no directions", free[0].pd),
             directions=tuple(tried[name] for name, variant in searched.items() if variant.free),
             fields=tuple(tried[name] for name, variant in searched.items() if variant.without),
             paired=pairs_of,
         ),
         moves=moves(contract, data.applications, predict, policy),
-        seeds=against(dict(zip(others, found, strict=False))),
-        shuffles=against(dict(zip(shuffled, found, strict=True))),
-        across=against({name: each.pd for name, _, _, each in drawn[1:]}),
+        seeds=against({f"seed {seed}": next(found).pd for seed in seeds}),
+        shuffles=against({f"folds {seed}": next(found).pd for seed in seeds}),
+        across=against({f"{name} folds": Refit.of(each.margin, data.labels).pd for name, _, _, each in drawn[1:]}),
         triggers=triggers(),
+        quick=quick,
     )
 
 
 def _figures(
-    evaluation: Evaluation, folds: Folds, undirected: Probabilities | None, groups: NDArray[np.int64]
+    evaluation: Evaluation, folds: Folds, undirected: Refit | None, resamples: Resamples
 ) -> dict[str, Mapping[str, Estimate]]:
-    # Calibrated as the model is, which the evaluation's own is not.
-    free = {} if undirected is None else {WITHOUT_DIRECTIONS: undirected}
+    free = {}
+    if undirected is not None:  # calibrated as the model is, which the evaluation's own is not
+        log_odds = cross_fitted(undirected.margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
+        free[WITHOUT_DIRECTIONS] = expit(log_odds)
     others = {
         name: _challenger(evaluation, name) for name in evaluation.folds[0].challengers if name != WITHOUT_DIRECTIONS
     }
     pds = {MODEL: evaluation.pd, **free, **others, SCORECARD: scorecards(folds)}
-    return {name: figures(evaluation.labels, pd, groups) for name, pd in pds.items()}
+    return {name: figures(evaluation.labels, pd, resamples) for name, pd in pds.items()}
 
 
 def _challenger(evaluation: Evaluation, name: str) -> Probabilities:
@@ -174,6 +183,4 @@ def _alternative(  # noqa: PLR0913  # of one model
     by: Sequence[Grouped],
 ) -> Alternative:
     metrics, outcomes = measure(data.labels, pd), decided(policy, rules, pd)
-    return Alternative(
-        name, metrics.roc_auc, metrics.brier, float((outcomes == 0).mean()), lowest_ratios(by, outcomes)
-    )
+    return Alternative(name, metrics.roc_auc, metrics.brier, float((outcomes == 0).mean()), lowest_ratios(by, outcomes))
