@@ -68,15 +68,18 @@ def plots(trained: Trained) -> dict[str, str]:
     drawn = {
         CALIBRATION_PLOT: calibration_plot(head.labels, head.pd, found.policy),
         IMPORTANCE_PLOT: importance_plot(head.importance()),
-        APPROVALS_PLOT: approvals_plot(found.approvals),
     }
-    return drawn if found.quick else drawn | {ALTERNATIVES_PLOT: alternatives_plot(found.search)}
+    if found.approvals:
+        drawn[APPROVALS_PLOT] = approvals_plot(found.approvals)
+    if not found.quick:
+        drawn[ALTERNATIVES_PLOT] = alternatives_plot(found.search)
+    return drawn
 
 
 def _head(trained: Trained) -> str:
     contract = trained.data.contract
     return f"""
-# Model card: {MODEL_NAME} {trained.version}
+# Model card and validation report: {MODEL_NAME} {trained.version}
 
 {trained.created.isoformat()}, for the loan book {contract.name}, contract {contract.version}. A scikit-learn
 GradientBoostingClassifier of {trained.trees} trees with {trained.leaves} leaves, fitted on

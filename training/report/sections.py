@@ -30,8 +30,8 @@ def summary(found: Validation) -> str:
     lowest = [f"{number(ratio, 3)} by {cell(title)}" for title, ratio in found.search.shipped.ratios.items()]
     points = [
         f"""Of {len(cells)} parts of the applicants with {FEW} rows or more, the mean PD of {off} lies outside the
-  {LEVEL:.0%} interval of the default rate; by chance alone some {(1 - LEVEL) * len(cells):.0f} would. See Calibration in
-  parts.""",
+  {LEVEL:.0%} interval of the default rate; by chance alone some {(1 - LEVEL) * len(cells):.0f} would. See Calibration
+  in parts.""",
         f"Lowest ratio of approval rates: {_and(lowest) or 'the contract names no groups'}. See Decisions by group.",
     ]
     if found.search.undirected is not None:
@@ -72,7 +72,8 @@ def parts(found: Validation) -> str:
     return f"""
 From the out-of-fold PDs of the headline's folds. `off`: the mean PD lies outside the interval of the default rate,
 which is the wider of the bootstrap's and Wilson's; of twenty parts one is off by chance alone. `few`: under {FEW} rows,
-which say little. Beyond {MOST_CELLS} categories the smallest stand together. The bands of the PD are fractions of the policy's.
+which say little. Beyond {MOST_CELLS} categories the smallest stand together. The bands of the PD are the policy's, in
+parts.
 
 {_paragraphs(map(_parting, found.partings))}
 """
@@ -80,12 +81,14 @@ which say little. Beyond {MOST_CELLS} categories the smallest stand together. Th
 
 def approval(found: Validation) -> str:
     """Approval by group."""
+    if not found.approvals:
+        return "The contract names no groups to report by."
     return f"""
 Approval without conditions under policy {found.policy.version}, from the out-of-fold PDs of the headline's folds. The
 ratio is to the highest rate among the groups of the same table with {FEW} rows or more; 29 CFR 1607.4(D) looks at
 ratios under {FOUR_FIFTHS:g}. `few`: under {FEW} rows, which say little: read the interval, not the ratio.
 
-{_paragraphs(map(_approvals, found.approvals)) or "The contract names no groups to report by."}
+{_paragraphs(map(_approvals, found.approvals))}
 
 ![Ratio of approval rates by group]({APPROVALS_PLOT})
 """
@@ -100,10 +103,10 @@ def alternatives(found: Validation) -> str:
     left = _pairs_left(found, search)
     best = max(search.every, key=lambda model: (model.lowest, model.roc_auc))
     return f"""
-Whether a model that sees less, or keeps to fewer directions, would treat groups more alike: {len(search.every) - 1} models
-were made on the headline's folds, each without one field, without two, or without one direction, with the same
-parameters and calibration. Each is held against the shipped one by its AUC and by its lowest ratio of approval rates
-over the groups with {FEW} rows or more, under the same policy.{left}
+Whether a model that sees less, or keeps to fewer directions, would treat groups more alike:
+{len(search.every) - 1} models were made on the headline's folds, each without one field, without two, or without
+directions, with the same parameters and calibration. Each is held against the shipped one by its AUC and by its lowest
+ratio of approval rates over the groups with {FEW} rows or more, under the same policy.{left}
 
 {_alternatives([search.shipped, *(model for model in search.front if model is not search.shipped)], search, titles)}
 
@@ -153,10 +156,10 @@ def sensitivity(found: Validation) -> str:
         for move in found.moves
     ]  # fmt: skip
     return f"""
-The shipped model on {ROWS} of the applicants (all where there are fewer; drawn with seed {SAMPLE_SEED}): one field moved
-by one step, ratios computed anew, everything else held. A number goes to the next of its deciles up or down, an ordered
-category to its neighbour, any other to each of the others. Change of the PD, and the share of moves that change the
-outcome under policy {found.policy.version}.
+The shipped model on {ROWS} of the applicants (all where there are fewer; drawn with seed {SAMPLE_SEED}): one field
+moved by one step, ratios computed anew, everything else held. A number goes to the next of its deciles up or down, an
+ordered category to its neighbour, any other to each of the others. Change of the PD, and the share of moves that change
+the outcome under policy {found.policy.version}.
 
 {table(["field", "step", "moves", "5%", "median", "95%", "outcomes changed"], rows, texts=2)}
 """
@@ -165,19 +168,14 @@ outcome under policy {found.policy.version}.
 def stability(found: Validation) -> str:
     """Other seeds, other folds."""
     same = found.seeds and all(each.change == 0 for each in found.seeds)
-    nothing = " The recipe draws nothing: another seed is the same model." if same else ""
+    header = ["drawn otherwise", "ROC AUC", "Brier", "change of the PD", "outcomes changed"]
     return f"""
-The headline's out-of-fold PDs against those of the same recipe, had something been drawn otherwise: its seed, the folds,
-or how the folds are kept apart. Mean absolute change of an applicant's PD, and the share of outcomes that change.{
-        nothing
-    }
+The headline's out-of-fold PDs against those of the same recipe, had something been drawn otherwise: its seed, the
+folds, or how the folds are kept apart. Mean absolute change of an applicant's PD, and share of outcomes that change.
 
-{
-        table(
-            ["drawn otherwise", "ROC AUC", "Brier", "change of the PD", "outcomes changed"],
-            map(_another, [*found.seeds, *found.shuffles, *found.across]),
-        )
-    }
+{table(header, map(_another, [*found.seeds, *found.shuffles, *found.across]))}
+
+{"The recipe draws nothing: another seed makes the same model." if same else ""}
 
 {QUICK if found.quick else ""}
 """
@@ -188,7 +186,7 @@ def limits(found: Validation) -> str:
     cells = [(parting.title, each) for parting in found.partings for each in parting.cells]
     few = _and(f"{cell(title)} {cell(each.name)} ({each.rows})" for title, each in cells if each.few)
     off = _and(
-        f"{cell(title)} {cell(each.name)} (PD {number(each.mean_pd, 3)}, defaulted {number(each.default_rate.value, 3)})"
+        f"{cell(title)} {cell(each.name)} ({number(each.mean_pd, 3)}, of whom {number(each.default_rate.value, 3)})"
         for title, each in cells
         if each.off and not each.few
     )
@@ -196,8 +194,7 @@ def limits(found: Validation) -> str:
 - Not for amounts, products or populations unlike the training data. Not for reading its explanations as causes. Not for
   decisions without a person to appeal to.
 - Too few rows to judge (under {FEW}): {few or "none of the parts reported here"}.
-- Parts in which the PD is off by more than chance: {off or "none"}. A PD there is for ranking, not for pricing or
-  provisions.
+- Parts in which the mean PD is off by more than chance, with the share that defaulted: {off or "none"}.
 - Beyond the range of the data trees go on flat, so an extreme application gets the PD of the nearest seen.
 """
 
@@ -292,8 +289,8 @@ def _approvals(by: Approvals) -> str:
 def _alternatives(models: Sequence[Alternative], search: Search, titles: Sequence[str]) -> str:
     numbers = {id(model): str(i) for i, model in enumerate(search.front, start=1)}
     rows = [
-        [numbers.get(id(model), ""), cell(model.name), number(model.roc_auc), number(model.brier), percent(model.approved),
-         *(number(model.ratios[title], 3) for title in titles)]
+        [numbers.get(id(model), ""), cell(model.name), number(model.roc_auc), number(model.brier),
+         percent(model.approved), *(number(model.ratios[title], 3) for title in titles)]
         for model in models
     ]  # fmt: skip
     return table(
