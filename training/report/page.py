@@ -46,12 +46,15 @@ pre code { overflow-wrap: normal; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; text-align: left; }
 th { background: var(--wash); }
-th[style*="right"], td[style*="right"] { white-space: nowrap; }
-figure { margin: 1rem 0; max-width: 44rem; }
+td:first-child { min-width: 7rem; }
+figure { margin: 1rem 0; max-width: 36rem; }
 figure svg { display: block; width: 100%; height: auto; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--link); }
 nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; }
+@media (min-width: 40rem) {
+  th[style*="right"], td[style*="right"] { white-space: nowrap; }
+}
 @media (min-width: 70rem) {
   body { display: grid; grid-template-columns: 13rem minmax(0, 1fr); gap: 2.5rem; }
   nav { position: sticky; top: 1rem; align-self: start; }
@@ -65,13 +68,14 @@ nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap
   nav { display: none; }
   body { display: block; max-width: none; padding: 0; font-size: 10pt; }
   .wide { overflow: visible; }
-  table { font-size: 7.5pt; }
   th[style*="right"], td[style*="right"] { white-space: normal; }
+  table { font-size: 7.5pt; }
   tr, figure { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
 }
 """
 
+_INTERVAL = re.compile(r"\[([\d.]+), ([\d.]+)\]")
 _HEADING = re.compile(r"<h2>(.*?)</h2>")
 _IMAGE = re.compile(r'<p><img src="([^"]*)" alt="[^"]*"\s*/?></p>')
 
@@ -88,6 +92,7 @@ def html_page(markdown: str, plots: Mapping[str, str]) -> str:
     """
     body = MarkdownIt("commonmark").enable("table").render(markdown)
     body = _IMAGE.sub(lambda image: f"<figure>{plots[image[1]]}</figure>", body)
+    body = _INTERVAL.sub(r"[\1,&nbsp;\2]", body)  # where there is little room, a line may end before an interval
     body = body.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
     titles = _HEADING.findall(body)
     body = _HEADING.sub(lambda heading: f'<h2 id="{_anchor(heading[1])}">{heading[1]}</h2>', body)

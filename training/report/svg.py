@@ -12,7 +12,7 @@ from html import escape
 
 STYLE = """
 .plot { color: #1b1f24; --model: #0b62c4; --other: #b3541e; --quiet: #6b7280; }
-.plot text { font: 12px system-ui, sans-serif; fill: currentColor; }
+.plot text { font: 13px system-ui, sans-serif; fill: currentColor; }
 .plot .grid { stroke: currentColor; stroke-opacity: .15; }
 .plot .axis { stroke: currentColor; stroke-opacity: .6; }
 .plot .equal { stroke: currentColor; stroke-opacity: .45; stroke-dasharray: 2 3; }
@@ -29,7 +29,7 @@ STYLE = """
 @media print { .plot { color: #000; --model: #0b62c4; --other: #b3541e; --quiet: #555; } }
 """
 
-WIDTH, HEIGHT = 480, 340
+WIDTH, HEIGHT = 440, 340
 
 
 @dataclass(frozen=True, slots=True)
