@@ -11,12 +11,14 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.ensemble import GradientBoostingClassifier
+from scipy.special import expit
 
 from preprocessing.features import FeatureSchema
-from scoring.artifact import GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, sha256
+from scoring.artifact import CALIBRATION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, sha256
 from scoring.attribution import LeafIndex
+from scoring.calibration import Calibration
 from tests.applications import CONTRACT, parse_application, portfolio
+from training.boosting import grow, kept
 
 ROOT = Path(__file__).parents[1]
 MODEL_FOLDER = ROOT / "artifacts" / "model"
@@ -33,11 +35,14 @@ def _small() -> dict[str, bytes]:
     matrix = schema.matrix([parse_application(document) for document in portfolio(400, seed=1)])
     chance = matrix[:, schema.features.index("loan_percent_income")]
     defaulted = (np.random.default_rng(1).random(len(chance)) < chance).astype(int)
-    model = GradientBoostingClassifier(n_estimators=8, random_state=1).fit(matrix, defaulted)
+    parameters = {"n_estimators": 8, "max_depth": 3}
+    model = kept(grow(parameters, matrix, defaulted, schema.directions, seed=1), matrix, defaulted)
+    calibration = Calibration.model_validate_json(contents[CALIBRATION])
     tables = LeafIndex(model, schema).build_tables(matrix[:50])
     golden, manifest = json.loads(contents[GOLDEN]), json.loads(contents[MANIFEST])
     rows = schema.matrix([parse_application(entry["application"]) for entry in golden["applications"]])
-    for entry, pd in zip(golden["applications"], model.predict_proba(rows)[:, 1].tolist(), strict=True):
+    pds = expit(calibration.apply(model.decision_function(rows))).tolist()
+    for entry, pd in zip(golden["applications"], pds, strict=True):
         entry["probability_of_default"] = pd
     contents |= {MODEL: dumped(model), TABLES: tables.to_bytes(), GOLDEN: json.dumps(golden).encode()}
     manifest["reference_population"]["base_value"] = tables.base_value

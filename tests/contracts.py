@@ -25,10 +25,12 @@ from preprocessing.features import FeatureSchema
 from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Ordered, Ratio, Reference
 from scoring.artifact import MODEL, Artifact, GoldenApplications, Manifest
 from scoring.attribution import LeafIndex
+from scoring.calibration import Calibration
 from scoring.distribution import TrainingDistribution
 from scoring.scorer import Scorer
 from tests.artifacts import dumped
 from tests.books import Document, contract_of, documents
+from training.boosting import grow, kept
 
 NAMES = (
     "a", "v", "x", "none_x", "flags_x", "ranks_x", "self", "cls", "data", "match", "type", "value", "field", "missing",
@@ -231,6 +233,10 @@ def refusal(contract: Contract, document: object) -> tuple[FieldError, ...]:
     return ()
 
 
+CURVED = Calibration(format=1, knots=[-1.0, 0.5], values=[-1.5, 0.25], slope_below=0.75, slope_above=2.0)
+"""A calibration that leaves no margin as it is."""
+
+
 @dataclass(frozen=True)
 class Small:
     """A small model of drawn applications, opened by the scorer that serves."""
@@ -257,8 +263,8 @@ class Small:
         spread = (self.matrix - self.matrix.mean(0)) / (self.matrix.std(0) + 1e-9)
         labels = (spread @ rng.normal(size=spread.shape[1]) + rng.normal(size=len(spread)) > 0).astype(int)
         labels[:2] = 0, 1
-        model = GradientBoostingClassifier(n_estimators=8, learning_rate=0.4, max_depth=self.depth, random_state=1)
-        return model.fit(self.matrix, labels)
+        parameters = {"n_estimators": 8, "learning_rate": 0.4, "max_depth": self.depth, "min_samples_leaf": 1}
+        return kept(grow(parameters, self.matrix, labels, self.schema.directions, seed=1), self.matrix, labels)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -267,7 +273,8 @@ class Small:
         tables = LeafIndex(self.model, self.schema).build_tables(self.matrix[:8])
         none = GoldenApplications.model_construct(applications=[])
         nothing = TrainingDistribution.model_construct(bins=[])
-        return Scorer(Artifact(manifest, self.schema, none, tables, nothing, {MODEL: dumped(self.model)}))
+        model = {MODEL: dumped(self.model)}
+        return Scorer(Artifact(manifest, self.schema, none, CURVED, tables, nothing, model))
 
 
 def policy_of(contract: Contract, rules: Sequence[Document]) -> Policy:

@@ -12,6 +12,7 @@ pickled by. Both are held against the grower's own public answers before the mod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import Any
 
@@ -51,9 +52,13 @@ def grow(
         random_state=seed,
         **parameters,
     )
-    # Training runs as many fits at a time as there are processors.
-    with threadpool_limits(1):
+    with one_thread():
         return grower.fit(matrix, labels)
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Training runs as many fits at a time as there are processors; threads of each would wait for one another."""
+    return threadpool_limits(1)
 
 
 def kept(grower: HistGradientBoostingClassifier, matrix: Matrix, labels: Labels) -> GradientBoostingClassifier:
@@ -80,7 +85,8 @@ def kept(grower: HistGradientBoostingClassifier, matrix: Matrix, labels: Labels)
     model.estimators_ = np.array([[_tree(blank, each.nodes)] for each in grown], dtype=object)
     model.n_estimators_ = len(grown)
     model.train_score_ = np.full(len(grown), np.nan)  # of another fit
-    apart = float(np.abs(model.decision_function(matrix) - grower.decision_function(matrix)).max())
+    with one_thread():
+        apart = float(np.abs(model.decision_function(matrix) - grower.decision_function(matrix)).max())
     if not apart <= TOLERANCE:
         raise TrainingError(
             f"the trees put into a GradientBoostingClassifier are {apart:.3g} off in log-odds; use the scikit-learn of "

@@ -6,7 +6,7 @@ loan book's folder states it in `recipe.json`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from preprocessing.documents import Strict
-from training.boosting import Labels, Matrix, grow, kept
+from training.boosting import Labels, Matrix, grow, kept, one_thread
 
 SEED = 2026
 """Set before any result was seen. Seeds move the AUC by .001, so none is chosen by its score."""
@@ -99,10 +99,11 @@ class Recipe:
 
     def staged(
         self, matrix: Matrix, labels: Labels, directions: Sequence[int], unseen: Matrix
-    ) -> Iterator[NDArray[np.float64]]:
+    ) -> list[NDArray[np.float64]]:
         """The PDs of unseen rows after one tree, two trees and so on, each of shape (m,)."""
         grower = grow(self.parameters, matrix, labels, directions, self.seed)
-        return (pds[:, 1] for pds in grower.staged_predict_proba(unseen))
+        with one_thread():
+            return [pds[:, 1] for pds in grower.staged_predict_proba(unseen)]
 
 
 def _logistic(matrix: NDArray[np.float64], labels: NDArray[np.int64]) -> Pipeline:

@@ -29,7 +29,7 @@ from tests.applications import (
     valid_applications,
 )
 
-CLEANING = {"person_emp_length": 4.0, "loan_int_rate": 10.99}
+CLEANING = {"loan_int_rate": 10.99}
 ARTIFACT_SCHEMA = Path(__file__).parents[2] / "artifacts" / "model" / "feature_schema.json"
 UNSCORED = {"person_age", "cb_person_cred_hist_length"}
 
@@ -99,8 +99,8 @@ class TestLearned:
 
     def test_nothing_to_learn_from(self) -> None:
         """Without a single value there is no median, and no constant is made up."""
-        with pytest.raises(ValueError, match="person_emp_length has no number in any row"):
-            FeatureSchema.learned(CONTRACT, [application(person_emp_length=None)])
+        with pytest.raises(ValueError, match="loan_int_rate has no number in any row"):
+            FeatureSchema.learned(CONTRACT, [application(loan_int_rate=None)])
 
 
 class TestRow:
@@ -118,14 +118,15 @@ class TestRow:
         assert (made["loan_percent_income"], made["cb_person_default_on_file"]) == (9000 / 62000, 0)
 
     def test_missing(self) -> None:
-        """Missing values are the schema's constants, and flagged; a value that equals the constant is not missing."""
-        missing, present = (
-            row(person_emp_length=None, loan_int_rate=None),
-            row(person_emp_length=4, loan_int_rate=10.99),
-        )
-        flags = {"person_emp_length_missing": 1, "loan_int_rate_missing": 1}
-        assert present | flags == missing
-        assert [present[flag] for flag in flags] == [0, 0]
+        """A missing rate is the schema's constant, and flagged; a rate that equals the constant is not missing."""
+        missing, present = row(loan_int_rate=None), row(loan_int_rate=10.99)
+        assert present | {"loan_int_rate_missing": 1} == missing
+        assert present["loan_int_rate_missing"] == 0
+
+    def test_worst(self) -> None:
+        """An employment that is not stated lies below the shortest, and has no flag."""
+        assert row(person_emp_length=None)["person_emp_length"] == -81
+        assert not any(name.startswith("person_emp_length_") for name in row())
 
     def test_grades_are_ranked(self) -> None:
         """A is the best and has rank 0."""

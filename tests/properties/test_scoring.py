@@ -9,22 +9,39 @@ from unittest import mock
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema, compile_marks, compile_row
-from preprocessing.fields import PD, Feature
+from preprocessing.fields import PD, Feature, Ratio
 from scoring import boosting
 from scoring.attribution import Attributor, LeafIndex
+from scoring.directions import reversals
 from tests.books import documents
-from tests.contracts import Small, applications, contracts, refusal, spoilt
+from tests.contracts import CURVED, Small, applications, contracts, refusal, spoilt
 from tests.scoring.test_attribution import TOLERANCE, brute_force
 from tests.telemetry import labels
 from training.distribution import training_distribution
 
 DEPTHS = st.integers(1, 6)
 SEEDS = st.integers(0, 10**6)
+
+
+def standing(contract: Contract, field: str) -> dict[str, str]:
+    """Which of a field's states stand best or worst."""
+    return dict(getattr(contract.by_name[field], "standing", {}))
+
+
+def rank(contract: Contract, field: str, value: object) -> float | None:
+    """Where a value stands among those that a direction speaks of; None for what has a risk of its own."""
+    choices = contract.by_name[field].choices
+    if value is None or value in contract.by_name[field].states:
+        return None
+    if contract.by_name[field].type == "flag":
+        return float(value == choices[0])
+    return float(choices.index(value)) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+
 
 KINDS = {
     "missing", "extra_forbidden", "model_type", "float_type", "int_type", "finite_number", "greater_than_equal",
@@ -39,6 +56,8 @@ def one_by_one(feature: Feature, application: Application, schema: FeatureSchema
     value = application[feature.field]
     if feature.kind == "flag":
         return float(value in feature.values)
+    if value in feature.stand_ins:
+        return feature.stand_ins[value]
     if value is not None and feature.ranks is not None:
         return feature.ranks[value]
     return schema.cleaning[feature.field] if value is None or isinstance(value, str) else float(value)
@@ -72,9 +91,14 @@ class TestFeatures:
             states = {*field.states, *getattr(field, "categories", ())}
             assert set(flags) <= {*field.states, *field.choices, None}
             assert set(flags.values()) <= {1}
+            numbers = [f for f in contract.features if f.field == field.name and f.kind == "number"]
+            stood_in = {value for feature in numbers for value in feature.stand_ins}
             if field.scored and field.type != "ordered":
-                assert states <= flags.keys()
-            assert (None in flags) == (field.scored and contract.may_lack(field))
+                assert states <= flags.keys() | stood_in
+            # What is worst lies beyond the worst end of a number, and is what no flag of a category says.
+            own = field.scored and contract.may_lack(field) and not field.missing_is_worst
+            assert (None in flags) == (own or (field.type == "flag" and None in flags and field.direction == "rises"))
+            assert (None in stood_in) == (bool(numbers) and contract.may_lack(field) and field.missing_is_worst)
 
 
 class TestPDs:
@@ -83,14 +107,15 @@ class TestPDs:
     def test_depend_on_no_other_row(self, contract: Contract, depth: int, seed: int) -> None:
         """Alone, in batches of any size, in any order: scikit-learn's own, bit for bit."""
         small = Small(contract, applications(contract, 150, seed), depth, seed)
-        expected = small.model.predict_proba(small.matrix)[:, 1]
+        margin = small.model.decision_function(small.matrix)
+        expected = expit(CURVED.apply(margin))
 
         scores = small.scorer.score(small.applications)
         order = np.random.default_rng(seed).permutation(len(expected))
         cuts = sorted(random.Random(seed).sample(range(1, len(expected)), 5))
 
         assert np.array_equal(expected, scores.pd)
-        assert np.array_equal(small.model.decision_function(small.matrix), scores.log_odds)
+        assert np.array_equal(margin, scores.margin)
         assert np.array_equal(expected[order], small.scorer.score([small.applications[i] for i in order]).pd)
         assert np.array_equal(expected, np.concatenate([small.scorer.score([a]).pd for a in small.applications]))
         batches = np.split(np.arange(len(expected)), cuts)
@@ -115,6 +140,46 @@ class TestPDs:
         assert ensemble.turns(near[:0]).shape == compared.turns(near[:0]).shape
 
 
+class TestDirections:
+    @settings(max_examples=40)
+    @given(contracts(), DEPTHS, SEEDS)
+    def test_no_improvement_is_ever_punished(self, contract: Contract, depth: int, seed: int) -> None:
+        """Over whole applicants, a ratio going along: a better value never has a higher PD, a missing one no lower."""
+        small = Small(contract, applications(contract, 150, seed), depth, seed)
+        assert not list(reversals(small.scorer.leaves.ensemble, [f.direction for f in contract.features]))
+        others = applications(contract, 20, seed + 1)
+        for application in small.applications[:10]:
+            for field, direction in contract.directions.items():
+                if isinstance(contract.by_name[field], Ratio):
+                    continue  # goes along with its operands
+                ranked = sorted(
+                    ({field: other[field]} for other in others if rank(contract, field, other[field]) is not None),
+                    key=lambda change: rank(contract, field, change[field]) or 0,
+                    reverse=direction == "falls",
+                )
+                ends = [{field: state} for state, end in standing(contract, field).items() if end == "best"]
+                worst = [{field: state} for state, end in standing(contract, field).items() if end == "worst"]
+                worst += [{field: None}] if field in contract.missing_is_worst else []
+                pds = small.scorer.score(
+                    [contract.with_values(application, c) for c in (*ends[:1], *ranked, *worst[:1])]
+                ).pd
+                assert (np.diff(pds) >= 0).all()
+
+    @settings(max_examples=20)
+    @given(contracts(), DEPTHS, SEEDS)
+    def test_an_unstated_category_is_worst(self, contract: Contract, depth: int, seed: int) -> None:
+        """No category has a higher PD than saying nothing, unless nothing has a risk of its own."""
+        small = Small(contract, applications(contract, 150, seed), depth, seed)
+        for field in contract.fields:
+            if field.type == "category" and field.name in contract.missing_is_worst:
+                for application in small.applications[:10]:
+                    values = [None, *field.choices]
+                    nothing, *stated = small.scorer.score(
+                        [contract.with_values(application, {field.name: value}) for value in values]
+                    ).pd
+                    assert nothing >= max(stated)
+
+
 class TestAttributions:
     @settings(max_examples=20)
     @given(contracts(scored=6), DEPTHS, SEEDS)
@@ -123,7 +188,8 @@ class TestAttributions:
         small = Small(contract, applications(contract, 120, seed), depth, seed)
         reference, rows = small.matrix[:7], small.matrix[50:53]
         index = LeafIndex(small.model, small.schema)
-        attributor = Attributor(index, index.build_tables(reference))
+        tables = index.build_tables(reference)
+        attributor = Attributor(index, tables)
 
         found = attributor.attribute(rows)
 
@@ -132,6 +198,11 @@ class TestAttributions:
         pds = small.model.predict_proba(rows)[:, 1]
         assert np.abs(attributor.base_value + found.sum(axis=1) - logit(pds)).max() < TOLERANCE
         assert np.array_equal(found, np.concatenate([attributor.attribute(row[None]) for row in rows]))
+        curved = Attributor(index, tables, CURVED)
+        calibrated = curved.attribute(rows)
+        log_odds = CURVED.apply(small.model.decision_function(rows))
+        assert np.abs(curved.base_value + calibrated.sum(axis=1) - log_odds).max() < TOLERANCE
+        assert np.array_equal(np.sign(calibrated), np.sign(found))
 
 
 class TestBins:

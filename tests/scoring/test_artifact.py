@@ -172,7 +172,7 @@ class TestManifest:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"format": 1}, "format: Input should be 2"),
+            ({"format": 1}, "format: Input should be 3"),
             ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
             ({"line\nbreak": 1}, r"line\nbreak: Extra inputs are not permitted"),
             ({"version": "1.0"}, "version: String should match pattern"),

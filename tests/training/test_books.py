@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from decision import Outcome, PolicyFiles, read_policy
 from decision.__main__ import main as decision
@@ -80,7 +81,8 @@ def check_answers(opened: Opened, applications: Sequence[Application]) -> None:
     assert [a.pd for a in together] == [a.pd for a in alone] == [a.pd for a in explained]
     assert list(map(prediction, together)) == list(map(prediction, alone))
     matrix = opened.scorer.schema.matrix(applications)
-    assert opened.scorer.estimator.predict_proba(matrix)[:, 1].tolist() == [a.pd for a in together]
+    margins = opened.scorer.estimator.decision_function(matrix)
+    assert expit(opened.scorer.calibration.apply(margins)).tolist() == [a.pd for a in together]
     for assessment in explained:
         assert assessment.attributions is not None
         total = assessment.attributions.base_value + sum(assessment.attributions.by_field.values())

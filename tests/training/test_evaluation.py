@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
 from preprocessing.contract import Grouping
 from preprocessing.features import FeatureSchema
 from tests.applications import CATEGORIES, CONTRACT, parse_application, portfolio, scoring_only
 from tests.training.loans import Row, WriteCsv
+from training.calibration import learned
 from training.data import TrainingData, read_training_data
-from training.evaluation import FOLDS, Evaluation, by_group, evaluate, permutation_importance, split
+from training.evaluation import FOLDS, WITHOUT_DIRECTIONS, Evaluation, by_group, evaluate, permutation_importance, split
 from training.groups import NOT_STATED, groups_of
 from training.recipe import CHALLENGERS, Recipe
 
@@ -22,7 +25,7 @@ def columns(schema: FeatureSchema) -> dict[str, list[int]]:
 
 @pytest.fixture(scope="module")
 def evaluation(data: TrainingData, small: Recipe) -> Evaluation:
-    return evaluate(data, small)
+    return evaluate(data, small, data.groups)
 
 
 class TestSplit:
@@ -32,7 +35,7 @@ class TestSplit:
         data = read_training_data(write_csv([*rows, *twins]), CONTRACT)
         everything = list(range(len(rows) + len(twins)))
 
-        folds = split(data)
+        folds = split(data, data.groups)
 
         assert len(set(data.groups)) == len(rows)
         for train, test in folds:
@@ -44,7 +47,7 @@ class TestSplit:
     def test_real_data(self, real: TrainingData) -> None:
         """The same holds for the real data, with defaults spread evenly."""
         rates = []
-        for train, test in split(real):
+        for train, test in split(real, real.groups):
             assert not set(real.groups[train]) & set(real.groups[test])
             rates.append(real.labels[test].mean())
         assert max(rates) - min(rates) < 0.002
@@ -61,26 +64,28 @@ class TestSplit:
 
 class TestEvaluate:
     def test_out_of_fold(self, data: TrainingData, small: Recipe, evaluation: Evaluation) -> None:
-        """A row's PD comes from a model, and from cleaning constants, that never saw the row's fold."""
-        train, test = split(data)[2]
+        """A row's PD comes from a model, a calibration and cleaning constants that never saw the row's fold."""
+        train, test = split(data, data.groups)[2]
         seen = [data.applications[row] for row in train]
         schema = FeatureSchema.learned(CONTRACT, seen)
-        model = small.fit(schema.matrix(seen), data.labels[train])
+        model = small.fit(schema.matrix(seen), data.labels[train], schema.directions)
 
-        expected = model.predict_proba(schema.matrix([data.applications[row] for row in test]))[:, 1]
+        margin = model.decision_function(schema.matrix([data.applications[row] for row in test]))
+        others = learned(evaluation.margin[train], data.labels[train])
 
-        assert expected.tolist() == evaluation.pd[test].tolist()
+        assert margin.tolist() == evaluation.margin[test].tolist()
+        assert expit(others.apply(margin)).tolist() == evaluation.pd[test].tolist()
 
     def test_spread(self, evaluation: Evaluation) -> None:
         """Mean and sample standard deviation are over the folds."""
-        aucs = [fold.metrics.roc_auc for fold in evaluation.folds]
+        aucs = [roc_auc_score(evaluation.labels[f.rows], evaluation.pd[f.rows]) for f in evaluation.folds]
 
         spread = evaluation.model()["roc_auc"]
 
         assert len(aucs) == FOLDS
         assert pytest.approx(np.mean(aucs)) == spread.mean
         assert pytest.approx(np.std(aucs, ddof=1)) == spread.sd
-        assert CHALLENGERS.keys() == evaluation.challengers().keys()
+        assert {WITHOUT_DIRECTIONS, *CHALLENGERS} == evaluation.challengers().keys()
         assert len({spread, *(challenger["roc_auc"] for challenger in evaluation.challengers().values())}) == 3
 
     @pytest.mark.slow
@@ -90,11 +95,11 @@ class TestEvaluate:
         """Two processes find what one found."""
         monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
 
-        assert evaluation.pd.tolist() == evaluate(data, small).pd.tolist()
+        assert evaluation.pd.tolist() == evaluate(data, small, data.groups).pd.tolist()
 
     def test_progress_bar(self, data: TrainingData, small: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
         """The folds are counted on stderr."""
-        evaluate(data, small)
+        evaluate(data, small, data.groups)
 
         captured = capsys.readouterr()
         assert "5/5" in captured.err
@@ -117,7 +122,7 @@ class TestPermutationImportance:
         schema = FeatureSchema.learned(scoring_only("loan_amnt", "loan_grade"), data.applications)
         matrix = schema.matrix(data.applications)
         labels = (matrix[:, schema.features.index("loan_grade_rank")] > 3).astype(np.int64)
-        model = Recipe(parameters={"n_estimators": 1, "max_depth": 1}).fit(matrix, labels)
+        model = Recipe(parameters={"n_estimators": 1, "max_depth": 1}).fit(matrix, labels, [0, 0])
 
         importance = permutation_importance(model, columns(schema), matrix, labels, seed=1)
 

@@ -16,6 +16,7 @@ from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from preprocessing.application import Application
 from preprocessing.features import FeatureSchema
 from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, read_artifact
+from scoring.attribution import LeafIndex
 from scoring.scorer import Scorer
 from serving.store import check_fit, open_model
 from tests.applications import CATEGORIES, CONTRACT, POLICY_FILE
@@ -63,10 +64,10 @@ class TestReferencePopulation:
         self, data: TrainingData, small: Recipe, policy: Policy
     ) -> None:
         schema = FeatureSchema.learned(CONTRACT, data.applications)
-        model = small.fit(schema.matrix(data.applications), data.labels)
-        tables, population = reference_tables(model, schema, data.applications, policy)
         matrix = schema.matrix(data.applications)
+        model = small.fit(matrix, data.labels, schema.directions)
         pds = model.predict_proba(matrix)[:, 1]
+        tables, population = reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, policy)
         members = [
             i
             for i, application in enumerate(data.applications)
@@ -80,9 +81,11 @@ class TestReferencePopulation:
         self, data: TrainingData, small: Recipe, policy: Policy
     ) -> None:
         schema = FeatureSchema.learned(CONTRACT, data.applications)
-        model = small.fit(schema.matrix(data.applications), data.labels)
+        matrix = schema.matrix(data.applications)
+        model = small.fit(matrix, data.labels, schema.directions)
+        pds = model.predict_proba(matrix)[:, 1]
         with pytest.raises(TrainingError, match="no application has a PD just under"):
-            reference_tables(model, schema, data.applications, with_thresholds(policy, 1e-9))
+            reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, with_thresholds(policy, 1e-9))
 
 
 class TestRebuild:

@@ -66,7 +66,7 @@ class TestArtifact:
         """The final model has seen every row, and its constants are all rows' medians."""
         schema = FeatureSchema.learned(CONTRACT, data.applications)
         matrix = schema.matrix(data.applications)
-        expected = small.fit(matrix, data.labels)
+        expected = small.fit(matrix, data.labels, schema.directions)
 
         written = joblib.load(out / MODEL)
 
