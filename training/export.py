@@ -40,6 +40,8 @@ from training.book import Golden
 from training.errors import TrainingError
 from training.evaluation import FOLDS, SPLIT_SEED, Evaluation, Spread
 from training.plots import PLOTS
+from training.report.validation import MODEL as MEASURED
+from training.report.validation import Validation
 from training.trained import Trained
 
 REPORT = "validation_report.html"
@@ -111,6 +113,7 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
             "size": {"trees": trained.trees, "leaves": trained.leaves},
             **_figures(trained.evaluation),
             **({"disjoint": _figures(trained.harsher)} if trained.harsher else {}),
+            "headline": _headline(trained.validation),
         },
         reference_population=trained.reference,
         artifacts={name: sha256(content) for name, content in sorted(contents.items())},
@@ -144,6 +147,20 @@ def verified(folder: Path) -> Artifact:
 def _figures(evaluation: Evaluation) -> dict[str, Any]:
     challengers = {name.replace(" ", "_"): _rounded(spreads) for name, spreads in evaluation.challengers().items()}
     return {"model": _rounded(evaluation.model()), **challengers}
+
+
+def _headline(found: Validation) -> dict[str, Any]:
+    """What the report begins with: the figures over all folds together, with their intervals."""
+    return {
+        "split": found.headline.name,
+        "figures": {
+            name: {part: round(value, _DECIMALS) for part, value in estimate._asdict().items()}
+            for name, estimate in found.headline.figures[MEASURED].items()
+        },
+        "lowest_approval_ratios": {
+            title: round(ratio, _DECIMALS) for title, ratio in found.search.shipped.ratios.items()
+        },
+    }
 
 
 def _rounded(spreads: Mapping[str, Spread]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from training.fairness import fairness
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
 from preprocessing.application import Application
@@ -26,7 +27,6 @@ from training.__main__ import main
 from training.book import Book
 from training.data import TrainingData
 from training.errors import TrainingError
-from training.fairness import fairness
 from training.recipe import Recipe
 from training.reference import reference_tables
 

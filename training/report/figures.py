@@ -37,7 +37,7 @@ def _centred(estimate: Estimate, middle: float) -> Estimate:
 
 
 def weighted(labels: Labels, pd: Probabilities) -> Callable[[Weights], Floats]:
-    """All metrics, in the order of `Metrics`, as a function of the rows' weights; NaN where one label has none.
+    """All metrics, in the order of `Metrics`, as a function of the rows' weights; NaN where what it needs has none.
 
     The bins of the calibration error are those of the rows as they are.
     """
@@ -63,9 +63,9 @@ def weighted(labels: Labels, pd: Probabilities) -> Callable[[Weights], Floats]:
             alarmed = caught + all_good - good_up_to + goods
             precision = np.divide(caught, alarmed, out=np.zeros_like(caught), where=alarmed > 0)
             average = (bads * precision).sum(axis=1) / all_bad[:, 0]
-        rows = weights.sum(axis=1)
-        brier, log_loss = (weights @ losses / rows[:, None]).T
-        ece = np.abs(weights @ in_bin).sum(axis=1) / rows
+            rows = weights.sum(axis=1)
+            brier, log_loss = (weights @ losses / rows[:, None]).T
+            ece = np.abs(weights @ in_bin).sum(axis=1) / rows
         return np.column_stack([auc, average, gap, 2 * auc - 1, brier, log_loss, ece])
 
     return statistic

@@ -27,7 +27,7 @@ class TestWeighted:
         assert pytest.approx(tuple(measure(labels, pd)), abs=1e-12) == tuple(found)
 
     def test_against_repeated_rows(self) -> None:
-        """A row that was drawn k times counts as k rows; the bins of the calibration error alone stay where they were."""
+        """A row that was drawn k times counts as k rows; only the calibration error's bins stay where they were."""
         labels, pd = some(120)
         times = np.random.default_rng(5).integers(0, 4, (20, 120))
 
@@ -39,7 +39,9 @@ class TestWeighted:
 
     def test_one_label_only(self) -> None:
         """Where a resample has one label, what needs both is NaN, and the rest is there."""
-        found = dict(zip(Metrics._fields, weighted(np.zeros(4, dtype=int), np.full(4, 0.1))(np.ones((1, 4)))[0], strict=True))
+        found = dict(
+            zip(Metrics._fields, weighted(np.zeros(4, dtype=int), np.full(4, 0.1))(np.ones((1, 4)))[0], strict=True)
+        )
 
         assert np.isnan(found["roc_auc"])
         assert found["brier"] == pytest.approx(0.01)
@@ -106,7 +108,9 @@ class TestIntervals:
             labels = np.repeat([0, 1], [120, 60])
             scores = rng.normal(labels, 1.0)
             pd = 1 / (1 + np.exp(-scores))
-            covered += not figures(labels, pd, Resamples.drawn(np.arange(180), resamples=200))["roc_auc"].excludes(truth)
+            covered += not figures(labels, pd, Resamples.drawn(np.arange(180), resamples=200))["roc_auc"].excludes(
+                truth
+            )
         assert 89 <= covered <= 100
 
     def test_wilson(self) -> None:

@@ -80,7 +80,7 @@ class TestScorecard:
         assert pytest.approx(np.log(1.5 / 5) - np.log(4.5 / 6)) == binning.weights[(0,)]
         assert pytest.approx(np.log(3.5 / 5) - np.log(1.5 / 6)) == binning.weights[(1,)]
 
-    def test_points_add_up(self, data: TrainingData, folds: list[Task], book: Book) -> None:
+    def test_points_add_up(self, folds: list[Task], book: Book) -> None:
         """A field's points and the others' are the credit score of the PD, on the policy's scale."""
         scale, task = book.policy.policy.score, folds[0]
         matrix = task.unseen.astype(float)
@@ -96,7 +96,7 @@ class TestScorecard:
         ).astype(int).tolist()
 
     def test_a_flag_says_more_than_its_stand_in(self) -> None:
-        """Missing values have a bin of their own, wherever the number lies that stands in; a bin never seen weighs 0."""
+        """Missing values have a bin of their own, whatever number stands in; a bin never seen weighs 0."""
         rng = np.random.default_rng(2)
         number = rng.normal(size=400)
         missing = (np.arange(400) % 4 == 0).astype(float)

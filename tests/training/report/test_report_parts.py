@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ class TestParting:
         bands = pd_bands(book.policy.policy)
 
         assert (0.0, 1.0) == (bands[0][0], bands[-1][1])
-        assert all(high == low for (_, high), (low, _) in zip(bands, bands[1:], strict=False))
+        assert all(high == low for (_, high), (low, _) in pairwise(bands))
         assert {0.1, 0.2} <= {high for _, high in bands}
 
 
@@ -88,7 +89,9 @@ class TestDecided:
     def test_as_the_policy_decides(self, data: TrainingData, book: Book) -> None:
         """Rules and bands apart give what `decide` gives, thresholds included."""
         policy = book.policy.policy
-        pds = np.resize([0.0, 0.05, 0.1, np.nextafter(0.1, 0), 0.15, 0.2, np.nextafter(0.2, 0), 0.9, 1.0], len(data.labels))
+        pds = np.resize(
+            [0.0, 0.05, 0.1, np.nextafter(0.1, 0), 0.15, 0.2, np.nextafter(0.2, 0), 0.9, 1.0], len(data.labels)
+        )
 
         found = decided(policy, ruled(policy, data.applications), pds)
 
@@ -99,7 +102,7 @@ class TestDecided:
 
 class TestApprovals:
     def test_hand_values(self) -> None:
-        """Rates are the groups' own; ratios are to the highest among groups with rows enough, whatever few rows have."""
+        """Rates are the groups' own; ratios are to the highest among groups with rows enough."""
         outcomes = np.concatenate([np.repeat([0, 2], [80, 120]), np.repeat([0, 1], [60, 40]), np.zeros(5, dtype=int)])
         grouping = by("age", ("young", 200), ("old", 100), ("oldest", 5))
 
