@@ -16,7 +16,7 @@ from preprocessing.fields import AnyField, Category, Flag, Ordered
 from training.data import TrainingData
 from training.groups import NOT_STATED, groups_of
 from training.metrics import Labels, Probabilities
-from training.report.figures import figures
+from training.report.figures import quality
 from training.report.resampling import Estimate, Floats, Resamples, Weights, share
 
 FEW = 100
@@ -163,12 +163,12 @@ def _cell(  # noqa: PLR0913, PLR0917  # of one part
     drawn: Floats,
 ) -> Cell:
     labels, pd = labels[inside], pd[inside]
-    of = figures(labels, pd, resamples.among(inside))
+    found = quality(labels, pd, resamples.among(inside))
     return Cell(
         name=name,
         rows=len(labels),
         mean_pd=float(pd.mean()),
         default_rate=share(float(labels.sum()), len(labels), drawn),
-        roc_auc=of["roc_auc"],
-        brier=of["brier"],
+        roc_auc=found.roc_auc,
+        brier=found.brier,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,18 @@ _LEAST = float(np.finfo(np.float64).eps)
 """As far as scikit-learn's log loss keeps a probability from 0 and 1."""
 
 
+class Quality(NamedTuple):
+    """How a part of the applicants fares.
+
+    Attributes:
+        roc_auc: among them; NaN where only one label occurs.
+        brier: mean squared error of their PDs.
+    """
+
+    roc_auc: Estimate
+    brier: Estimate
+
+
 def figures(labels: Labels, pd: Probabilities, resamples: Resamples) -> Mapping[str, Estimate]:
     """Attribute of `Metrics` to its estimate over all rows together.
 
@@ -21,13 +34,30 @@ def figures(labels: Labels, pd: Probabilities, resamples: Resamples) -> Mapping[
         pd: shape (n,).
         resamples: of the n rows.
     """
-    statistic = weighted(labels, pd)
-    values, over = resamples.once(statistic), resamples.over(statistic)
+    order = np.argsort(pd, kind="stable")
+    draws, statistic = resamples.among(order), weighted(labels[order], pd[order])
+    values, over = draws.once(statistic), draws.over(statistic)
     found = {
         name: Estimate(float(value), *interval(column))
         for name, value, column in zip(Metrics._fields, values, over.T, strict=True)
     }
     return found | {"ece": _centred(found["ece"], float(np.median(over[:, Metrics._fields.index("ece")])))}
+
+
+def quality(labels: Labels, pd: Probabilities, resamples: Resamples) -> Quality:
+    """Two of them, in a third of the time; arguments as of `figures`."""
+    order = np.argsort(pd, kind="stable")
+    labels, pd = labels[order], pd[order]
+    draws, counts, errors = resamples.among(order), _counts(labels, pd), (pd - labels) ** 2
+
+    def statistic(weights: Weights) -> Floats:
+        goods, bads = counts(weights)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            brier = (weights @ errors) / weights.sum(axis=1)
+            return np.column_stack([_area(goods, goods.cumsum(axis=1), bads), brier])
+
+    values, over = draws.once(statistic), draws.over(statistic)
+    return Quality(*(Estimate(float(value), *interval(column)) for value, column in zip(values, over.T, strict=True)))
 
 
 def _centred(estimate: Estimate, middle: float) -> Estimate:
@@ -40,24 +70,23 @@ def weighted(labels: Labels, pd: Probabilities) -> Callable[[Weights], Floats]:
     """All metrics, in the order of `Metrics`, as a function of the rows' weights; NaN where what it needs has none.
 
     The bins of the calibration error are those of the rows as they are.
+
+    Args:
+        labels: shape (n,).
+        pd: rising, shape (n,).
     """
-    order = np.argsort(pd, kind="stable")
-    first = np.flatnonzero(np.diff(pd[order], prepend=-np.inf))
-    bad = (labels[order] == 1).astype(np.float64)
-    kept_apart = np.clip(pd, _LEAST, 1 - _LEAST)
+    counts, kept_apart = _counts(labels, pd), np.clip(pd, _LEAST, 1 - _LEAST)
     losses = np.column_stack([(pd - labels) ** 2, -np.log(np.where(labels == 1, kept_apart, 1 - kept_apart))])
     in_bin = np.zeros((len(pd), CALIBRATION_BINS))
     for number, rows in enumerate(equal_mass_bins(pd, CALIBRATION_BINS)):
         in_bin[rows, number] = pd[rows] - labels[rows]
 
     def statistic(weights: Weights) -> Floats:
-        drawn = weights[:, order]
-        bads = np.add.reduceat(drawn * bad, first, axis=1)
-        goods = np.add.reduceat(drawn, first, axis=1) - bads
+        goods, bads = counts(weights)
         bad_up_to, good_up_to = bads.cumsum(axis=1), goods.cumsum(axis=1)
         all_bad, all_good = bad_up_to[:, -1:], good_up_to[:, -1:]
         with np.errstate(invalid="ignore", divide="ignore"):
-            auc = ((good_up_to - goods / 2) * bads).sum(axis=1) / (all_bad * all_good)[:, 0]
+            auc = _area(goods, good_up_to, bads)
             gap = np.abs(bad_up_to / all_bad - good_up_to / all_good).max(axis=1)
             caught = all_bad - bad_up_to + bads
             alarmed = caught + all_good - good_up_to + goods
@@ -69,3 +98,21 @@ def weighted(labels: Labels, pd: Probabilities) -> Callable[[Weights], Floats]:
         return np.column_stack([auc, average, gap, 2 * auc - 1, brier, log_loss, ece])
 
     return statistic
+
+
+def _counts(labels: Labels, pd: Probabilities) -> Callable[[Weights], tuple[Floats, Floats]]:
+    """Weights to how many goods and bads there are at each PD that occurs, shape (resamples, PDs) each."""
+    first, bad = np.flatnonzero(np.diff(pd, prepend=-np.inf)), (labels == 1).astype(np.float64)
+
+    def counts(weights: Weights) -> tuple[Floats, Floats]:
+        bads = np.add.reduceat(weights * bad, first, axis=1)
+        return np.add.reduceat(weights, first, axis=1) - bads, bads
+
+    return counts
+
+
+def _area(goods: Floats, good_up_to: Floats, bads: Floats) -> Floats:
+    """The ROC AUC: of the pairs of a good and a bad, the share that stands the right way round, and half of the ties."""
+    return np.asarray(
+        np.einsum("ij,ij->i", good_up_to - goods / 2, bads) / (good_up_to[:, -1] * bads.sum(axis=1))
+    )

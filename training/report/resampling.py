@@ -78,8 +78,8 @@ class Resamples:
             draw[:] = np.minimum(np.bincount(rng.integers(0, count, count), minlength=count), 255)
         return cls(counts, of_row)
 
-    def among(self, rows: NDArray[np.bool_]) -> Self:
-        """The same draws, of these rows only."""
+    def among(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
+        """The same draws, of these rows in this order."""
         return replace(self, of_row=self.of_row[rows])
 
     def over(self, statistic: Callable[[Weights], Floats]) -> Floats:

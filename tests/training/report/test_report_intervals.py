@@ -11,9 +11,9 @@ from training.report.resampling import Estimate, Resamples, interval, share, wil
 
 
 def some(rows: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and PDs, several of them equal."""
+    """Labels and rising PDs, several of them equal."""
     rng = np.random.default_rng(seed)
-    pd = rng.integers(1, 40, rows) / 40
+    pd = np.sort(rng.integers(1, 40, rows)) / 40
     return (rng.random(rows) < pd).astype(np.int64), pd
 
 
