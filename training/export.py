@@ -150,7 +150,7 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _headline(found: Validation) -> dict[str, Any]:
-    """What the report begins with: the figures over all folds together, with their intervals."""
+    """What the report begins with: the figures of the harsher split, with their intervals."""
     return {
         "split": found.headline.name,
         "figures": {

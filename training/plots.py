@@ -23,6 +23,7 @@ BINS = 20
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, WIDTH - 12, 26, HEIGHT - 44
 _LETTER = 7.0
 _ROW = 22
+_NUMBER = 12  # pixels that a number takes: one that would lie on another is left out
 
 
 def calibration_plot(labels: Labels, pd: Probabilities, policy: Policy) -> str:
@@ -44,7 +45,7 @@ def calibration_plot(labels: Labels, pd: Probabilities, policy: Policy) -> str:
     drawing.axes("mean probability of default", "default rate")
     drawing.line([(low, low), (high, high)], "equal")
     thresholds = policy.thresholds
-    drawing.vertical(thresholds.approve_below, "threshold", f"{thresholds.approve_below:g}")
+    drawing.vertical(thresholds.approve_below, "threshold", f"{thresholds.approve_below:g}", left=True)
     if thresholds.reject_from > thresholds.approve_below:
         drawing.vertical(thresholds.reject_from, "threshold", f"{thresholds.reject_from:g}")
     for mean, defaults, rows in bins:
@@ -90,7 +91,7 @@ def approvals_plot(approvals: Sequence[Approvals]) -> str:
 
 
 def alternatives_plot(search: Search) -> str:
-    """AUC against the lowest ratio of approval rates; the front is numbered as in its table."""
+    """AUC against the lowest ratio of approval rates; the front is numbered as in its table, where there is room."""
     every = search.every
     aucs, ratios = [model.roc_auc for model in every], [model.lowest for model in every]
     drawing = Drawing(
@@ -104,9 +105,13 @@ def alternatives_plot(search: Search) -> str:
     drawing.line([(model.lowest, model.roc_auc) for model in search.front], "equal")
     for model in every:
         drawing.dot(model.lowest, model.roc_auc, "quiet", 3)
+    written: list[tuple[float, float]] = []
     for number, model in enumerate(search.front, start=1):
+        x, y = drawing.x(model.lowest), drawing.y(model.roc_auc)
         drawing.dot(model.lowest, model.roc_auc, "other", 3)
-        drawing.text(drawing.x(model.lowest) - 4, drawing.y(model.roc_auc) - 6, f"{number}", anchor="end")
+        if all(abs(x - other_x) > _NUMBER or abs(y - other_y) > _NUMBER for other_x, other_y in written):
+            drawing.text(x, y - 7, f"{number}", anchor="middle")
+            written.append((x, y))
     drawing.dot(search.shipped.lowest, search.shipped.roc_auc, "model", 5.5)
     return drawing.svg()
 

@@ -22,7 +22,7 @@ class Alternative:
 
     Attributes:
         name: what it goes without.
-        roc_auc: of its out-of-fold PDs.
+        roc_auc: mean over folds.
         brier: the same.
         approved: share of all applicants that it approves without conditions.
         ratios: grouping to the lowest ratio of approval rates in it.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from training.evaluation import Rows
 from training.metrics import CALIBRATION_BINS, Labels, Metrics, Probabilities, equal_mass_bins
 from training.report.resampling import Estimate, Floats, Resamples, Weights, interval
 
@@ -26,26 +27,31 @@ class Quality(NamedTuple):
     brier: Estimate
 
 
-def figures(labels: Labels, pd: Probabilities, resamples: Resamples) -> Mapping[str, Estimate]:
-    """Attribute of `Metrics` to its estimate over all rows together.
+def figures(labels: Labels, pd: Probabilities, folds: Sequence[Rows], resamples: Resamples) -> Mapping[str, Estimate]:
+    """Attribute of `Metrics` to its estimate: the mean over folds, since what different models say does not mix.
 
     Args:
         labels: 1 where the loan defaulted, shape (n,).
-        pd: shape (n,).
+        pd: out of fold, shape (n,).
+        folds: positions of each fold's rows.
         resamples: of the n rows.
     """
-    order = np.argsort(pd, kind="stable")
-    draws, statistic = resamples.among(order), weighted(labels[order], pd[order])
-    values, over = draws.once(statistic), draws.over(statistic)
+    values, over = [], []
+    for fold in folds:
+        rows = fold[np.argsort(pd[fold], kind="stable")]
+        draws, statistic = resamples.among(rows), weighted(labels[rows], pd[rows])
+        values.append(draws.once(statistic))
+        over.append(draws.over(statistic))
+    drawn = np.mean(over, axis=0)
     found = {
         name: Estimate(float(value), *interval(column))
-        for name, value, column in zip(Metrics._fields, values, over.T, strict=True)
+        for name, value, column in zip(Metrics._fields, np.mean(values, axis=0), drawn.T, strict=True)
     }
-    return found | {"ece": _centred(found["ece"], float(np.median(over[:, Metrics._fields.index("ece")])))}
+    return found | {"ece": _centred(found["ece"], float(np.median(drawn[:, Metrics._fields.index("ece")])))}
 
 
 def quality(labels: Labels, pd: Probabilities, resamples: Resamples) -> Quality:
-    """Two of them, in a third of the time; arguments as of `figures`."""
+    """Two of them, of all rows together; arguments as of `figures`."""
     order = np.argsort(pd, kind="stable")
     labels, pd = labels[order], pd[order]
     draws, counts, errors = resamples.among(order), _counts(labels, pd), (pd - labels) ** 2
@@ -112,7 +118,5 @@ def _counts(labels: Labels, pd: Probabilities) -> Callable[[Weights], tuple[Floa
 
 
 def _area(goods: Floats, good_up_to: Floats, bads: Floats) -> Floats:
-    """The ROC AUC: of the pairs of a good and a bad, the share that stands the right way round, and half of the ties."""
-    return np.asarray(
-        np.einsum("ij,ij->i", good_up_to - goods / 2, bads) / (good_up_to[:, -1] * bads.sum(axis=1))
-    )
+    """The ROC AUC: of the pairs of a good and a bad, the share that stands the right way round, and half of ties."""
+    return np.asarray(np.einsum("ij,ij->i", good_up_to - goods / 2, bads) / (good_up_to[:, -1] * bads.sum(axis=1)))

@@ -15,11 +15,12 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from training.boosting import grow
 from training.calibration import learned
-from training.evaluation import Task
+from training.evaluation import Rows, Task
 from training.metrics import Labels, Probabilities
 from training.recipe import Recipe
 from training.report.scorecard import ScorecardFit
@@ -51,15 +52,25 @@ class Refit:
     Attributes:
         margin: log-odds before calibration, shape (n,).
         pd: calibrated, shape (n,).
+        folds: positions of each fold's rows.
     """
 
     margin: Margins
     pd: Probabilities
+    folds: Sequence[Rows]
 
     @classmethod
-    def of(cls, margin: Margins, labels: Labels) -> Self:
+    def of(cls, margin: Margins, labels: Labels, folds: Sequence[Rows]) -> Self:
         """With the calibration of least log loss."""
-        return cls(margin, np.asarray(expit(learned(margin, labels).apply(margin))))
+        return cls(margin, np.asarray(expit(learned(margin, labels).apply(margin))), folds)
+
+    def roc_auc(self, labels: Labels) -> float:
+        """The mean over folds."""
+        return float(np.mean([roc_auc_score(labels[rows], self.margin[rows]) for rows in self.folds]))
+
+    def brier(self, labels: Labels) -> float:
+        """The same."""
+        return float(np.mean([np.mean((self.pd[rows] - labels[rows]) ** 2) for rows in self.folds]))
 
 
 def refitted(work: Sequence[tuple[Folds, Variant]], recipe: Recipe, told: str) -> list[Refit]:
@@ -96,7 +107,7 @@ def refit(folds: Folds, variant: Variant, recipe: Recipe) -> Refit:
         )
         margins[task.rows] = model.decision_function(task.unseen[:, columns])
         labels[task.rows] = task.unseen_labels
-    return Refit.of(margins, labels)
+    return Refit.of(margins, labels, [task.rows for task in folds])
 
 
 def scorecards(folds: Folds) -> Probabilities:

@@ -18,6 +18,9 @@ from training.report.sensitivity import SEED as SAMPLE_SEED
 from training.report.stability import Another
 from training.report.validation import DISJOINT, MODEL, Split, Validation
 
+_NOTHING = 1e-9
+"""A change of the PD that the order of a sum makes."""
+
 QUICK = "Left out of this report: training ran with `--quick`."
 """Where other sections have what many models more are needed for."""
 
@@ -40,7 +43,7 @@ def summary(found: Validation) -> str:
     return f"""
 {table(["", *(_title(split) for split in found.splits)], rows)}
 
-Figures are of the out-of-fold PDs of all folds together, with the {LEVEL:.0%} interval of {RESAMPLES} resamples.
+Means over {FOLDS} folds of the PDs of loans that the fold's model did not see, with {LEVEL:.0%} intervals.
 {_headline(found)}
 
 {_bullets(points)}
@@ -51,10 +54,10 @@ def metrics(found: Validation) -> str:
     """The model beside what was tried instead, on every split."""
     return f"""
 Folds are those of `StratifiedGroupKFold({FOLDS}, shuffle=True, random_state={SPLIT_SEED})`, with cleaning constants and
-calibration learned inside of them. Every model had the same features and the same folds. Intervals: percentiles of
-{RESAMPLES} resamples of the out-of-fold PDs, seed {SEED}; rows that a split keeps together are drawn together. That
-other data would have made another model is not in them. ECE is over {CALIBRATION_BINS} bins of equal mass; chance adds
-to it, so its interval is moved to lie around its value.
+calibration learned inside of them. Every model had the same features and the same folds. Figures are means over the
+folds. Intervals: percentiles of {RESAMPLES} resamples of the out-of-fold PDs, seed {SEED}; rows that a split keeps
+together are drawn together. That other data would have made another model is not in them. ECE is over
+{CALIBRATION_BINS} bins of equal mass; chance adds to it, so its interval is moved to lie around its value.
 
 {_paragraphs(_split(split) for split in found.splits)}
 
@@ -167,7 +170,7 @@ the outcome under policy {found.policy.version}.
 
 def stability(found: Validation) -> str:
     """Other seeds, other folds."""
-    same = found.seeds and all(each.change == 0 for each in found.seeds)
+    same = found.seeds and all(each.change < _NOTHING for each in found.seeds)
     header = ["drawn otherwise", "ROC AUC", "Brier", "change of the PD", "outcomes changed"]
     return f"""
 The headline's out-of-fold PDs against those of the same recipe, had something been drawn otherwise: its seed, the
@@ -243,18 +246,19 @@ def _split(split: Split) -> str:
         [label, spread(spreads[name]), *(spread(each[name]) for each in challengers.values())]
         for name, label in NAMES.items()
     ]
+    spreads_table = table(["", MODEL, *challengers], by_fold)
     return f"""
-### {_title(split).capitalize()} folds: {kept}
+### Folds {_title(split)}: {kept}
 
 {table(["", *split.figures], held)}
 
-{folded("Mean ± standard deviation over the folds", table(["", MODEL, *(name for name in challengers)], by_fold))}
+{folded("Standard deviations over the folds; here the model without directions is not calibrated", spreads_table)}
 """
 
 
 def _title(split: Split) -> str:
     if split.name == DISJOINT:
-        return f"{_and(split.kept_together)}-disjoint"
+        return f"disjoint in {_and(split.kept_together)}"
     return split.name
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from decision import Policy
-from training.metrics import Labels, Probabilities, measure
+from training.metrics import Labels
 from training.report.approvals import Severities, decided
+from training.report.refits import Refit
 
 SEEDS = (1, 2, 3, 4, 5)
 
@@ -20,7 +21,7 @@ class Another:
 
     Attributes:
         name: what was.
-        roc_auc: of its out-of-fold PDs.
+        roc_auc: mean over its folds.
         brier: the same.
         change: mean absolute difference of an applicant's PDs.
         decisions: share of applicants whose outcome differs.
@@ -34,21 +35,25 @@ class Another:
 
 
 def compared(
-    labels: Labels, pd: Probabilities, others: Mapping[str, Probabilities], policy: Policy, rules: Severities
+    labels: Labels, shipped: Refit, others: Mapping[str, Refit], policy: Policy, rules: Severities
 ) -> tuple[Another, ...]:
-    """Hold others against the headline's.
+    """Hold others against the shipped recipe on the headline's folds.
 
     Args:
         labels: shape (n,).
-        pd: the headline's out-of-fold PDs, shape (n,).
-        others: name to out-of-fold PDs of the same applicants.
+        shipped: of n applicants.
+        others: by name, of the same applicants.
         policy: decides.
         rules: what its rules alone decide, shape (n,).
     """
-    outcomes = decided(policy, rules, pd)
-    found = []
-    for name, other in others.items():
-        metrics = measure(labels, other)
-        differ = float((decided(policy, rules, other) != outcomes).mean())
-        found.append(Another(name, metrics.roc_auc, metrics.brier, float(np.abs(other - pd).mean()), differ))
-    return tuple(found)
+    outcomes = decided(policy, rules, shipped.pd)
+    return tuple(
+        Another(
+            name,
+            other.roc_auc(labels),
+            other.brier(labels),
+            change=float(np.abs(other.pd - shipped.pd).mean()),
+            decisions=float((decided(policy, rules, other.pd) != outcomes).mean()),
+        )
+        for name, other in others.items()
+    )

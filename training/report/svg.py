@@ -31,6 +31,9 @@ STYLE = """
 
 WIDTH, HEIGHT = 440, 340
 
+_APART = 28
+"""Pixels between ticks, so that their texts don't touch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -52,7 +55,8 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """The place of a value; one beyond an end is put there."""
-        low, high, value = (self._at(each) for each in (self.low, self.high, min(max(value, self.low), self.high)))
+        least, most = sorted((self.low, self.high))
+        low, high, value = (self._at(each) for each in (self.low, self.high, min(max(value, least), most)))
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def _at(self, value: float) -> float:
@@ -61,8 +65,11 @@ class Scale:
     def ticks(self) -> list[float]:
         """Some five round values."""
         if self.log_odds:
-            usual = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 0.8, 0.9, 0.97, 0.99, 0.997, 0.999)
-            return [value for value in usual if self.low <= value <= self.high]
+            kept: list[float] = []
+            for value in (0.5, 0.1, 0.9, 0.01, 0.99, 0.001, 0.999, 0.2, 0.8, 0.03, 0.97):
+                if self.low <= value <= self.high and all(abs(self(value) - self(other)) >= _APART for other in kept):
+                    kept.append(value)
+            return sorted(kept)
         rough = (self.high - self.low) / 5
         power = 10.0 ** math.floor(math.log10(rough))
         step = power * next(times for times in (1, 2, 5, 10) if times * power >= rough)
@@ -101,11 +108,12 @@ class Drawing:
         if y_label:
             self.text(6, 14, y_label)
 
-    def vertical(self, value: float, kind: str, label: str = "") -> None:
-        """A line at a value of x, from bottom to top."""
+    def vertical(self, value: float, kind: str, label: str = "", *, left: bool = False) -> None:
+        """A line at a value of x, from bottom to top; its label stands beside its top."""
         self._line(self.x(value), self.y.start, self.x(value), self.y.end, kind)
         if label:
-            self.text(self.x(value) + 4, self.y.end + 12, label, kind=kind)
+            beside = -4 if left else 4
+            self.text(self.x(value) + beside, self.y.end + 12, label, anchor="end" if left else "start", kind=kind)
 
     def line(self, points: Sequence[tuple[float, float]], kind: str) -> None:
         """Straight from point to point, as values."""

@@ -13,7 +13,7 @@ from decision import Policy
 from training.calibration import cross_fitted
 from training.data import TrainingData
 from training.evaluation import WITHOUT_DIRECTIONS, Evaluation, tasks
-from training.metrics import Probabilities, measure
+from training.metrics import Probabilities
 from training.recipe import Recipe
 from training.report.alternatives import Alternative, Search, directed, paired, variants
 from training.report.approvals import Approvals, Grouped, Severities, approvals, decided, grouped, lowest_ratios, ruled
@@ -39,7 +39,7 @@ class Split:
         name: `grouped` or `disjoint`.
         kept_together: fields: rows equal in all of them are on one side; none where each row is by itself.
         evaluation: the model's, fold by fold.
-        figures: model or challenger to metric to its estimate, over all folds' rows together.
+        figures: model or challenger to metric to its estimate, the mean over folds.
     """
 
     name: str
@@ -123,13 +123,13 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
     found = iter(refitted(work, recipe, "report"))
 
     free = [next(found) if undirected.free else None for _ in folds]
-    shipped = Refit.of(head.margin, data.labels).pd  # as the others are calibrated
+    shipped = _refit(head)
     splits = tuple(
         Split(name, together, each, _figures(each, tasks_, without, draws))
         for (name, together, _, each), tasks_, without, draws in zip(drawn, folds, free, resamples, strict=True)
     )
     alternative = partial(_alternative, data=data, policy=policy, rules=rules, by=by)
-    tried = {name: alternative(name, next(found).pd) for name in searched}
+    tried = {name: alternative(name, next(found)) for name in searched}
     against = partial(compared, data.labels, shipped, policy=policy, rules=rules)
     return Validation(
         splits=splits,
@@ -138,15 +138,15 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
         policy=policy,
         search=Search(
             shipped=alternative("shipped", shipped),
-            undirected=None if free[0] is None else alternative("no directions", free[0].pd),
+            undirected=None if free[0] is None else alternative("no directions", free[0]),
             directions=tuple(tried[name] for name, variant in searched.items() if variant.free),
             fields=tuple(tried[name] for name, variant in searched.items() if variant.without),
             paired=pairs_of,
         ),
         moves=moves(contract, data.applications, predict, policy),
-        seeds=against({f"seed {seed}": next(found).pd for seed in seeds}),
-        shuffles=against({f"folds {seed}": next(found).pd for seed in seeds}),
-        across=against({f"{name} folds": Refit.of(each.margin, data.labels).pd for name, _, _, each in drawn[1:]}),
+        seeds=against({f"seed {seed}": next(found) for seed in seeds}),
+        shuffles=against({f"folds {seed}": next(found) for seed in seeds}),
+        across=against({f"{name} folds": _refit(each) for name, _, _, each in drawn[1:]}),
         triggers=triggers(),
         quick=quick,
     )
@@ -155,15 +155,16 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
 def _figures(
     evaluation: Evaluation, folds: Folds, undirected: Refit | None, resamples: Resamples
 ) -> dict[str, Mapping[str, Estimate]]:
+    rows = [fold.rows for fold in evaluation.folds]
     free = {}
     if undirected is not None:  # calibrated as the model is, which the evaluation's own is not
-        log_odds = cross_fitted(undirected.margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
+        log_odds = cross_fitted(undirected.margin, evaluation.labels, rows)
         free[WITHOUT_DIRECTIONS] = expit(log_odds)
     others = {
         name: _challenger(evaluation, name) for name in evaluation.folds[0].challengers if name != WITHOUT_DIRECTIONS
     }
     pds = {MODEL: evaluation.pd, **free, **others, SCORECARD: scorecards(folds)}
-    return {name: figures(evaluation.labels, pd, resamples) for name, pd in pds.items()}
+    return {name: figures(evaluation.labels, pd, rows, resamples) for name, pd in pds.items()}
 
 
 def _challenger(evaluation: Evaluation, name: str) -> Probabilities:
@@ -173,14 +174,25 @@ def _challenger(evaluation: Evaluation, name: str) -> Probabilities:
     return pd
 
 
+def _refit(evaluation: Evaluation) -> Refit:
+    """The shipped recipe, calibrated as refits are."""
+    return Refit.of(evaluation.margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
+
+
 def _alternative(  # noqa: PLR0913  # of one model
     name: str,
-    pd: Probabilities,
+    made: Refit,
     *,
     data: TrainingData,
     policy: Policy,
     rules: Severities,
     by: Sequence[Grouped],
 ) -> Alternative:
-    metrics, outcomes = measure(data.labels, pd), decided(policy, rules, pd)
-    return Alternative(name, metrics.roc_auc, metrics.brier, float((outcomes == 0).mean()), lowest_ratios(by, outcomes))
+    outcomes = decided(policy, rules, made.pd)
+    return Alternative(
+        name,
+        made.roc_auc(data.labels),
+        made.brier(data.labels),
+        approved=float((outcomes == 0).mean()),
+        ratios=lowest_ratios(by, outcomes),
+    )

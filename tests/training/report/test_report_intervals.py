@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.metrics import Metrics, measure
-from training.report.figures import figures, weighted
+from training.report.figures import figures, quality, weighted
 from training.report.resampling import Estimate, Resamples, interval, share, wilson
 
 
@@ -65,9 +65,9 @@ class TestResamples:
         labels, pd = some(150)
         groups = np.arange(150)
 
-        once = figures(labels, pd, Resamples.drawn(groups))
-        twice = figures(np.tile(labels, 2), np.tile(pd, 2), Resamples.drawn(np.tile(groups, 2)))
-        apart = figures(np.tile(labels, 2), np.tile(pd, 2), Resamples.drawn(np.arange(300)))
+        once = figures(labels, pd, [np.arange(150)], Resamples.drawn(groups))
+        twice = figures(np.tile(labels, 2), np.tile(pd, 2), [np.arange(300)], Resamples.drawn(np.tile(groups, 2)))
+        apart = figures(np.tile(labels, 2), np.tile(pd, 2), [np.arange(300)], Resamples.drawn(np.arange(300)))
 
         assert pytest.approx(tuple(once["roc_auc"])) == tuple(twice["roc_auc"])
         assert apart["roc_auc"].high - apart["roc_auc"].low < 0.8 * (once["roc_auc"].high - once["roc_auc"].low)
@@ -89,6 +89,17 @@ class TestResamples:
 
 
 class TestIntervals:
+    def test_means_over_folds(self) -> None:
+        """A figure is the mean of the folds' own, and its interval of the means of the same resamples."""
+        labels, pd = some(300)
+        folds = [np.arange(0, 300, 2), np.arange(1, 300, 2)]
+
+        found = figures(labels, pd, folds, Resamples.drawn(np.arange(300)))
+
+        own = [measure(labels[rows], pd[rows]) for rows in folds]
+        assert pytest.approx(np.mean(own, axis=0).tolist()) == [each.value for each in found.values()]
+        assert found["roc_auc"].low < found["roc_auc"].value < found["roc_auc"].high
+
     def test_covers(self) -> None:
         """Of 200 samples' intervals of a share, about 95% hold the truth."""
         rng = np.random.default_rng(11)
@@ -108,9 +119,8 @@ class TestIntervals:
             labels = np.repeat([0, 1], [120, 60])
             scores = rng.normal(labels, 1.0)
             pd = 1 / (1 + np.exp(-scores))
-            covered += not figures(labels, pd, Resamples.drawn(np.arange(180), resamples=200))["roc_auc"].excludes(
-                truth
-            )
+            found = quality(labels, pd, Resamples.drawn(np.arange(180), resamples=200))
+            covered += not found.roc_auc.excludes(truth)
         assert 89 <= covered <= 100
 
     def test_wilson(self) -> None:
@@ -135,7 +145,7 @@ class TestIntervals:
         """Chance adds to the error of resamples; the interval is moved back to lie around the value."""
         labels, pd = some(400)
 
-        found = figures(labels, pd, Resamples.drawn(np.arange(400)))["ece"]
+        found = figures(labels, pd, [np.arange(400)], Resamples.drawn(np.arange(400)))["ece"]
 
         assert found.low <= found.value <= found.high
         assert Estimate(found.value, found.low, found.high) == found

@@ -35,7 +35,7 @@ class TestRefit:
         expected = evaluate(data, QUICKEST, data.groups).margin
 
         assert np.allclose(expected, again.margin, rtol=0, atol=1e-9)
-        assert np.array_equal(Refit.of(again.margin, data.labels).pd, again.pd)
+        assert np.array_equal(Refit.of(again.margin, data.labels, []).pd, again.pd)
 
     def test_without_a_field(self, folds: list[Task]) -> None:
         """All columns of the field are gone, and no others; what the model says does not depend on them."""
@@ -155,15 +155,18 @@ class TestMoves:
 
 class TestCompared:
     def test_hand_values(self, book: Book) -> None:
-        """Mean absolute change, and the share of outcomes that differ, rules included."""
-        labels, pd = np.array([0, 1, 0, 1]), np.array([0.05, 0.3, 0.09, 0.15])
-        other = np.array([0.05, 0.3, 0.11, 0.12])
+        """Mean absolute change, and the share of outcomes that differ; the other figures are fold by fold."""
+        labels, folds = np.array([0, 1, 0, 1]), [np.array([0, 1]), np.array([2, 3])]
+        pd = np.array([0.05, 0.3, 0.09, 0.15])
+        other = np.array([0.05, 0.3, 0.16, 0.12])
+        refits = {"same": Refit(pd, pd, folds), "moved": Refit(other, other, folds)}
 
-        (same, moved) = compared(labels, pd, {"same": pd, "moved": other}, book.policy.policy, np.zeros(4, dtype=int))
+        (same, moved) = compared(labels, refits["same"], refits, book.policy.policy, np.zeros(4, dtype=int))
 
-        assert (0.0, 0.0) == (same.change, same.decisions)
-        assert pytest.approx((0.05 / 4, 0.25)) == (moved.change, moved.decisions)
-        assert moved.roc_auc == 1.0
+        assert (0.0, 0.0, 1.0) == (same.change, same.decisions, same.roc_auc)
+        assert pytest.approx((0.1 / 4, 0.25)) == (moved.change, moved.decisions)
+        assert moved.roc_auc == 0.5
+        assert pytest.approx(((0.05**2 + 0.7**2) / 2 + (0.16**2 + 0.88**2) / 2) / 2) == moved.brier
 
 
 class TestSearch:

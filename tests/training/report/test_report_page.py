@@ -20,9 +20,10 @@ from tests.training.loans import csv_text, past_loans
 from training.book import Book
 from training.data import read_training_data
 from training.errors import TrainingError
+from training.evaluation import Spread
 from training.export import REPORT
 from training.pipeline import train
-from training.plots import PLOTS, calibration_plot
+from training.plots import PLOTS, calibration_plot, importance_plot
 from training.recipe import Recipe
 from training.report.markdown import cell, code, estimate, number, signed, table
 from training.report.monitoring import ALERTS, GROUP, triggers
@@ -77,7 +78,7 @@ class TestReport:
         ] == list(sections)  # fmt: skip
         assert "nan" not in text
         assert "--quick" not in text
-        assert {"person_income-disjoint", "grouped"} <= set(re.split(r" *\| *", sections["Summary"]))
+        assert {"disjoint in person_income", "grouped"} <= set(re.split(r" *\| *", sections["Summary"]))
         for model in ("model", "without directions", "logistic regression", "points scorecard"):
             assert f"| {model} " in sections["Metrics"]
         for part in ("PD", "loan_grade", "loan_intent", "age", "home ownership"):
@@ -94,6 +95,7 @@ class TestReport:
         manifest = Manifest.model_validate_json((full / MANIFEST).read_bytes())
         headline = manifest.evaluation["headline"]
         auc = headline["figures"]["roc_auc"]
+        assert pytest.approx(manifest.evaluation["disjoint"]["model"]["roc_auc"]["mean"], abs=1e-6) == auc["value"]
 
         assert headline["split"] == "disjoint"
         assert auc["low"] < auc["value"] < auc["high"]
@@ -174,10 +176,21 @@ class TestDrawing:
 
         assert pytest.approx((100, 50, 0)) == (scale(0.01), scale(0.5), scale(0.99))
         assert scale(0.0001) == 100
+        assert pytest.approx((0, 50, 100)) == tuple(map(Scale(2, 0, 100, 0), (0, 1, 2)))
         assert pytest.approx(scale(0.1) - scale(0.5)) == scale(0.5) - scale(0.9)
-        assert set(scale.ticks()) <= {0.01, 0.03, 0.1, 0.2, 0.5, 0.8, 0.9, 0.97, 0.99}
+        assert [0.01, 0.5, 0.99] == scale.ticks()
+        assert [0.01, 0.03, 0.1, 0.5, 0.9, 0.97, 0.99] == Scale(0.01, 0.99, 0, 300, log_odds=True).ticks()
         assert [0.7, 0.75, 0.8, 0.85, 0.9] == Scale(0.69, 0.91, 0, 1).ticks()
         assert [-1, 0, 1, 2, 3] == Scale(-1, 3.5, 0, 1).ticks()
+
+    def test_rows_lie_below_one_another(self) -> None:
+        """The first on top, each with its bar and its name at one height."""
+        svg = importance_plot({name: Spread(0.1, 0.01) for name in ("first", "second", "third")})
+
+        heights = [float(y) for y in re.findall(r'<circle[^>]*cy="([0-9.]+)"', svg)]
+        names = [float(y) for y in re.findall(r'<text x="[0-9.]+" y="([0-9.]+)" text-anchor="end">\w+</text>', svg)]
+        assert sorted(set(heights)) == heights
+        assert pytest.approx([y + 4 for y in heights]) == names
 
     def test_texts_are_escaped(self) -> None:
         """A label can't end the element it stands in."""
