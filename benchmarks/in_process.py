@@ -88,7 +88,8 @@ def reasons(engine: Engine, applications: list[Application]) -> None:
 def without_reasons(engine: Engine, applications: list[Application]) -> list:
     """What `Engine.assess` does, without reasons."""
     pds = engine.scorer.score(applications).pd.tolist()
-    return [decide(engine.policy, a, pd) for a, pd in zip(applications, pds, strict=True)]
+    outside = engine.scorer.ranges.outside
+    return [decide(engine.policy, a, pd, outside(a).worse) for a, pd in zip(applications, pds, strict=True)]
 
 
 def explanations(engine: Engine, applications: list[Application]) -> None:

@@ -3,7 +3,7 @@
 policy.py           thresholds, rules, and `decide`
 score.py            the credit score's scale
 reasons.py          rules and attributions to the reasons an applicant is owed
-counterfactuals.py  the largest lower amount that would have got a better decision
+counterfactuals.py  the smallest changes that would have got a better decision
 files.py            reading and checking the files
 """
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from decision.files import CATALOGUE_FILE, InvalidPolicyError, PolicyFiles, beside_or_default, read_policy
-from decision.policy import Condition, Outcome
+from decision.policy import OUTSIDE, Condition, Outcome
 from preprocessing.contract import CONTRACT_FILE, InvalidContractError, read_contract_file
 
 EXIT_CODES = "exit code: 0 usable, 1 not usable, with a line on standard error for each fault, 2 wrong arguments"
@@ -67,6 +67,8 @@ def render(files: PolicyFiles) -> str:
 def _sentence(condition: Condition) -> str:
     if condition.op == "is_null":
         return f"{condition.field} is missing"
+    if condition.op == OUTSIDE:
+        return f"{condition.field} beyond the training data"
     value = ", ".join(map(str, condition.value)) if isinstance(condition.value, list) else condition.value
     return f"{condition.field} {condition.op} {value}"
 

@@ -1,155 +1,172 @@
-"""What would have changed it: the largest lower amount that would have got a better decision, all else held.
+"""What would have changed it: the smallest changes by the applicant that would have got a better decision.
 
-The PD is not monotone in the amount, so the amounts are scanned, from just below the one asked for down to a fraction
-of it; and what the scan finds is confirmed by the scorer before it is told to anybody.
+The contract says what an applicant can do. Neither the model nor a rule punishes an improvement, so each decision
+begins at one threshold of what is improved, and is found by narrowing it down.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
 
-from decision.policy import Decision, Outcome, Policy, Rule, better_outcomes, decide, worst
+from decision.policy import Outcome, better_outcomes, worst
 from preprocessing.application import Application
+from preprocessing.base import Value
 from preprocessing.contract import Contract
+from preprocessing.fields import AnyField
 
 LOWEST_FRACTION = 0.1
 """Amounts below this fraction of the one asked for are no answer to the applicant's question."""
 
-MARGIN = 1e-9
-"""By how much a step's PD may differ from the scorer's: both add the same leaves, in another order."""
+SECTIONS = 16
+"""Into how many parts a threshold's interval is cut by one call of the scorer."""
 
-FLOAT32_STEP = 2.0**-22
-"""Twice the relative distance of neighbouring float32 numbers."""
+Decide = Callable[[Sequence[Application]], Sequence[tuple[Outcome, float]]]
+"""Applications to what each would be told: the decision and the PD."""
 
-Step = tuple[float, float, float]
-"""Amounts above the first number and up to the second, and their PD."""
-
-StepsBetween = Callable[[float, float], Iterable[Step]]
-"""(PD from, PD below) to the steps whose PD lies there, from the highest amount down."""
-
-Sweep = Callable[[float, float], StepsBetween]
-"""(lowest, highest) amount to the steps between them, from the model."""
-
-PDs = Callable[[Sequence[int]], Sequence[float]]
-"""Amounts to the scorer's own PDs."""
+Ladder = Sequence[Value]
+"""A field's better values, from the least change on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """An amount that would have got a better decision.
+    """What would have got a better decision.
 
     Attributes:
-        amount: whole units.
-        changes: what to change in the application: the amount, and the ratios that go with it.
+        changes: what to state otherwise in the application, the ratios that go with it included.
         outcome: the decision it gets.
         pd: the probability of default behind it.
     """
 
-    amount: int
-    changes: Mapping[str, float]
+    changes: Mapping[str, Value]
     outcome: Outcome
     pd: float
 
 
-def find_counterfactuals(  # noqa: PLR0913, PLR0917  # what decides, on what, and the two that know the PD
-    policy: Policy, contract: Contract, fields: Application, decision: Decision, sweep: Sweep, pds: PDs
+def find_counterfactuals(
+    contract: Contract, fields: Application, outcome: Outcome, decide: Decide
 ) -> tuple[Counterfactual, ...]:
-    """For each better decision, the largest lower whole amount that gets it; best decision first.
+    """For each better decision, the smallest change of each field that gets it, and of each pair where neither does.
+
+    Best decision first; for one decision single fields before pairs, in the contract's order.
 
     Args:
-        policy: as it decided.
-        contract: says which field is the amount; where none is, there is nothing to find.
+        contract: says what an applicant can do.
         fields: the application as the contract reads it.
-        decision: what was decided.
-        sweep: the PD over amounts, exact but for rounding.
-        pds: the scorer, to confirm: one call where the sweep is right, and at most one for each of its steps.
+        outcome: what was decided.
+        decide: scorer and policy, as they decided.
     """
-    if contract.amount is None:
+    ladders = {field.name: ladder for field in contract.actionable if (ladder := _ladder(contract, field, fields))}
+    targets = better_outcomes(outcome)
+    if not ladders or not targets:
         return ()
-    asked_for = fields[contract.amount]
-    lowest = max(1, math.ceil(asked_for * LOWEST_FRACTION), math.ceil(contract.least_amount))
-    highest = math.ceil(asked_for) - 1
-    search = _Search(policy, contract, fields)
-    targets = search.reachable(decision)
-    if not targets or highest < lowest:
+    search = _Search(contract, fields, decide)
+    single = [_Line(target, {name: ladder}) for target in targets for name, ladder in ladders.items()]
+    alone = search.shortened(single)
+    reached = {(line.target, *line.ladders) for line in alone}
+    both = search.shortened([
+        _Line(target, {a: ladders[a], b: ladders[b]})
+        for target in targets
+        for a, b in combinations(ladders, 2)
+        if (target, a) not in reached and (target, b) not in reached
+    ])  # fmt: skip
+    # Together they went as far as one of them had to; each then goes back as far as the other allows.
+    for held in (1, 0):
+        both = search.shortened([replace(line, held=list(line.ladders)[held]) for line in both])
+    found = sorted([*alone, *both], key=lambda line: targets.index(line.target))
+    return tuple(told for line in found if (told := search.told(line)).outcome is line.target)
+
+
+def _ladder(contract: Contract, field: AnyField, fields: Application) -> Ladder:
+    """The values that an applicant could have instead of the one they have; none where that is not theirs to do."""
+    value, values = fields[field.name], field.worst_first
+    if field.actionable == "state" or value is None:
+        return values if field.actionable == "state" and value is None else ()
+    if field.choices:
+        return values[values.index(value) + 1 :]
+    if isinstance(value, str):
         return ()
-    steps = sweep(lowest, highest)
-    searches = {target: search.candidates(target, steps) for target in targets}
-    found: dict[Outcome, Counterfactual] = {}
-    while True:
-        near = {t: amounts for t, s in searches.items() if t not in found and (amounts := next(s, None)) is not None}
-        if not near:
-            return tuple(found[target] for target in targets if target in found)
-        asked = [amount for amounts in near.values() for amount in amounts if lowest <= amount <= highest]
-        pd_of = dict(zip(asked, pds(asked), strict=True))
-        for target, amounts in near.items():
-            confirmed = (a for a in amounts if a in pd_of and search.outcome(a, pd_of[a]) is target)
-            if (amount := next(confirmed, None)) is not None:
-                found[target] = Counterfactual(amount, search.changes(amount), target, pd_of[amount])
+
+    def worth(number: Any) -> float:
+        return float(-number if field.direction == "rises" else number)
+
+    end = len(values)
+    if field.name == contract.amount:
+        end = bisect_right(values, worth(value * LOWEST_FRACTION), key=worth)
+    return values[bisect_right(values, worth(value), key=worth) : end]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Steps from the application as it is to a better one, along the ladders of all that moves.
+
+    Attributes:
+        target: the decision that is looked for, or a better one.
+        ladders: field to its values; the longest is climbed value by value, the others in proportion.
+        held: a field that stays at its ladder's end.
+    """
+
+    target: Outcome
+    ladders: Mapping[str, Ladder]
+    held: str | None = None
+
+    @property
+    def steps(self) -> int:
+        return max(len(ladder) for name, ladder in self.ladders.items() if name != self.held)
+
+    def at(self, step: int) -> dict[str, Value]:
+        return {name: ladder[self._climbed(name, step) - 1] for name, ladder in self.ladders.items()}
+
+    def cut(self, step: int) -> _Line:
+        ladders = {name: ladder[: self._climbed(name, step)] for name, ladder in self.ladders.items()}
+        return _Line(self.target, ladders, self.held)
+
+    def _climbed(self, name: str, step: int) -> int:
+        values = len(self.ladders[name])
+        return values if name == self.held else -(-step * values // self.steps)
 
 
 class _Search:
-    """One application under one policy, at other amounts."""
+    """One application with other values."""
 
-    def __init__(self, policy: Policy, contract: Contract, fields: Application) -> None:
-        assert contract.amount is not None
-        self._policy, self._contract, self._fields, self._amount = policy, contract, fields, contract.amount
-        divisors = contract.amount_divisors(fields)
-        # A missing denominator makes a ratio that is missing at every amount.
-        self._scale = {self._amount: 1.0} | {name: by for name, by in divisors.items() if by is not None}
-        self._moving = [rule for rule in policy.rules if self._moves(rule)]
-        matched = [r.outcome for r in policy.rules if not self._moves(r) and r.matches(fields)]
-        self._floor = reduce(worst, matched, Outcome.APPROVE)
-        """The best outcome that the rules leave open whatever the amount."""
+    def __init__(self, contract: Contract, fields: Application, decide: Decide) -> None:
+        self._contract, self._fields, self._decide = contract, fields, decide
+        self._known: dict[tuple[tuple[str, Value], ...], tuple[Outcome, float]] = {}
 
-    def reachable(self, decision: Decision) -> tuple[Outcome, ...]:
-        """The better outcomes that no rule rules out at every amount."""
-        return tuple(o for o in better_outcomes(decision.outcome) if worst(o, self._floor) is o)
+    def shortened(self, lines: Sequence[_Line]) -> list[_Line]:
+        """Those at whose end the decision is got, each cut where it begins to be."""
+        low, high = [0 for _ in lines], [line.steps + 1 for line in lines]
+        while any(points := [_between(*ends) for ends in zip(low, high, strict=True)]):
+            self._ask([line.at(step) for line, steps in zip(lines, points, strict=True) for step in steps])
+            for i, line in enumerate(lines):
+                for step in points[i]:
+                    outcome, _ = self._known[tuple(line.at(step).items())]
+                    if worst(outcome, line.target) is line.target:
+                        high[i] = step
+                        break
+                    low[i] = step
+        return [line.cut(step) for line, step in zip(lines, high, strict=True) if step <= line.steps]
 
-    def outcome(self, amount: float, pd: float) -> Outcome:
-        """What an amount would get."""
-        return decide(self._policy, self._at(amount), pd).outcome
+    def told(self, line: _Line) -> Counterfactual:
+        """What the applicant would be told of a line's end."""
+        values = line.at(line.steps)
+        other = self._contract.with_values(self._fields, values)
+        # A stated ratio would contradict what it is made of, unless it goes along.
+        moved = {r.name for r in self._contract.ratios if {r.numerator, r.denominator} & values.keys()}
+        ratios = {name: other[name] for name in moved if other[name] is not None}
+        return Counterfactual(values | ratios, *self._known[tuple(values.items())])
 
-    def changes(self, amount: int) -> Mapping[str, float]:
-        """What the applicant would have to state otherwise: a ratio goes with the amount, or it would contradict it."""
-        at = self._at(amount)
-        return {name: amount if name == self._amount else at[name] for name in self._scale}
+    def _ask(self, wanted: Sequence[dict[str, Value]]) -> None:
+        new = {key: values for values in wanted if (key := tuple(values.items())) not in self._known}
+        if not new:
+            return
+        others = [self._contract.with_values(self._fields, values) for values in new.values()]
+        self._known.update(zip(new, self._decide(others), strict=True))
 
-    def candidates(self, target: Outcome, steps: StepsBetween) -> Iterator[list[int]]:
-        """Whole amounts about each step that should get `target`, from the highest down."""
-        thresholds = self._policy.thresholds
-        if target is Outcome.APPROVE:
-            low, high = 0.0, thresholds.approve_below
-        else:
-            # A rule may bring this outcome at any lower PD; where none can, only its own band is worth a look.
-            by_rule = self._floor is target or any(rule.outcome is target for rule in self._moving)
-            low, high = (0.0 if by_rule else thresholds.approve_below), thresholds.reject_from
-        cuts = sorted({cut + shift for cut in self._cuts() for shift in (1, 0, -1)}, reverse=True)
-        for begin, end, pd in steps(max(0.0, low - MARGIN), high + MARGIN):
-            for top in (end, *(cut for cut in cuts if begin < cut < end)):
-                if any(self.outcome(top, max(0.0, pd + shift)) is target for shift in (-MARGIN, MARGIN)):
-                    # A step's end is exact to rounding only: of a binary float, and of the float32 that the model
-                    # compares.
-                    whole, off = math.floor(top), 1 + int(top * FLOAT32_STEP)
-                    yield list(range(whole + off, whole - off - 1, -1))
 
-    def _at(self, amount: float) -> Application:
-        return self._contract.with_amount(self._fields, float(amount))
-
-    def _moves(self, rule: Rule) -> bool:
-        """Whether a rule's match may change with the amount."""
-        return any(condition.field in self._scale for condition in rule.conditions)
-
-    def _cuts(self) -> Iterable[float]:
-        """Amounts at which one of the rules starts or stops to match."""
-        return [
-            float(value) * self._scale[condition.field]
-            for rule in self._moving
-            for condition in rule.conditions
-            if condition.field in self._scale
-            for value in (condition.value if isinstance(condition.value, list) else [condition.value])
-            if isinstance(value, int | float)
-        ]
+def _between(low: int, high: int) -> list[int]:
+    """Steps between two that part them in sections, the last one among them."""
+    return sorted({low + (high - low) * i // SECTIONS for i in range(1, SECTIONS)} - {low} | {high - 1} - {low})

@@ -7,20 +7,20 @@ Conditions are declarative: a field, an operator, a value. There is no expressio
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from decision.reversals import reversals, told_apart
 from decision.score import ScoreScale
 from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import Contract
 from preprocessing.documents import Strict
-from preprocessing.fields import MAX_NUMBER, Integer, Number
+from preprocessing.fields import MAX_NUMBER, Integer
 
 
 class Outcome(StrEnum):
@@ -59,14 +59,22 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 """A field with special codes holds a number or the name of a state, which no number is compared with."""
 
 
+OUTSIDE = "outside_training_range"
+"""Holds where a value lies so far out that the model has not learned from any like it, on the side of the higher risk.
+
+Where a field has a direction, values beyond its better end are as unknown to the model; but a rule that held for them
+would take from an applicant what an improvement had brought.
+"""
+
+
 class Condition(Strict):
-    """One test of one field. A missing value (None) satisfies `is_null` and nothing else.
+    """One test of one field. Of a missing value (None) `is_null` holds, `outside_training_range` may, and no other.
 
     What a condition may name is the contract's, in the validation context; see `decision.files.read_policy`.
     """
 
     field: str
-    op: Literal["<", "<=", ">", ">=", "==", "!=", "in", "is_null"]
+    op: Literal["<", "<=", ">", ">=", "==", "!=", "in", "is_null", "outside_training_range"]
     value: Scalar | list[Scalar] | None = None
 
     @field_validator("value")
@@ -83,9 +91,13 @@ class Condition(Strict):
         field = known.get(self.field)
         if field is None:
             raise ValueError(f"unknown field {self.field!r}; use one of {', '.join(sorted(known))}")
-        if self.op == "is_null":
+        if self.op in ("is_null", OUTSIDE):
             if self.value is not None:
-                raise ValueError("is_null takes no value; remove it")
+                raise ValueError(f"{self.op} takes no value; remove it")
+            if self.op == OUTSIDE and not field.scored:
+                raise ValueError(
+                    f"{self.field} is not scored, so that no range of it is known; compare it with a value"
+                )
             return self
         if isinstance(self.value, list) != (self.op == "in"):
             raise ValueError(f"{self.op!r} takes {'a list' if self.op == 'in' else 'one value'}")
@@ -116,8 +128,10 @@ class Condition(Strict):
         if others and self.op not in ("==", "!=", "in"):
             raise ValueError(f"{others[0]} is a state of {self.field}; compare it by ==, != or in")
 
-    def matches(self, fields: Application) -> bool:
-        """Whether `fields` satisfies this condition."""
+    def matches(self, fields: Application, outside: Container[str] = ()) -> bool:
+        """Whether `fields` satisfies this condition; `outside` as in `decide`."""
+        if self.op == OUTSIDE:
+            return self.field in outside
         value = fields[self.field]
         if value is None or self.op == "is_null":
             return value is None and self.op == "is_null"
@@ -135,10 +149,11 @@ class Rule(Strict):
 
     @model_validator(mode="after")
     def _may_be(self, info: ValidationInfo) -> Self:
-        problems = []
+        contract = contract_of(info)
+        problems = [f"rule {self.id} {problem}" for problem in reversals(self.conditions, contract)]
         if self.outcome is Outcome.APPROVE:
             problems.append("a rule can only worsen an outcome; use CONDITIONAL_APPROVAL or REJECT")
-        if self._counts_old_age(contract := contract_of(info)):
+        if self._counts_old_age(contract):
             problems.append(
                 f"counts the age of applicants of {FIRST_PROTECTED_AGE} and over against them (Reg B, 12 CFR "
                 f"1002.6(b)(2)); add a condition on {contract.age} that ends below {FIRST_PROTECTED_AGE}"
@@ -151,27 +166,17 @@ class Rule(Strict):
         ages = [condition for condition in self.conditions if condition.field == contract.age]
         if not ages or contract.age is None:
             return False
-        protected = _ages(contract.number(contract.age), [v for c in ages for v in c.values if not isinstance(v, str)])
+        field = contract.number(contract.age)
+        bounds = [value for condition in ages for value in condition.values]
+        protected = told_apart(bounds, FIRST_PROTECTED_AGE, field.maximum, whole=isinstance(field, Integer))
         return any(all(c.matches({contract.age: age}) for c in ages) for age in protected)
 
-    def matches(self, fields: Application) -> bool:
-        """Whether every condition holds for `fields`."""
+    def matches(self, fields: Application, outside: Container[str] = ()) -> bool:
+        """Whether every condition holds for `fields`; `outside` as in `decide`."""
         for condition in self.conditions:  # a loop: twice as fast as all() over a generator  # noqa: SIM110
-            if not condition.matches(fields):
+            if not condition.matches(fields, outside):
                 return False
         return True
-
-
-def _ages(field: Number | Integer, bounds: Iterable[float | None]) -> list[float]:
-    """Protected ages, one of each kind that conditions with these bounds can tell apart."""
-    ages: list[float] = [FIRST_PROTECTED_AGE, field.maximum]
-    for bound in bounds:
-        if bound is not None:
-            whole = math.floor(bound)
-            ages += [whole - 1, whole, whole + 1, whole + 2]
-            if isinstance(field, Number):
-                ages += [bound, math.nextafter(bound, -math.inf), math.nextafter(bound, math.inf)]
-    return [age for age in ages if FIRST_PROTECTED_AGE <= age <= field.maximum]
 
 
 class Thresholds(Strict):
@@ -197,6 +202,7 @@ class Example(Strict):
         expected: the outcome.
         rules: ids of the rules that match, in the policy's order.
         credit_score: where the author worked it out.
+        outside_training_range: the scored fields of which `outside_training_range` holds, as if the model had said so.
     """
 
     name: str
@@ -205,6 +211,7 @@ class Example(Strict):
     expected: Outcome
     rules: tuple[str, ...] = ()
     credit_score: int | None = None
+    outside_training_range: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _within_the_contract(self, info: ValidationInfo) -> Self:
@@ -213,6 +220,8 @@ class Example(Strict):
         problems = []
         if wrong := ", ".join(sorted(known ^ self.fields.keys())):
             problems.append(f"an example states every field that rules may name once; missing or unknown: {wrong}")
+        if unscored := ", ".join(sorted({*self.outside_training_range} - {*contract.scored})):
+            problems.append(f"outside_training_range: names scored fields, and not {unscored}; remove what is none")
         try:
             self.application(contract)
         except InvalidApplicationError as exc:
@@ -262,7 +271,9 @@ class Policy(Strict):
         twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
         problems = [f"rule id used twice: {', '.join(twice)}; give each rule its own"] if twice else []
         for example in self.examples:
-            decision = decide(self, example.application(contract), example.probability_of_default)
+            decision = decide(
+                self, example.application(contract), example.probability_of_default, example.outside_training_range
+            )
             problems += [
                 f"example {example.name!r} expects {what} {expected} but the policy gives {decided}; "
                 "correct the example or the policy"
@@ -300,16 +311,17 @@ class Decision(NamedTuple):
     rules: tuple[Rule, ...]
 
 
-def decide(policy: Policy, fields: Application, pd: float) -> Decision:
+def decide(policy: Policy, fields: Application, pd: float, outside: Container[str] = ()) -> Decision:
     """Apply the policy to one application.
 
     Args:
         policy: thresholds, scale and rules.
         fields: the application as the contract reads it.
         pd: probability of default, 0 to 1.
+        outside: the fields that lie outside the training data's range, those with a direction beyond its worse end.
     """
     outcome = band = policy.band(pd)
-    matched = tuple([rule for rule in policy.rules if rule.matches(fields)])
+    matched = tuple([rule for rule in policy.rules if rule.matches(fields, outside)])
     for rule in matched:
         outcome = worst(outcome, rule.outcome)
     return Decision(outcome, band, int(band is Outcome.REJECT), policy.score.score(pd), matched)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -48,6 +48,7 @@ Use = Literal["score", "rules", "reports"]
 Direction = Literal["rises", "falls"]
 Missing = Literal["worst", "own"]
 End = Literal["best", "worst"]
+Actionable = Literal["change", "state"]
 Value = float | int | str | bool | None
 
 PD = "probability_of_default"
@@ -112,6 +113,8 @@ class BaseField(Strict):
             as no becomes yes.
         missing: what leaving a scored value out counts as: `worst`, never better than stating it, unless the contract
             says `own`, a risk of its own, as for what the lender sets.
+        actionable: what an applicant can do about it: `change` the value for a better one, or `state` what was left
+            out. Without it no counterfactual touches the field.
         decide: questions of a draft that a person has to settle; a contract with one is refused.
     """
 
@@ -124,6 +127,7 @@ class BaseField(Strict):
     use: Use = "score"
     direction: Direction | None = None
     missing: Missing | None = None
+    actionable: Actionable | None = None
     decide: tuple[Text, ...] = ()
 
     @property
@@ -166,6 +170,11 @@ class BaseField(Strict):
         """What a value that stands for no number comes out as; none where there are no special codes."""
         return ()
 
+    @property
+    def worst_first(self) -> Sequence[Value]:
+        """The values that an applicant could state, each better than the one before; none without a direction."""
+        return ()
+
     def problems(self) -> Iterator[str]:
         """What is wrong with it by itself, with the remedy."""
         if is_reserved(self.name):
@@ -179,6 +188,16 @@ class BaseField(Strict):
                 "leaving it out can't be worst where no direction says what is worse; give it a `direction`, or state "
                 "`missing`: `own`"
             )
+        if self.actionable is not None:
+            yield from self._action_problems()
+
+    def _action_problems(self) -> Iterator[str]:
+        if not self.for_rules:
+            yield "what reports alone read changes no decision; remove `actionable`, or change its use"
+        elif self.direction is None:
+            yield "no direction says what an improvement is; give it a `direction`, or remove `actionable`"
+        if self.actionable == "state" and not self.nullable:
+            yield "only what may be left out can be stated later; make it `nullable`, or `actionable` `change`"
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

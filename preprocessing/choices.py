@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from string import whitespace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -88,6 +88,11 @@ class Ordered(_Listed):
 
     type: Literal["ordered"]
 
+    @property
+    def worst_first(self) -> Sequence[Value]:
+        """See `BaseField`."""
+        return {"falls": self.categories, "rises": self.categories[::-1], None: ()}[self.direction]
+
     def features(self, *, may_lack: bool) -> Iterator[Feature]:
         """See `BaseField`."""
         number = number_feature(self, 0, len(self.categories) - 1, {}, may_lack=may_lack)
@@ -108,6 +113,11 @@ class Flag(_Choice):
     def choices(self) -> tuple[str, ...]:
         """See `BaseField`."""
         return self.yes, self.no
+
+    @property
+    def worst_first(self) -> Sequence[Value]:
+        """See `BaseField`."""
+        return {"falls": (self.no, self.yes), "rises": (self.yes, self.no), None: ()}[self.direction]
 
     def features(self, *, may_lack: bool) -> Iterator[Feature]:
         """See `BaseField`."""

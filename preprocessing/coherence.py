@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 MAX_FEATURES = 10_240
 
+MAX_ACTIONABLE = 8
+"""Each pair of them may have to be searched, for one answer."""
+
 
 def contradictions(contract: Contract) -> list[str]:
     """A place, its problem and the remedy for each; nothing where the contract is sound."""
-    checks = (_names, _ratios, _amount_and_age, _mentions, _features_differ)
+    checks = (_names, _ratios, _amount_and_age, _actionable, _mentions, _features_differ)
     # What a later check finds may follow from an earlier one's fault.
     return next(filter(None, (list(check(contract)) for check in checks)), [])
 
@@ -120,6 +123,16 @@ def _amount_and_age(contract: Contract) -> Iterator[str]:
             yield "amount: a ratio has it below the line; state that ratio the other way round"
         if contract.age in (ratio.numerator, ratio.denominator) and ratio.for_rules:
             yield f"age: {ratio.name} is made of it, and a rule on that could count it; for reports only"
+
+
+def _actionable(contract: Contract) -> Iterator[str]:
+    for field in contract.actionable:
+        if field.name == contract.age:
+            yield f"fields.{field.name}.actionable: nobody changes their age to get a loan; remove it"
+        if field.name == contract.amount and field.direction == "falls":
+            yield f"fields.{field.name}.actionable: the amount falls, so that more would be offered; remove it"
+    if len(contract.actionable) > MAX_ACTIONABLE:
+        yield f"fields: {len(contract.actionable)} are actionable, more than {MAX_ACTIONABLE}; mark fewer"
 
 
 def _mentions(contract: Contract) -> Iterator[str]:

@@ -130,7 +130,7 @@ class Contract(Strict):
         file: how the training file is written.
         label: what became of past loans.
         fields: in order.
-        amount: the field that holds the amount asked for; without one there are no counterfactuals.
+        amount: the field that holds the amount asked for.
         age: the field that holds the applicant's age, which no rule may hold against applicants of 62 and over.
         applicant: fields that tell one applicant from another: rows equal in all of them stay on one side of a split.
         disjoint: fields whose values a model could come to recognise, such as an income to the cent: on the harsher of
@@ -216,20 +216,9 @@ class Contract(Strict):
         return tuple(field for field in self.fields if isinstance(field, Ratio))
 
     @cached_property
-    def amount_ratios(self) -> tuple[Ratio, ...]:
-        """The ratios that move with the amount."""
-        return tuple(ratio for ratio in self.ratios if self.amount is not None and ratio.numerator == self.amount)
-
-    def amount_divisors(self, application: Application) -> dict[str, float | None]:
-        """What the amount is divided by in each ratio that moves with it; None where that is no number."""
-        divisors = {ratio.name: application[ratio.denominator] for ratio in self.amount_ratios}
-        return {name: divisor if isinstance(divisor, int | float) else None for name, divisor in divisors.items()}
-
-    @property
-    def least_amount(self) -> float:
-        """The lowest amount that an application may state; of a contract that has one."""
-        assert self.amount is not None
-        return self.number(self.amount).least
+    def actionable(self) -> tuple[AnyField, ...]:
+        """The fields that an applicant can do something about."""
+        return tuple(field for field in self.fields if field.actionable is not None)
 
     def number(self, name: str) -> Number | Integer:
         """The field of this name, which must be a number."""
@@ -259,11 +248,6 @@ class Contract(Strict):
             # Chaining would carry the values along into whatever prints the exception.
             raise InvalidApplicationError(field_errors(exc)) from None
         return self._with_ratios(values)
-
-    def with_amount(self, application: Application, amount: float) -> Application:
-        """The same application for another amount; of a contract that has one."""
-        assert self.amount is not None
-        return self.with_values(application, {self.amount: amount})
 
     def with_values(self, application: Application, values: Mapping[str, Any]) -> Application:
         """The same application with other values of some fields, its ratios computed anew."""

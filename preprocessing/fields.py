@@ -88,6 +88,8 @@ class Ratio(BaseField):
         yield from super().problems()
         if self.nullable:
             yield "a ratio may be left out anyway, since it is computed; remove `nullable`"
+        if self.actionable is not None:
+            yield "a ratio goes with the two that it is made of; mark those, and remove `actionable`"
 
     def annotation(self) -> Any:
         """See `BaseField`."""

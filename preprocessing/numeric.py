@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,10 @@ class Plausible(Strict):
     minimum: Bound
     maximum: Bound
     remedy: Text
+
+
+WIDE = 10
+"""A range at least so wide is gone through in whole units, a narrower one in at least a hundred decimal steps."""
 
 
 def number_feature(
@@ -76,6 +81,15 @@ class _Numeric(BaseField):
     def greatest(self) -> float:
         """The greatest."""
         return self.plausible.maximum if self.plausible else self.maximum
+
+    @property
+    def worst_first(self) -> Sequence[float]:
+        """See `BaseField`; a range in whole units, or in decimal steps where it is narrow."""
+        width = self.greatest - self.least
+        per_unit = 1 if width >= WIDE or width <= 0 else 10 ** math.ceil(2 - math.log10(width))
+        steps = range(math.ceil(self.least * per_unit), math.floor(self.greatest * per_unit) + 1)
+        rising: Sequence[float] = steps if per_unit == 1 else [step / per_unit for step in steps]
+        return {"falls": rising, "rises": rising[::-1], None: ()}[self.direction]
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()

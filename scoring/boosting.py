@@ -118,19 +118,6 @@ class Ensemble:
         columns: list[int] = np.unique(self._feature[self._feature != NO_SPLIT]).tolist()
         return columns
 
-    def conditions(self, features: Sequence[int]) -> tuple[Turns, Turns]:
-        """For each slot, the splits on its path that read one of `features`, and those to be passed to the right.
-
-        Turns meet them where turns & splits == right; those of a slot without a leaf are met by none.
-        """
-        splits = np.zeros(self.value.shape, dtype=self.word)
-        right = (~self.is_leaf).astype(self.word)
-        for numbers, goes_right in self._paths():
-            read = np.where(self.is_leaf & np.isin(self._feature[:, numbers], features), self._bit(numbers), 0)
-            splits |= read
-            right |= np.where(goes_right, read, 0)
-        return splits, right
-
     def bounds(self, features: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """For each slot, the half-open interval (low, high] that one of `features` must lie in to come there."""
         low, high = np.full(self.value.shape, -np.inf), np.full(self.value.shape, np.inf)

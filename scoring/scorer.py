@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from preprocessing.application import Application, InvalidApplicationError
-from scoring.artifact import GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
+from scoring.artifact import DISTRIBUTION, GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
 from scoring.attribution import LeafIndex
 from scoring.directions import reversals
+from scoring.ranges import KnownRanges
 from scoring.turns import Turns
 
 
@@ -44,6 +45,7 @@ class Scorer:
         estimator: as scikit-learn made it.
         leaves: its leaves, for attributions.
         calibration: of its margins.
+        ranges: of what it was trained on.
     """
 
     def __init__(self, artifact: Artifact) -> None:
@@ -63,6 +65,10 @@ class Scorer:
         except ValueError as exc:
             raise IncoherentArtifactError(f"{MODEL}: {exc}; train again") from exc
         self._check_directions()
+        try:
+            self.ranges = KnownRanges(artifact.contract, artifact.distribution)
+        except ValueError as exc:
+            raise IncoherentArtifactError(f"{DISTRIBUTION}: {exc}; train again") from exc
         self._golden_pd = np.array([golden.probability_of_default for golden in artifact.golden.applications])
 
     def _check_directions(self) -> None:

@@ -7,11 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from decision import Decision, PolicyFiles, Reason, decide, explain_decision
-from decision.counterfactuals import Counterfactual, StepsBetween, find_counterfactuals
+from decision import Decision, Outcome, PolicyFiles, Reason, decide, explain_decision
+from decision.counterfactuals import Counterfactual, find_counterfactuals
 from decision.reasons import discloses_score
 from preprocessing.application import Application
-from scoring.amount import AmountSweep
 from scoring.attribution import Attributor
 from scoring.scorer import Scorer, Scores
 from scoring.turns import Turns
@@ -53,6 +52,7 @@ class Assessment(NamedTuple):
         decision: what the policy made of it.
         reasons: why it is not an approval; empty where it is one.
         identity: of the model and policy that said so.
+        outside: the fields beyond the training data's range, on either side.
         reference: the caller's own, where one was sent.
         attributions: for an explanation only.
         counterfactuals: the same.
@@ -63,6 +63,7 @@ class Assessment(NamedTuple):
     decision: Decision
     reasons: tuple[Reason, ...]
     identity: Identity
+    outside: tuple[str, ...] = ()
     reference: str | None = None
     attributions: Attributions | None = None
     counterfactuals: tuple[Counterfactual, ...] = ()
@@ -77,7 +78,6 @@ class Engine:
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
         self.contract = scorer.schema.contract
-        self._sweep = AmountSweep(scorer.leaves.ensemble, scorer.schema) if self.contract.amount else None
         self.policy = files.policy
         self._catalogue = files.catalogue
 
@@ -91,7 +91,7 @@ class Engine:
             ]
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
-        """The same, with attributions, and the lower amounts that would have got a better decision."""
+        """The same, with attributions, and the smallest changes that would have got a better decision."""
         scores = self._score(applications)
         with self._span("explain"):
             return [self._explain(application, scores, i) for i, application in enumerate(applications)]
@@ -105,13 +105,13 @@ class Engine:
     def _assess(
         self, fields: Application, pd: float, turns: Turns, by_field: dict[str, float] | None = None
     ) -> Assessment:
-        decision = decide(self.policy, fields, pd)
+        decision, outside = self._decide(fields, pd)
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
             by_field = self._attribute(turns) if discloses_score(decision) else {}
         reasons = explain_decision(decision, self._catalogue, fields, by_field)
         reference = fields[self.contract.reference] if self.contract.reference else None
-        return Assessment(fields, pd, decision, reasons, self.identity, reference)
+        return Assessment(fields, pd, decision, reasons, self.identity, outside, reference)
 
     def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
         turns = scores.turns[i]
@@ -119,26 +119,21 @@ class Engine:
         assessment = self._assess(application, float(scores.pd[i]), turns, by_field)
         return assessment._replace(
             attributions=Attributions(self.attributor.base_value, by_field),
-            counterfactuals=self._counterfactuals(application, assessment.decision, turns),
+            counterfactuals=self._counterfactuals(application, assessment.decision.outcome),
         )
 
-    def _counterfactuals(
-        self, application: Application, decision: Decision, turns: Turns
-    ) -> tuple[Counterfactual, ...]:
-        if self._sweep is None:
-            return ()
-        over, contract = self._sweep, self.contract
-        scales = list(contract.amount_divisors(application).values())
+    def _counterfactuals(self, application: Application, outcome: Outcome) -> tuple[Counterfactual, ...]:
+        def told(others: Sequence[Application]) -> list[tuple[Outcome, float]]:
+            pds = self.scorer.score(others).pd.tolist()
+            decided = ((self._decide(other, pd), pd) for other, pd in zip(others, pds, strict=True))
+            return [(decision.outcome, pd) for (decision, _), pd in decided]
 
-        def sweep(lowest: float, highest: float) -> StepsBetween:
-            return over.steps(turns, scales, lowest, highest).between
+        return find_counterfactuals(self.contract, application, outcome, told)
 
-        def pds(amounts: Sequence[int]) -> list[float]:
-            other = [contract.with_amount(application, float(amount)) for amount in amounts]
-            confirmed: list[float] = self.scorer.score(other).pd.tolist()
-            return confirmed
-
-        return find_counterfactuals(self.policy, contract, application, decision, sweep, pds)
+    def _decide(self, fields: Application, pd: float) -> tuple[Decision, tuple[str, ...]]:
+        """The decision, and the fields that lie outside the training range."""
+        outside = self.scorer.ranges.outside(fields)
+        return decide(self.policy, fields, pd, outside.worse), outside.fields
 
     def _attribute(self, turns: Turns) -> dict[str, float]:
         impacts = self.attributor.attribute_one(turns).tolist()

@@ -49,9 +49,9 @@ EVERY_TYPE: Document = {
         {"name": "price", "column": "Kaufpreis (€)", "type": "number", "description": "Amount asked for.",
          "unit": "EUR", "minimum": 100, "maximum": 1e7,
          "plausible": {"minimum": 500, "maximum": 5e6, "remedy": "euros"},
-         "direction": "rises", "example": 25000},
+         "direction": "rises", "actionable": "change", "example": 25000},
         {"name": "savings", "type": "number", "description": "Savings.", "minimum": 1, "maximum": 1e7, "nullable": True,
-         "codes": {"none": 0, "abroad": -1}, "direction": "falls", "example": 8000},
+         "codes": {"none": 0, "abroad": -1}, "direction": "falls", "actionable": "change", "example": 8000},
         {"name": "price_to_savings", "type": "ratio", "description": "price / savings.", "numerator": "price",
          "denominator": "savings", "maximum": 1e7, "direction": "rises"},
         {"name": "berths", "type": "integer", "description": "Berths.", "minimum": 0, "maximum": 40,
@@ -60,9 +60,9 @@ EVERY_TYPE: Document = {
          "categories": ["wood", "steel", "it's \"GRP\" {0}", "Größe\\n1", "a['b'] or __import__", "other"],
          "example": "steel"},
         {"name": "condition", "type": "ordered", "description": "By the surveyor, best first.", "nullable": True,
-         "categories": ["1", "2", "3", "wreck"], "direction": "rises", "example": "2"},
+         "categories": ["1", "2", "3", "wreck"], "direction": "rises", "actionable": "state", "example": "2"},
         {"name": "moored", "type": "flag", "description": "Has a mooring.", "yes": "ja", "no": "nein",
-         "direction": "falls", "example": "ja"},
+         "direction": "falls", "actionable": "change", "example": "ja"},
         {"name": "surveyed", "type": "date", "description": "Day of the survey.", "example": "2024-05-17"},
         {"name": "age", "type": "integer", "description": "Age in years.", "minimum": 0, "maximum": 120, "use": "rules",
          "example": 41},
@@ -258,10 +258,11 @@ def write_book(folder: Path, document: Document = EVERY_TYPE, *, recipe: Documen
 
 
 def _rule(contract: Contract) -> Document:
-    """A rule about the first scored number: one of its states where it has any, else its upper end."""
+    """A rule about the first scored number: one of its states where it has any, else its worse end."""
     fields = [f for f in contract.fields if f.scored and isinstance(f, Number | Integer)]
     field = next((f for f in fields if f.codes), fields[0])
-    condition = {"field": field.name, "op": "==", "value": next(iter(field.codes), field.maximum)}
+    worst = field.minimum if field.direction == "falls" else field.maximum
+    condition = {"field": field.name, "op": "==", "value": next(iter(field.codes), worst)}
     return {
         "id": "by_rule",
         "description": "A rule.",

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
-from decision.policy import Policy
+from decision.policy import OUTSIDE, Policy
 from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema
@@ -26,7 +26,7 @@ from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Orde
 from scoring.artifact import MODEL, Artifact, GoldenApplications, Manifest
 from scoring.attribution import LeafIndex
 from scoring.calibration import Calibration
-from scoring.distribution import TrainingDistribution
+from scoring.distribution import FORMAT, FieldBins, Range, TrainingDistribution
 from scoring.scorer import Scorer
 from tests.artifacts import dumped
 from tests.books import Document, contract_of, documents
@@ -87,6 +87,12 @@ def _missing(draw: st.DrawFn, field: Document) -> str | None:
     return draw(st.sampled_from(["own", "worst", None])) if may_be_worst else "own"
 
 
+def _action(draw: st.DrawFn, field: Document) -> str | None:
+    if not field.get("direction") or field["use"] == "reports":
+        return None
+    return draw(st.sampled_from([None, "change", *(["state"] if field["nullable"] else [])]))
+
+
 def _ratios(fields: Sequence[Document], amount: str | None) -> list[tuple[Document, Document]]:
     numbers = [f for f in fields if f["type"] in ("number", "integer")]
     return [
@@ -117,9 +123,10 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
     the_amount = fields[0]["name"] if amount else None
     for field in fields:
         field["use"] = draw(st.sampled_from(["score", "score", "score", "score", "rules", "reports"]))
+        field["actionable"] = _action(draw, field)
     fields[-1]["use"] = "score"
-    if amount and fields[0]["use"] == "reports":
-        fields[0]["use"] = "rules"
+    if amount:
+        fields[0] |= {"actionable": "change", "use": "rules" if fields[0]["use"] == "reports" else fields[0]["use"]}
     pairs = _ratios(fields, the_amount)
     chosen = draw(st.lists(st.sampled_from(pairs), max_size=2)) if pairs else []
     if amount:
@@ -127,6 +134,7 @@ def contract_documents(draw: st.DrawFn, *, amount: bool = False, scored: int = 7
     for operand in [operand for pair in chosen for operand in pair]:
         # What is in a ratio must go along with it: the amount always rises, the others may go either way.
         operand |= {"direction": "rises" if operand["name"] == the_amount else None, "standing": {},
+                    "actionable": "change" if operand["name"] == the_amount else None,
                     "missing": "own" if operand["nullable"] else None}  # fmt: skip
     for above, below in chosen:
         use = draw(st.sampled_from(["score", "rules"])) if above["use"] == below["use"] == "score" else "rules"
@@ -258,7 +266,7 @@ class Small:
 
     @cached_property
     def model(self) -> GradientBoostingClassifier:
-        """Of labels that follow the features somewhat."""
+        """Of labels that follow the features somewhat, and as the contract's directions say."""
         rng = np.random.default_rng(self.seed)
         spread = (self.matrix - self.matrix.mean(0)) / (self.matrix.std(0) + 1e-9)
         labels = (spread @ rng.normal(size=spread.shape[1]) + rng.normal(size=len(spread)) > 0).astype(int)
@@ -272,9 +280,27 @@ class Small:
         manifest = Manifest.model_construct(name="drawn", version="1.0.0")
         tables = LeafIndex(self.model, self.schema).build_tables(self.matrix[:8])
         none = GoldenApplications.model_construct(applications=[])
-        nothing = TrainingDistribution.model_construct(bins=[])
-        model = {MODEL: dumped(self.model)}
-        return Scorer(Artifact(manifest, self.schema, none, CURVED, tables, nothing, model))
+        distribution, model = distribution_of(self.contract), {MODEL: dumped(self.model)}
+        return Scorer(Artifact(manifest, self.schema, none, CURVED, tables, distribution, model))
+
+
+def distribution_of(contract: Contract) -> TrainingDistribution:
+    """Invented, for a drawn contract may lack numbers: the middle of each range, the first choice, no state."""
+    return TrainingDistribution(
+        format=FORMAT, rows=1, quantiles=[0.0, 1.0], bins=[_bins(contract.by_name[name]) for name in contract.scored]
+    )
+
+
+def _bins(field: AnyField) -> FieldBins:
+    if field.choices:
+        return FieldBins(field=field.name, edges=[], categories=[field.choices[0]], shares=[1.0], missing=0.1)
+    minimum, maximum = (field.minimum, field.maximum) if isinstance(field, Number | Integer) else (0.0, 10.0)
+    quarter = (maximum - minimum) / 4
+    return FieldBins(
+        field=field.name, edges=[minimum + quarter], categories=[], states=list(field.states),
+        shares=[0.5, 0.5, *(0.0 for _ in field.states)], missing=0.0,
+        range=Range(low=minimum + quarter, high=maximum - quarter),
+    )  # fmt: skip
 
 
 def policy_of(contract: Contract, rules: Sequence[Document]) -> Policy:
@@ -309,10 +335,28 @@ def rule_documents(draw: st.DrawFn, contract: Contract, fields: Sequence[str] = 
 
 
 @st.composite
+def _worse(draw: st.DrawFn, field: AnyField) -> Document:
+    """A condition that holds for all that is worse than what it holds for."""
+    states = [s for s in field.states if s not in getattr(field, "standing", {})]
+    if field.choices:
+        worse = list(field.worst_first[: draw(st.integers(1, len(field.worst_first)))])
+        return {"field": field.name, "op": "in", "value": worse}
+    if states and draw(st.booleans()):
+        return {"field": field.name, "op": "==", "value": draw(st.sampled_from(states))}
+    op = draw(st.sampled_from([">", ">="] if field.direction == "rises" else ["<", "<="]))
+    low, high = getattr(field, "minimum", 0), getattr(field, "maximum", 1)
+    return {"field": field.name, "op": op, "value": draw(st.floats(low, high) | st.integers(int(low), int(high) + 1))}
+
+
+@st.composite
 def _conditions(draw: st.DrawFn, field: AnyField) -> Document:
-    op = draw(st.sampled_from(["==", "!=", "in", "is_null", "<", "<=", ">", ">="]))
-    if op == "is_null":
+    op = draw(st.sampled_from(["==", "!=", "in", "is_null", "<", "<=", ">", ">=", OUTSIDE]))
+    if op == OUTSIDE and not field.scored:
+        op = "is_null"
+    if op in ("is_null", OUTSIDE):
         return {"field": field.name, "op": op}
+    if field.direction is not None:
+        return draw(_worse(field))
     if isinstance(field, Category | Ordered | Flag):
         op = op if op in ("==", "!=", "in") else "=="
         values = st.sampled_from(field.choices)

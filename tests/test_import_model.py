@@ -190,7 +190,7 @@ class TestPolicyAlone:
         run("--policy", policy)
         assert "1.5.0" == (store / POLICY_ENTRY / "latest").read_text()
         assert run("--policy", POLICY_FOLDER / POLICY_FILE)[0] == 0
-        assert "1.0.0" == (store / POLICY_ENTRY / "latest").read_text()
+        assert "1.1.0" == (store / POLICY_ENTRY / "latest").read_text()
 
     def test_other_catalogue(self, store: Path, policy: Path, tmp_path: Path, run: Run) -> None:
         """The catalogue may lie elsewhere, and is imported with the policy."""

@@ -58,7 +58,8 @@ def grow(
 
 def one_thread() -> AbstractContextManager[Any]:
     """Training runs as many fits at a time as there are processors; threads of each would wait for one another."""
-    return threadpool_limits(1)
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def kept(grower: HistGradientBoostingClassifier, matrix: Matrix, labels: Labels) -> GradientBoostingClassifier:

@@ -1,19 +1,27 @@
-"""The training distribution in bins: tenths of the applications for numbers, shares for categories."""
+"""The training distribution: tenths of the applications for numbers, shares for categories, and how far they reach."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from preprocessing.fields import PD
-from scoring.distribution import FieldBins, TrainingDistribution
+from scoring.distribution import FORMAT, FieldBins, Range, TrainingDistribution
 from training.metrics import Probabilities
 
 BINS = 10
+
+QUANTILES = (0.001, 0.999)
+"""Ranges end here: the thousandth beyond each end is too few rows to have learned from, and may be slips of a pen."""
+
+DIGITS = 2
+"""The ends of a range are rounded outward to so many digits: more would be the values of single rows."""
 
 
 def training_distribution(
@@ -27,13 +35,15 @@ def training_distribution(
         pds: what the model gives them, shape (n,): served applications are scored by the same model.
     """
     bins = [_bins(contract, field, [application[field] for application in applications]) for field in contract.scored]
-    return TrainingDistribution(format=1, rows=len(applications), bins=[*bins, _number_bins(PD, pds.tolist(), ())])
+    bins.append(_number_bins(PD, pds.tolist(), ()))
+    return TrainingDistribution(format=FORMAT, rows=len(applications), quantiles=list(QUANTILES), bins=bins)
 
 
 def _bins(contract: Contract, field: str, values: Sequence[float | str | None]) -> FieldBins:
     choices, states = contract.by_name[field].choices, contract.by_name[field].states
     if not choices:
-        return _number_bins(field, values, states)
+        bins = _number_bins(field, values, states)
+        return bins.model_copy(update={"range": reach(_numbers(values))})
     present = [str(value) for value in values if value is not None]
     counts = Counter(present)
     # In alphabetical order, and only what there is: OTHER is for what the training data lacks.
@@ -46,7 +56,7 @@ def _bins(contract: Contract, field: str, values: Sequence[float | str | None]) 
 
 def _number_bins(field: str, values: Sequence[float | str | None], states: Sequence[str]) -> FieldBins:
     present = [value for value in values if value is not None]
-    numbers = np.array([value for value in present if not isinstance(value, str)], dtype=np.float64)
+    numbers = _numbers(values)
     # Six digits say where a tenth ends; more would be the values of single rows.
     quantiles = np.quantile(numbers, np.arange(1, BINS) / BINS)
     edges = sorted({float(f"{quantile:.6g}") for quantile in quantiles.tolist()} - {float(numbers.max())})
@@ -60,3 +70,21 @@ def _number_bins(field: str, values: Sequence[float | str | None], states: Seque
         shares=(counted / len(present)).tolist(),
         missing=1 - len(present) / len(values),
     )
+
+
+def reach(numbers: NDArray[np.float64]) -> Range:
+    """How far numbers reach between `QUANTILES`, rounded outward: no more than the stated share lies beyond an end."""
+    low, high = QUANTILES
+    return Range(
+        low=_outward(float(np.quantile(numbers, low, method="lower")), ROUND_FLOOR),
+        high=_outward(float(np.quantile(numbers, high, method="higher")), ROUND_CEILING),
+    )
+
+
+def _outward(value: float, rounding: str) -> float:
+    exact = Decimal(repr(value))  # as it is written, where its binary digits go on
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - DIGITS + 1), rounding)) if exact else 0.0
+
+
+def _numbers(values: Sequence[float | str | None]) -> NDArray[np.float64]:
+    return np.array([v for v in values if v is not None and not isinstance(v, str)], dtype=np.float64)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decision import Outcome, Policy, decide, read_policy
 from decision.files import beside_or_default
 from preprocessing.application import Application
-from preprocessing.contract import Contract
 from scoring.artifact import read_artifact
 from scoring.scorer import Scorer
 from training.data import read_portfolio
@@ -46,18 +45,18 @@ class Comparison:
     groups: list[tuple[str, str, int, Approval, Approval]]
 
 
-def compare(
-    contract: Contract, applications: Sequence[Application], pds: Sequence[float], old: Policy, new: Policy
-) -> Comparison:
+def compare(scorer: Scorer, applications: Sequence[Application], old: Policy, new: Policy) -> Comparison:
     """Decide every application under both policies."""
-    before = [decide(old, application, pd).outcome for application, pd in zip(applications, pds, strict=True)]
-    after = [decide(new, application, pd).outcome for application, pd in zip(applications, pds, strict=True)]
+    pds: list[float] = scorer.score(applications).pd.tolist()
+    outside = [scorer.ranges.outside(application).worse for application in applications]
+    cases = list(zip(applications, pds, outside, strict=True))
+    before, after = ([decide(policy, *case).outcome for case in cases] for policy in (old, new))
 
     def row(grouping: str, group: str, members: list[int]) -> tuple[str, str, int, Approval, Approval]:
         return grouping, group, len(members), _approval(members, before, pds), _approval(members, after, pds)
 
     groups = [row("all", "", list(range(len(applications))))]
-    for by in groups_of(contract):
+    for by in groups_of(scorer.schema.contract):
         found = [by.of(application) for application in applications]
         groups += [row(by.title, name, [i for i, group in enumerate(found) if group == name]) for name in by.names]
     return Comparison(len(applications), Counter(zip(before, after, strict=True)), [g for g in groups if g[2]])
@@ -90,4 +89,4 @@ def run(options: argparse.Namespace) -> None:
     applications, outside = read_portfolio(options.data, contract)
     if outside:
         print(f"left out {outside} row(s) outside the contract", file=sys.stderr)
-    print(render(compare(contract, applications, scorer.score(applications).pd.tolist(), old, new), old, new))
+    print(render(compare(scorer, applications, old, new), old, new))

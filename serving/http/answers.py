@@ -26,6 +26,9 @@ class Prediction(BaseModel):
     probability_of_default: float = Field(ge=0, le=1)
     credit_score: int = Field(description="The PD on the policy's scale; higher is better.")
     reasons: list[ReasonGiven] = Field(description="At most four, most adverse first; empty for an approval.")
+    outside_training_range: list[str] = Field(
+        description="Scored fields beyond what the model's training data holds, on either side."
+    )
     model_name: str
     model_version: str
     policy_version: str
@@ -71,9 +74,9 @@ class Explanations(BaseModel):
 
 
 class BetterDecision(BaseModel):
-    """The largest lower amount that would have got a better decision, all else held."""
+    """The smallest change of one or two fields that would have got a better decision, all else held."""
 
-    changes: dict[str, float] = Field(description="What to change in the application.")
+    changes: dict[str, float | str] = Field(description="What to change in the application, or to state in it.")
     decision: Literal["APPROVE", "CONDITIONAL_APPROVAL"]
     probability_of_default: float = Field(ge=0, le=1)
 
@@ -82,7 +85,9 @@ class Explanation(Prediction):
     """Answer of /predict/explain."""
 
     explanations: Explanations
-    counterfactuals: list[BetterDecision] = Field(description="Best decision first; empty where no amount helps.")
+    counterfactuals: list[BetterDecision] = Field(
+        description="Best decision first, one field before two; empty where none helps."
+    )
 
 
 class Problem(BaseModel):
@@ -128,6 +133,7 @@ def prediction(assessment: Assessment) -> dict[str, Any]:
             {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source}
             for reason in assessment.reasons
         ],
+        "outside_training_range": list(assessment.outside),
         "model_name": identity.model_name,
         "model_version": identity.model_version,
         "policy_version": identity.policy_version,

@@ -63,7 +63,7 @@ class Responses:
             decision, pd = assessment.decision, assessment.pd
             outcome = decision.outcome.value
             self._metrics.count(kind, outcome, pd)
-            self._drift.count(assessment.fields, pd)
+            self._drift.count(assessment.fields, pd, assessment.outside)
             self._log.write(
                 "decision",
                 {

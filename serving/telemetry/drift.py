@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from serving.telemetry.tally import Tallies
+from serving.telemetry.tally import Tallies, Tally
 
 
 class Bins(Protocol):
@@ -62,9 +62,17 @@ class Drift:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._outside = Counter(
+            "credit_risk_outside_training_range",
+            "Values of answered applications beyond what the training data holds.",
+            of_field,
+            registry=registry,
+        )
         self._of_fields: list[Placed] = []
         self._of_pd: list[Placed] = []
         self._series: list[tuple[list[int], list[Counter]]] = []
+        self._outside_tallies: dict[str, Tally] = {}
+        self._tally = tallies.tally
         tallies.carry_over(self._carry)
 
     def watch(self, distribution: Iterable[Bins], pd: str) -> None:
@@ -79,14 +87,18 @@ class Drift:
             series.append(self._missing.labels(bins.field))
             counts = [0] * len(series)
             (self._of_pd if bins.field == pd else self._of_fields).append((bins.field, bins.place, counts))
+            if bins.field != pd and bins.field not in self._outside_tallies:
+                self._outside_tallies[bins.field] = self._tally(self._outside.labels(bins.field))
             self._series.append((counts, series))
 
-    def count(self, fields: Mapping[str, Any], pd: float) -> None:
-        """Count one answered application: its values by field, and its probability of default."""
+    def count(self, fields: Mapping[str, Any], pd: float, outside: Iterable[str] = ()) -> None:
+        """Count one answered application: its values by field, those `outside`, and its probability of default."""
         for field, place, counts in self._of_fields:
             counts[place(fields[field])] += 1
         for _, place, counts in self._of_pd:
             counts[place(pd)] += 1
+        for field in outside:
+            self._outside_tallies[field].add()
 
     def _carry(self) -> None:
         for counts, series in self._series:

@@ -76,6 +76,22 @@ BROKEN: dict[str, tuple[Change, str]] = {
         lambda d: d["rules"][0]["conditions"][0].update(op="is_null"),
         "is_null takes no value; remove it",
     ),
+    "outside_training_range with a value": (
+        lambda d: d["rules"][3]["conditions"][0].update(value=1),
+        "rules.3.conditions.0: outside_training_range takes no value; remove it",
+    ),
+    "outside_training_range of what is not scored": (
+        lambda d: d["rules"][0]["conditions"][0].update(op="outside_training_range", value=None),
+        "rules.0.conditions.0: person_age is not scored, so that no range of it is known; compare it with a value",
+    ),
+    "example with what is not scored outside": (
+        lambda d: d["examples"][0].update(outside_training_range=["person_age", "loan_amnt", "nobody"]),
+        "examples.0: outside_training_range: names scored fields, and not nobody, person_age; remove what is none",
+    ),
+    "example with more outside than it expects": (
+        lambda d: d["examples"][8].update(outside_training_range=["loan_amnt"]),
+        "expects rules ['prior_default'] but the policy gives ['prior_default', 'amount_beyond_experience']",
+    ),
     "rule that improves": (lambda d: d["rules"][0].update(outcome="APPROVE"), "rules.0: a rule can only worsen"),
     "rule against the old": (
         lambda d: d["rules"][0]["conditions"][0].update(op=">", value=65),
@@ -104,7 +120,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "other catalogue": (
         lambda d: d.update(reason_catalogue="2.0.0"),
-        "reason_catalogue: asks for version 2.0.0 but the catalogue is 1.0.0",
+        "reason_catalogue: asks for version 2.0.0 but the catalogue is 1.1.0",
     ),
     "example that fails": (
         lambda d: d["examples"][0].update(expected="REJECT"),
@@ -206,11 +222,12 @@ def test_check_prints_the_policy_as_a_table(policy_file: Path, capsys: pytest.Ca
     assert main(["check", str(policy_file)]) == 0
     printed = capsys.readouterr().out
     for expected in (
-        "Policy 1.0.0",
+        "Policy 1.1.0",
         "PD below 10.00%",
         "PD from 20.00%",
         "person_age < 18",
         "cb_person_default_on_file == Y",
+        "loan_amnt beyond the training data",
     ):
         assert expected in printed
 

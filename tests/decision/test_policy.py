@@ -73,6 +73,29 @@ class TestRules:
     def test_prediction_follows_the_pd_and_not_the_rules(self) -> None:
         assert decide(POLICY, FIELDS | {"person_age": 17}, 0.01).prediction == 0
 
+    @pytest.mark.parametrize(
+        ("outside", "rules"),
+        [
+            ((), []),
+            (("loan_amnt",), ["amount_beyond_experience"]),
+            (("person_emp_length", "loan_grade"), []),
+            (("person_income", "loan_int_rate"), ["rate_beyond_experience", "income_beyond_experience"]),
+        ],
+    )
+    def test_outside_the_training_range(self, outside: tuple[str, ...], rules: list[str]) -> None:
+        """Nothing but what is said to lie outside counts, whatever the value; at best with conditions."""
+        decision = decide(POLICY, FIELDS, 0.01, outside)
+        assert rules == [rule.id for rule in decision.rules]
+        assert (Outcome.CONDITIONAL_APPROVAL if rules else Outcome.APPROVE) == decision.outcome
+        assert Outcome.REJECT == decide(POLICY, FIELDS, 0.5, outside).outcome
+
+    @given(st.floats(0, 1), st.sets(st.sampled_from(CONTRACT.scored)), st.sets(st.sampled_from(CONTRACT.scored)))
+    def test_less_outside_is_never_worse(self, pd: float, outside: set[str], besides: set[str]) -> None:
+        """What comes to lie inside may only take a rule away."""
+        less, more = decide(POLICY, FIELDS, pd, outside), decide(POLICY, FIELDS, pd, outside | besides)
+        assert {*less.rules} <= {*more.rules}
+        assert SEVERITY.index(less.outcome) <= SEVERITY.index(more.outcome)
+
 
 class TestConditions:
     @pytest.mark.parametrize(

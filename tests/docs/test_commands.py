@@ -161,8 +161,8 @@ class TestRun:
         """A policy is printed as the page shows it, and the commands to put another one into the store do so."""
         check, another, *_ = blocks(POLICY)
         assert blocks(POLICY, "text") == [shell(check, checkout)]
-        assert "credit_risk_policy:1.0.0" == shell(another, checkout).splitlines()[-1]
-        assert (checkout / ".bentoml" / "models" / "credit_risk_policy" / "1.0.0").is_dir()
+        assert "credit_risk_policy:1.1.0" == shell(another, checkout).splitlines()[-1]
+        assert (checkout / ".bentoml" / "models" / "credit_risk_policy" / "1.1.0").is_dir()
 
     def test_fields(self) -> None:
         """A contract's fields are printed as a table and as an application."""

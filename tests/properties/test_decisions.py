@@ -1,11 +1,12 @@
-"""Policies and counterfactuals over drawn contracts: conditions as their words say, offers as trying every amount."""
+"""Policies and counterfactuals over drawn contracts: conditions as their words say, offers as trying everything."""
 
 from __future__ import annotations
 
 import json
-import math
 import operator
 import random
+from collections.abc import Container, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -15,20 +16,26 @@ from pydantic import ValidationError
 
 from decision import Outcome, PolicyFiles, decide
 from decision.counterfactuals import LOWEST_FRACTION
-from decision.policy import Condition, Example, better_outcomes, worst
+from decision.policy import OUTSIDE, Condition, Example, better_outcomes, worst
 from decision.reasons import ReasonCatalogue
+from preprocessing.application import Application
 from preprocessing.contract import Contract, InvalidContractError
+from preprocessing.fields import AnyField
 from scoring.attribution import Attributor
+from scoring.ranges import KnownRanges
+from serving.engine import Assessment, Engine
 from tests.books import Document, contract_of, documents
-from tests.contracts import Small, applications, contracts, policy_of, refusal, rule_documents, spoilt
-from tests.telemetry import Engine
+from tests.contracts import Small, applications, contracts, distribution_of, policy_of, refusal, rule_documents, spoilt
 
 SEEDS = st.integers(0, 10**6)
+MOST_TRIED = 1500
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-def holds(condition: Condition, value: Any) -> bool:
+def holds(condition: Condition, value: Any, outside: Container[str]) -> bool:
     """What a condition's words mean."""
+    if condition.op == OUTSIDE:
+        return condition.field in outside
     if condition.op == "is_null":
         return value is None
     if value is None:
@@ -57,10 +64,14 @@ class TestRules:
     def test_mean_what_they_say(self, data: st.DataObject, contract: Contract, seed: int) -> None:
         """On numbers, states, missing values and categories; and the outcome is the worst of band and rules."""
         policy = policy_of(contract, [data.draw(rule_documents(contract)) for _ in range(3)])
+        known = KnownRanges(contract, distribution_of(contract))
         for application in applications(contract, 20, seed):
-            matched = [rule for rule in policy.rules if all(holds(c, application[c.field]) for c in rule.conditions)]
+            outside = known.outside(application).worse
+            matched = [
+                rule for rule in policy.rules if all(holds(c, application[c.field], outside) for c in rule.conditions)
+            ]
             for pd in (0.0, 0.34, 0.35, 0.59, 0.6, 1.0):
-                decision = decide(policy, application, pd)
+                decision = decide(policy, application, pd, outside)
 
                 assert matched == list(decision.rules)
                 expected = policy.band(pd)
@@ -90,27 +101,39 @@ class TestRules:
 
 
 class TestCounterfactuals:
-    @settings(max_examples=50)
+    @settings(max_examples=60)
     @given(st.data(), contracts(amount=True), st.integers(1, 4), SEEDS)
-    def test_are_what_trying_every_amount_finds(
+    def test_are_what_trying_everything_finds(
         self, data: st.DataObject, contract: Contract, depth: int, seed: int
     ) -> None:
-        """Whatever ratios the amount has, and whatever they are divided by; and the offer is kept when it is taken."""
+        """What is offered is kept when it is taken, a step less is not enough, and what isn't offered doesn't help."""
         small = Small(contract, applications(contract, 120, seed), depth, seed)
-        assert contract.amount is not None
-        moving = [contract.amount, *(ratio.name for ratio in contract.amount_ratios)]
-        rules = [data.draw(rule_documents(contract, names)) for names in (moving, ()) if data.draw(st.booleans())]
-        policy = policy_of(contract, rules)
-        engine = engine_of(small, PolicyFiles(policy, catalogue_of(contract), {}))
+        about = [[field.name for field in contract.actionable], []]
+        rules = [data.draw(rule_documents(contract, names)) for names in about if data.draw(st.booleans())]
+        engine = engine_of(small, PolicyFiles(policy_of(contract, rules), catalogue_of(contract), {}))
         for document in documents(contract, 8, seed + 1):
             (assessment,) = engine.explain([contract.parse(document)])
-
-            found = {offer.outcome: offer.amount for offer in assessment.counterfactuals}
-
-            assert tried(small, engine, assessment.fields, assessment.decision.outcome) == found
             for offer in assessment.counterfactuals:
                 (again,) = engine.assess([contract.parse(document | dict(offer.changes))])
                 assert (offer.outcome, offer.pd) == (again.decision.outcome, again.pd)
+            check_complete(engine, assessment)
+
+    @settings(max_examples=30)
+    @given(st.data(), contracts(amount=True), st.integers(1, 4), SEEDS)
+    def test_no_larger_amount_gets_a_better_decision(
+        self, data: st.DataObject, contract: Contract, depth: int, seed: int
+    ) -> None:
+        """Whatever rules a policy may have."""
+        small = Small(contract, applications(contract, 120, seed), depth, seed)
+        rules = [data.draw(rule_documents(contract)) for _ in range(3)]
+        engine = engine_of(small, PolicyFiles(policy_of(contract, rules), catalogue_of(contract), {}))
+        assert contract.amount is not None
+        most = contract.number(contract.amount).greatest
+        for application in applications(contract, 8, seed + 1):
+            amounts = sorted({application[contract.amount], most, *(most * i / 40 for i in range(40))})
+            rising = [a for a in amounts if a >= application[contract.amount]]
+            got = gets(engine, application, [{contract.amount: amount} for amount in rising])
+            assert got == sorted(got, key=list(Outcome).index)
 
 
 def engine_of(small: Small, files: PolicyFiles) -> Engine:
@@ -119,19 +142,64 @@ def engine_of(small: Small, files: PolicyFiles) -> Engine:
     return Engine(small.scorer, Attributor(small.scorer.leaves, tables), files)
 
 
-def tried(small: Small, engine: Engine, fields: Any, outcome: Outcome) -> dict[Outcome, int]:
-    """The largest amount of each better outcome, by asking for all of them."""
-    contract = small.contract
-    asked = fields[contract.amount]
-    lowest = max(1, math.ceil(asked * LOWEST_FRACTION), math.ceil(contract.least_amount))
-    amounts = range(math.ceil(asked) - 1, lowest - 1, -1)
-    if not amounts:
-        return {}
-    others = [contract.with_amount(fields, float(amount)) for amount in amounts]
-    best: dict[Outcome, int] = {}
-    for amount, other, pd in zip(amounts, others, small.scorer.score(others).pd.tolist(), strict=True):
-        best.setdefault(decide(engine.policy, other, pd).outcome, amount)
-    return {better: best[better] for better in better_outcomes(outcome) if better in best}
+def gets(engine: Engine, fields: Application, others: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    """The decisions on an application with other values."""
+    changed = [engine.contract.with_values(fields, values) for values in others]
+    pds = engine.scorer.score(changed).pd.tolist() if changed else []
+    outside = [engine.scorer.ranges.outside(other).worse for other in changed]
+    return [decide(engine.policy, *case).outcome for case in zip(changed, pds, outside, strict=True)]
+
+
+def better_values(contract: Contract, fields: Application, field: AnyField) -> list[Any]:
+    """What an applicant could have instead, from the least change on."""
+    value, values = fields[field.name], field.worst_first
+    if field.actionable == "state":
+        return list(values) if value is None else []
+    if value is None or (isinstance(value, str) and not field.choices):
+        return []
+    if field.choices:
+        return list(values[values.index(value) + 1 :])
+    better = [other for other in values if (other < value if field.direction == "rises" else other > value)]
+    return [v for v in better if field.name != contract.amount or v >= value * LOWEST_FRACTION]
+
+
+def check_complete(engine: Engine, assessment: Assessment) -> None:
+    """Offers against all values of each field, and of each pair, of which there are not too many to try."""
+    contract, fields = engine.contract, assessment.fields
+    few = [field for field in contract.actionable if len(field.worst_first) <= MOST_TRIED]
+    values = {f.name: tried for f in few if (tried := better_values(contract, fields, f))}
+    outcomes = {name: gets(engine, fields, [{name: v} for v in tried]) for name, tried in values.items()}
+    offered: dict[tuple[Outcome, frozenset[str]], Mapping[str, Any]] = {}
+    for offer in assessment.counterfactuals:
+        own = {field.name: offer.changes[field.name] for field in contract.actionable if field.name in offer.changes}
+        offered[offer.outcome, frozenset(own)] = own
+    assert len(assessment.counterfactuals) == len(offered)
+    for target in better_outcomes(assessment.decision.outcome):
+
+        def enough(outcome: Outcome, target: Outcome = target) -> bool:
+            return worst(outcome, target) is target
+
+        for name, tried in values.items():
+            first = next((i for i, outcome in enumerate(outcomes[name]) if enough(outcome)), None)
+            exact = first is not None and outcomes[name][first] is target
+            expected = {name: tried[first]} if exact and first is not None else None
+            assert expected == offered.get((target, frozenset([name])))
+        for a, b in combinations(values, 2):
+            pair = offered.get((target, frozenset([a, b])))
+            if any(map(enough, outcomes[a])) or any(map(enough, outcomes[b])):
+                assert pair is None
+            elif len(values[a]) * len(values[b]) <= MOST_TRIED:
+                both = [{a: x, b: y} for x in values[a] for y in values[b]]
+                got = dict(zip(((v[a], v[b]) for v in both), gets(engine, fields, both), strict=True))
+                if pair is None:
+                    # One that gets the decision would be offered, unless the least that gets it gets a better one.
+                    better = [offered.get((better, frozenset([a, b]))) for better in better_outcomes(target)]
+                    assert any(better) or not any(map(enough, got.values()))
+                    continue
+                i, j = values[a].index(pair[a]), values[b].index(pair[b])
+                less = [(values[a][k], pair[b]) for k in range(i)] + [(pair[a], values[b][k]) for k in range(j)]
+                assert got[pair[a], pair[b]] is target
+                assert not any(enough(got[x, y]) for x, y in less)
 
 
 AGED: Document = {

@@ -18,6 +18,7 @@ from preprocessing.fields import PD, Feature, Ratio
 from scoring import boosting
 from scoring.attribution import Attributor, LeafIndex
 from scoring.directions import reversals
+from scoring.ranges import KnownRanges
 from tests.books import documents
 from tests.contracts import CURVED, Small, applications, contracts, refusal, spoilt
 from tests.scoring.test_attribution import TOLERANCE, brute_force
@@ -227,6 +228,13 @@ class TestBins:
                 assert place == len(bins.labels) if value is None else 0 <= place < len(bins.labels)
                 if isinstance(value, str) and value in bins.labels:
                     assert bins.labels[place] == value
+        known = KnownRanges(contract, distribution)
+        for application in (*trained, *applications(contract, 60, seed + 1)):
+            outside = known.outside(application)
+            assert [name for name in contract.by_name if name in outside.fields] == [*outside.fields]
+            assert {*outside.worse} <= {*outside.fields}
+        # Of so few, no thousandth is left out.
+        assert not any(known.outside(application).fields for application in trained)
         for pd in (0.0, 0.5, 1.0):
             assert 0 <= distribution.bins[-1].place(pd) < len(distribution.bins[-1].labels)
 

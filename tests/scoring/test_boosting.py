@@ -91,25 +91,17 @@ class TestLogOdds:
 
 class TestLeaves:
     def test_one_leaf_of_each_tree_is_reached(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
-        """With the conditions on all features, the leaf that scikit-learn comes to and no other."""
-        splits, right = ensemble.conditions(range(FEATURES))
+        """Within the bounds on all features, the leaf that scikit-learn comes to and no other."""
+        bounds = [ensemble.bounds([feature]) for feature in range(FEATURES)]
         for row in rows(50, 6):
-            (turns,) = ensemble.turns(row[np.newaxis])
-            met = turns[:, np.newaxis] & splits == right
-            assert (met.sum(axis=1) == 1).all()
+            within = ensemble.is_leaf.copy()
+            for value, (low, high) in zip(row, bounds, strict=True):
+                within &= (low < value) & (value <= high)
+            assert (within.sum(axis=1) == 1).all()
             leaves = model.apply(row[np.newaxis])[0, :, 0].astype(int)
             trees = [tree.tree_ for (tree,) in model.estimators_]
             expected = [model.learning_rate * tree.value[leaf, 0, 0] for tree, leaf in zip(trees, leaves, strict=True)]
-            assert expected == ensemble.value[met].tolist()
-
-    def test_bounds_say_the_same_as_conditions(self, ensemble: Ensemble) -> None:
-        for feature in range(FEATURES):
-            splits, right = ensemble.conditions([feature])
-            low, high = ensemble.bounds([feature])
-            for row in rows(50, 7):
-                (turns,) = ensemble.turns(row[np.newaxis])
-                within = ensemble.is_leaf & (low < row[feature]) & (row[feature] <= high)
-                assert np.array_equal(within, turns[:, np.newaxis] & splits == right)
+            assert expected == ensemble.value[within].tolist()
 
 
 def test_deeper_trees_are_refused() -> None:

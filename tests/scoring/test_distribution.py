@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 from pydantic import ValidationError
 
+from preprocessing.documents import InvalidDocumentError, read_document
 from preprocessing.fields import PD
 from scoring.artifact import read_artifact
-from scoring.distribution import OTHER, FieldBins
-from tests.applications import FIELDS
+from scoring.distribution import OTHER, FieldBins, TrainingDistribution
+from scoring.ranges import NOTHING
+from scoring.scorer import Scorer
+from tests.applications import EXAMPLE, FIELDS, parse_application
 from tests.artifacts import MODEL_FOLDER
 
 NUMBERS = FieldBins(field="loan_amnt", edges=[10.0, 20.0], categories=[], shares=[0.2, 0.3, 0.5], missing=0.0)
@@ -52,6 +56,24 @@ class TestCoherence:
         with pytest.raises(ValidationError):
             FieldBins.model_validate(NUMBERS.model_dump() | bins)
 
+    @pytest.mark.parametrize("wrong", [{"range": {"low": 2, "high": 1}}, {"range": {"low": 0, "high": math.inf}}])
+    def test_range(self, wrong: dict[str, object]) -> None:
+        """A range that falls, or has no end, is refused."""
+        with pytest.raises(ValidationError):
+            FieldBins.model_validate(NUMBERS.model_dump() | wrong)
+
+    def test_no_range_of_categories(self) -> None:
+        """A range of categories is refused."""
+        with pytest.raises(ValidationError):
+            FieldBins.model_validate(CATEGORIES.model_dump() | {"range": {"low": 1, "high": 2}})
+
+    def test_older_format(self) -> None:
+        """A file of an older format is refused for that alone, not for what it lacks."""
+        older = {"format": 1, "rows": 1, "bins": [NUMBERS.model_dump(exclude={"range"})]}
+        with pytest.raises(InvalidDocumentError) as refused:
+            read_document(TrainingDistribution, json.dumps(older).encode())
+        assert ("as a whole: it is of format 1, and this code reads 2, which has ranges",) == refused.value.problems
+
 
 class TestShipped:
     def test_fields(self) -> None:
@@ -61,6 +83,13 @@ class TestShipped:
         assert {*artifact.schema.fields, PD} == set(names)
         assert len(names) == len(set(names))
         assert set(names) - {PD} <= set(FIELDS)
+
+    def test_ranges(self) -> None:
+        """Every scored number has a range, and the README's application lies within all of them."""
+        artifact = read_artifact(MODEL_FOLDER)
+        ranges = {bins.field for bins in artifact.distribution.bins if bins.range}
+        assert {name for name in artifact.contract.scored if not artifact.contract.by_name[name].choices} == ranges
+        assert NOTHING == Scorer(artifact).ranges.outside(parse_application(EXAMPLE))
 
     def test_shares_add_up(self) -> None:
         """The shares of a field's bins are all of the applications that state it."""

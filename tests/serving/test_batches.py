@@ -17,7 +17,7 @@ from serving.telemetry.tracing import Tracing
 from tests.applications import CONTRACT, examples, parse_application, portfolio
 
 APPLICATIONS = [parse_application(document) for document in portfolio(60, seed=21)]
-POISON = CONTRACT.with_amount(APPLICATIONS[0], 123_456_789.0)
+POISON = CONTRACT.with_values(APPLICATIONS[0], {"loan_amnt": 123_456_789.0})
 
 
 class Work:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from scoring.artifact import read_artifact
+from tests.applications import CONTRACT
 from tests.servers import Server, copy_store, serving, wait_for
 
 
@@ -114,11 +115,29 @@ class TestCounts:
         }
         assert totals == {bins.field: 300.0 for bins in distribution.bins}
 
+    def test_a_value_outside_the_training_range_is_counted_by_field(
+        self, server: Server, client: httpx.Client, example: dict[str, Any]
+    ) -> None:
+        """On every route and on either side; and each scored field has its series from the start."""
+        name = "credit_risk_outside_training_range_total"
+        before = samples(server.url)
+        assert {f'{name}{{field="{field}"}}' for field in CONTRACT.scored} == {
+            series for series in before if series.startswith(name)
+        }
+        rich, steep = example | {"person_income": 1e7}, example | {"loan_int_rate": 40}
+        del rich["loan_percent_income"]
+        client.post("/predict", json=rich)
+        client.post("/predict/explain", json=steep)
+        client.post("/predict/batch", json=[example, steep, steep])
+        grown = increase(before, samples(server.url), name)
+        expected = {"person_income": 1.0, "loan_percent_income": 1.0, "loan_int_rate": 3.0}
+        assert {f'{name}{{field="{field}"}}': count for field, count in expected.items()} == grown
+
 
 class TestProcess:
     def test_what_is_served_and_since_when(self, server: Server) -> None:
         found = samples(server.url)
-        labels = 'model_version="1.1.0",policy_version="1.0.0",service_version="1.0.0"'
+        labels = 'model_version="1.1.0",policy_version="1.1.0",service_version="1.0.0"'
         assert found[f"credit_risk_build_info{{{labels}}}"] == 1.0
         assert time.time() - 3600 < found["credit_risk_start_time_seconds{}"] < time.time()
         assert found["credit_risk_model_created_timestamp_seconds{}"] < time.time()

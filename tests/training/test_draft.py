@@ -119,7 +119,7 @@ class TestPlainFile:
         self, drafted: Callable[..., dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Training refuses every open question by its place; without them it takes the folder as it is."""
-        drafted({})
+        drafted({"debts": lambda r: round(100 * abs(r.rng.gauss(2 + 2 * r.bad, 1)))})
         folder = tmp_path / "draft"
         arguments = ["--book", str(folder), "--data", str(tmp_path / "My loans.csv"), "--out", str(tmp_path / "model")]
 
@@ -128,7 +128,7 @@ class TestPlainFile:
         assert "decide: not decided yet: amount" in capsys.readouterr().err
         assert not (tmp_path / "model").exists()
         decide(folder / "contract.json")
-        quick = {"format": 1, "n_estimators": 30, "learning_rate": 0.1, "max_depth": 2}
+        quick = {"format": 1, "n_estimators": 40, "learning_rate": 0.1, "max_depth": 3, "min_samples_leaf": 5}
         (folder / "recipe.json").write_text(json.dumps(quick))
         assert main(arguments) == 0
 

@@ -148,17 +148,26 @@ class TestRebuild:
 
 
 class TestComparePolicies:
-    def test_every_move_is_counted_once(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
+    def test_every_move_is_counted_once(
+        self, data: TrainingData, scorer: Scorer, artifact_pds: list[float], policy: Policy
+    ) -> None:
         stricter = with_thresholds(policy, 0.05)
-        comparison = portfolio.compare(CONTRACT, data.applications, artifact_pds, policy, stricter)
+        comparison = portfolio.compare(scorer, data.applications, policy, stricter)
         assert len(data.applications) == sum(comparison.moves.values()) == comparison.applications
         moved = [i for i, pd in enumerate(artifact_pds) if 0.05 <= pd < 0.1 and clean(data.applications[i])]
+        moved = [i for i in moved if within(data.applications[i], scorer)]
         assert len(moved) == comparison.moves[Outcome.APPROVE, Outcome.CONDITIONAL_APPROVAL]
         assert comparison.moves[Outcome.REJECT, Outcome.APPROVE] == 0
 
-    def test_rates_are_of_the_approved(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
-        comparison = portfolio.compare(CONTRACT, data.applications, artifact_pds, policy, policy)
-        approved = [pd for a, pd in zip(data.applications, artifact_pds, strict=True) if pd < 0.1 and clean(a)]
+    def test_rates_are_of_the_approved(
+        self, data: TrainingData, scorer: Scorer, artifact_pds: list[float], policy: Policy
+    ) -> None:
+        comparison = portfolio.compare(scorer, data.applications, policy, policy)
+        approved = [
+            pd
+            for a, pd in zip(data.applications, artifact_pds, strict=True)
+            if pd < 0.1 and clean(a) and within(a, scorer)
+        ]
         _, _, size, old, new = comparison.groups[0]
         assert (len(data.applications), old) == (size, new)
         assert len(approved) / size == old.rate
@@ -170,7 +179,7 @@ class TestComparePolicies:
         arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(csv_file)]
         assert main([*arguments, "--model", str(out)]) == 0
         printed = capsys.readouterr().out
-        for expected in ("policy 1.0.0 (old) and 2.0.0 (new)", "age: under 25", "home ownership: RENT", "CONDITIONAL"):
+        for expected in ("policy 1.1.0 (old) and 2.0.0 (new)", "age: under 25", "home ownership: RENT", "CONDITIONAL"):
             assert expected in printed
 
     def test_a_portfolio_needs_no_labels(self, tmp_path: Path, policy_file: Path, out: Path) -> None:
@@ -227,16 +236,27 @@ def policy(book: Book) -> Policy:
 
 
 @pytest.fixture(scope="module")
-def artifact_pds(trained: Path, data: TrainingData) -> list[float]:
-    pds: list[Any] = Scorer(read_artifact(trained)).score(data.applications).pd.tolist()
+def scorer(trained: Path) -> Scorer:
+    return Scorer(read_artifact(trained))
+
+
+@pytest.fixture(scope="module")
+def artifact_pds(scorer: Scorer, data: TrainingData) -> list[float]:
+    pds: list[Any] = scorer.score(data.applications).pd.tolist()
     return pds
 
 
 def clean(application: Application) -> bool:
-    """Whether no rule of the shipped policy matches."""
+    """Whether no rule of the shipped policy matches that compares a value."""
     fields: Sequence[bool] = (
         application["person_age"] >= 18,
         application["loan_amnt"] <= application["person_income"],
         application["cb_person_default_on_file"] == "N",
     )
     return all(fields)
+
+
+def within(application: Application, scorer: Scorer) -> bool:
+    """Whether no other rule of it matches."""
+    ruled = {"person_income", "loan_amnt", "loan_int_rate", "loan_percent_income"}
+    return not ruled & {*scorer.ranges.outside(application).worse}

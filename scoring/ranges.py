@@ -1,0 +1,92 @@
+"""What of an application lies outside of what the training data holds, and so of what the model knows."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import NamedTuple
+
+from preprocessing.application import Application
+from preprocessing.contract import Contract
+from preprocessing.fields import AnyField, Integer, Number
+from scoring.distribution import FieldBins, TrainingDistribution
+
+
+class Outside(NamedTuple):
+    """The fields of one application that lie outside, in the contract's order.
+
+    Attributes:
+        fields: all of them.
+        worse: those that lie beyond the worse end, or have no better one: what a rule may count, since no improvement
+            of a field may ever cost an applicant anything.
+    """
+
+    fields: tuple[str, ...]
+    worse: tuple[str, ...]
+
+
+NOTHING = Outside((), ())
+
+
+class KnownRanges:
+    """The training data's ranges, ready to be asked.
+
+    Raises:
+        ValueError: a scored field has no entry in the distribution, or a number no range.
+    """
+
+    def __init__(self, contract: Contract, distribution: TrainingDistribution) -> None:
+        by_name = {bins.field: bins for bins in distribution.bins}
+        scored = [field for field in contract.fields if field.name in contract.scored]
+        if missing := [field.name for field in scored if field.name not in by_name]:
+            raise ValueError(f"it has no entry for {', '.join(missing)}")
+        self._known = [
+            (field.name, _Known(field, by_name[field.name], may_lack=contract.may_lack(field))) for field in scored
+        ]
+
+    def outside(self, application: Application) -> Outside:
+        """Which of its scored fields lie outside."""
+        fields, worse = [], []
+        for name, known in self._known:
+            if (counts := known.outside(application[name])) is not None:
+                fields.append(name)
+                if counts:
+                    worse.append(name)
+        return Outside(tuple(fields), tuple(worse)) if fields else NOTHING
+
+
+class _Known:
+    """What the training data holds of one field."""
+
+    __slots__ = ("_above_is_worse", "_below_is_worse", "_high", "_low", "_unseen")
+
+    def __init__(self, field: AnyField, bins: FieldBins, *, may_lack: bool) -> None:
+        if not field.choices and bins.range is None:
+            raise ValueError(f"{field.name} has no range")
+        self._low, self._high = (bins.range.low, bins.range.high) if bins.range else (0.0, 0.0)
+        self._above_is_worse, self._below_is_worse = field.direction != "falls", field.direction != "rises"
+        self._unseen = _unseen(field, bins)
+        if may_lack and not bins.missing:
+            # Never an improvement on a value: it counts as worst, or has a risk of its own.
+            self._unseen[None] = True
+
+    def outside(self, value: float | str | None) -> bool | None:
+        """None within; outside, whether it counts against the applicant."""
+        if value is None or isinstance(value, str):
+            return self._unseen.get(value)
+        if value > self._high:
+            return self._above_is_worse
+        return self._below_is_worse if value < self._low else None
+
+
+def _unseen(field: AnyField, bins: FieldBins) -> dict[str | None, bool]:
+    """Categories and states that the training data lacks, and whether each counts against the applicant."""
+    unseen = [name for name in (*field.choices, *field.states) if name not in bins.seen]
+    if field.choices and field.direction is not None:
+        beyond = set(takewhile(lambda name: name in unseen, field.worst_first))
+        return {name: name in beyond for name in unseen}
+    best = (
+        {state for state, end in field.standing.items() if end == "best"}
+        if isinstance(field, Number | Integer)
+        else set()
+    )
+    return {name: name not in best for name in unseen}
