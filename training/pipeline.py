@@ -11,6 +11,7 @@ from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
 from scoring.artifact import CALIBRATION, CARD, DISTRIBUTION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
 from scoring.attribution import LeafIndex
+from scoring.ranges import KnownRanges
 from training.book import Book
 from training.calibration import learned
 from training.card import model_card, plots
@@ -66,6 +67,8 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         calibration = learned((harsher or evaluation).margin, data.labels)
         pds = expit(calibration.apply(model.decision_function(matrix)))
         tables, reference = reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, policy)
+        distribution = training_distribution(book.contract, data.applications, pds)
+        ranges = KnownRanges(book.contract, distribution)
         trained = Trained(
             version=version,
             created=created,
@@ -84,13 +87,13 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
                 recipe,
                 policy,
                 lambda applications: expit(calibration.apply(model.decision_function(schema.matrix(applications)))),
+                lambda application: ranges.outside(application).worse,
                 evaluation=evaluation,
                 harsher=harsher,
                 quick=quick,
             ),
         )
         card, drawn = model_card(trained), plots(trained)
-        distribution = training_distribution(book.contract, data.applications, pds)
         vouched_for = {
             MODEL: model_bytes(model),
             CONTRACT_FILE: book.contract_bytes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,20 @@ FOUR_FIFTHS = 0.8
 Severities = NDArray[np.intp]
 """Outcomes by their position in `Outcome`, best first, shape (n,)."""
 
+Outside = Callable[[Application], Container[str]]
+
 _SEVERITY = {outcome: i for i, outcome in enumerate(Outcome)}
 
 
-def ruled(policy: Policy, applications: Sequence[Application]) -> Severities:
-    """What the policy's rules alone decide, whatever the PD, shape (n,)."""
-    return np.array([_SEVERITY[decide(policy, application, 0.0).outcome] for application in applications])
+def ruled(policy: Policy, applications: Sequence[Application], outside: Outside) -> Severities:
+    """What the policy's rules alone decide, whatever the PD, shape (n,).
+
+    Args:
+        policy: with the rules.
+        applications: n of them.
+        outside: tells of one which of its values lie outside of what the model knows, as rules count it.
+    """
+    return np.array([_SEVERITY[decide(policy, each, 0.0, outside(each)).outcome] for each in applications])
 
 
 def decided(policy: Policy, rules: Severities, pd: Probabilities) -> Severities:

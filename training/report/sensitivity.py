@@ -18,7 +18,7 @@ from preprocessing.application import Application
 from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Ordered
 from training.metrics import Probabilities
-from training.report.approvals import decided, ruled
+from training.report.approvals import Outside, decided, ruled
 
 ROWS = 2000
 """Applications that are moved, drawn with `SEED`; all where there are fewer."""
@@ -54,7 +54,7 @@ class Move:
 
 
 def moves(
-    contract: Contract, applications: Sequence[Application], predict: Predict, policy: Policy
+    contract: Contract, applications: Sequence[Application], predict: Predict, policy: Policy, outside: Outside
 ) -> tuple[Move, ...]:
     """Every step of every scored field that can be stated.
 
@@ -63,18 +63,19 @@ def moves(
         applications: past ones.
         predict: the model's PDs.
         policy: decides.
+        outside: see `ruled`.
     """
     rng = np.random.default_rng(SEED)
     chosen = np.sort(rng.choice(len(applications), min(ROWS, len(applications)), replace=False)).tolist()
     sample = [applications[i] for i in chosen]
     pd = predict(sample)
-    outcomes = decided(policy, ruled(policy, sample), pd)
+    outcomes = decided(policy, ruled(policy, sample, outside), pd)
     found = []
     for field in contract.fields:
         if field.scored:
             values = [application[field.name] for application in applications]
             for name, step in steps(field, values):
-                move = _move(contract, field.name, name, step, sample, pd, outcomes, predict, policy)
+                move = _move(contract, field.name, name, step, sample, pd, outcomes, predict, policy, outside)
                 if move is not None:
                     found.append(move)
     return tuple(found)
@@ -121,6 +122,7 @@ def _move(  # noqa: PLR0913, PLR0917  # of one step
     outcomes: NDArray[np.intp],
     predict: Predict,
     policy: Policy,
+    outside: Outside,
 ) -> Move | None:
     pairs = [(i, value) for i, application in enumerate(sample) for value in step(application[field])]
     if not pairs:
@@ -130,5 +132,5 @@ def _move(  # noqa: PLR0913, PLR0917  # of one step
     after = predict(moved)
     change = after - pd[rows]
     low, median, high = np.quantile(change, [0.05, 0.5, 0.95]).tolist()
-    decisions = float((decided(policy, ruled(policy, moved), after) != outcomes[rows]).mean())
+    decisions = float((decided(policy, ruled(policy, moved, outside), after) != outcomes[rows]).mean())
     return Move(field, name, len(rows), low, median, high, decisions)

@@ -16,7 +16,17 @@ from training.evaluation import WITHOUT_DIRECTIONS, Evaluation, tasks
 from training.metrics import Probabilities
 from training.recipe import Recipe
 from training.report.alternatives import Alternative, Search, directed, paired, variants
-from training.report.approvals import Approvals, Grouped, Severities, approvals, decided, grouped, lowest_ratios, ruled
+from training.report.approvals import (
+    Approvals,
+    Grouped,
+    Outside,
+    Severities,
+    approvals,
+    decided,
+    grouped,
+    lowest_ratios,
+    ruled,
+)
 from training.report.cells import Parting, partings
 from training.report.figures import figures
 from training.report.monitoring import Trigger, triggers
@@ -89,6 +99,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
     recipe: Recipe,
     policy: Policy,
     predict: Predict,
+    outside: Outside,
     *,
     evaluation: Evaluation,
     harsher: Evaluation | None,
@@ -101,6 +112,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
         recipe: with the number of trees settled.
         policy: decides.
         predict: the PDs of the model that is shipped.
+        outside: which values of an application lie outside of what it knows.
         evaluation: on folds that keep near-duplicates together.
         harsher: on folds that keep together what the contract calls disjoint; None where it calls nothing so.
         quick: leave out what takes many models more: the search, and other seeds and folds.
@@ -112,7 +124,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
     folds = [list(tasks(data, groups)) for _, _, groups, _ in drawn]
     resamples = [Resamples.drawn(groups) for _, _, groups, _ in drawn]
     _, _, groups, head = drawn[0]
-    rules, by = ruled(policy, data.applications), grouped(contract, data.applications)
+    rules, by = ruled(policy, data.applications, outside), grouped(contract, data.applications)
     pairs_of = () if quick else paired(list(head.importance()))
     undirected = Variant(free=tuple(directed(contract)))
     searched = {} if quick else dict(variants(contract, pairs_of))
@@ -143,7 +155,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
             fields=tuple(tried[name] for name, variant in searched.items() if variant.without),
             paired=pairs_of,
         ),
-        moves=moves(contract, data.applications, predict, policy),
+        moves=moves(contract, data.applications, predict, policy, outside),
         seeds=against({f"seed {seed}": next(found) for seed in seeds}),
         shuffles=against({f"folds {seed}": next(found) for seed in seeds}),
         across=against({f"{name} folds": _refit(each) for name, _, _, each in drawn[1:]}),

@@ -23,6 +23,11 @@ from training.report.stability import compared
 QUICKEST = Recipe({"n_estimators": 5, "max_depth": 2, "max_leaf_nodes": 4, "learning_rate": 0.3, "min_samples_leaf": 5})
 
 
+def nothing(_: Application) -> tuple[str, ...]:
+    """No value lies outside of what the model knows."""
+    return ()
+
+
 @pytest.fixture(scope="module")
 def folds(data: TrainingData) -> list[Task]:
     return list(tasks(data, data.groups))
@@ -120,7 +125,7 @@ class TestMoves:
         def ratio(applications: Sequence[Application]) -> np.ndarray:
             return np.array([min(a["loan_percent_income"], 1.0) for a in applications])
 
-        found = {(m.field, m.step): m for m in moves(CONTRACT, data.applications, ratio, book.policy.policy)}
+        found = {(m.field, m.step): m for m in moves(CONTRACT, data.applications, ratio, book.policy.policy, nothing)}
 
         incomes = np.array([a["person_income"] for a in data.applications])
         deciles = np.unique(np.quantile(incomes, np.linspace(0.1, 0.9, 9), method="lower"))
@@ -146,7 +151,7 @@ class TestMoves:
         def low(applications: Sequence[Application]) -> np.ndarray:
             return np.full(len(applications), 0.01)
 
-        found = {(m.field, m.step): m for m in moves(CONTRACT, data.applications, low, book.policy.policy)}
+        found = {(m.field, m.step): m for m in moves(CONTRACT, data.applications, low, book.policy.policy, nothing)}
 
         assert found["cb_person_default_on_file", "each other"].decisions > 0.9
         assert found["loan_grade", "next category"].decisions == 0

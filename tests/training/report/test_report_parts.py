@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from decision import Outcome, decide
+from preprocessing.application import Application
 from tests.applications import CATEGORIES, CONTRACT
 from training.book import Book
 from training.data import TrainingData
@@ -22,6 +23,16 @@ def by(title: str, *groups: tuple[str, int]) -> Grouped:
     of_row = np.repeat([name for name, _ in groups], [rows for _, rows in groups])
     names = tuple(name for name, _ in groups)
     return Grouped(title, names, of_row[:, None] == np.array(names)[None, :])
+
+
+def every_third(application: Application) -> tuple[str, ...]:
+    """As if the model had not seen the amounts of some."""
+    return ("loan_amnt",) if application["loan_amnt"] % 3 < 1 else ()
+
+
+def never(_: Application) -> tuple[str, ...]:
+    """Nothing lies outside."""
+    return ()
 
 
 class TestParting:
@@ -93,11 +104,16 @@ class TestDecided:
             [0.0, 0.05, 0.1, np.nextafter(0.1, 0), 0.15, 0.2, np.nextafter(0.2, 0), 0.9, 1.0], len(data.labels)
         )
 
-        found = decided(policy, ruled(policy, data.applications), pds)
+        found = decided(policy, ruled(policy, data.applications, every_third), pds)
 
-        expected = [decide(policy, a, pd).outcome for a, pd in zip(data.applications, pds.tolist(), strict=True)]
+        expected = [
+            decide(policy, a, pd, every_third(a)).outcome for a, pd in zip(data.applications, pds.tolist(), strict=True)
+        ]
         assert expected == [list(Outcome)[outcome] for outcome in found]
         assert len(set(expected)) == 3
+        assert not np.array_equal(
+            ruled(policy, data.applications, every_third), ruled(policy, data.applications, never)
+        )
 
 
 class TestApprovals:
