@@ -187,14 +187,8 @@ class TestTreesAreChosen:
         contract = write_book(tmp_path / "book", recipe={"format": 1, "learning_rate": 0.3, "max_depth": 2})
         (tmp_path / "loans.csv").write_bytes(csv_bytes(contract, labelled(contract, 300, seed=2)))
 
-        arguments = [
-            "--book",
-            str(tmp_path / "book"),
-            "--data",
-            str(tmp_path / "loans.csv"),
-            "--out",
-            str(tmp_path / "m"),
-        ]
+        folders = {"--book": "book", "--data": "loans.csv", "--out": "m"}
+        arguments = [word for option, name in folders.items() for word in (option, str(tmp_path / name))]
         code = main([*arguments, "--quick"])
 
         manifest = read_artifact(tmp_path / "m").manifest
