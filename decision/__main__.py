@@ -50,10 +50,12 @@ def render(files: PolicyFiles) -> str:
         f"Score: {scale.base_score:g} at {scale.base_odds:g}:1 good to bad, {scale.points_to_double_odds:g} points "
         f"double the odds, {scale.minimum} to {scale.maximum}"
     )
+    least = f"{policy.reasons.materiality:.0%} of the log-odds above the approval threshold"
     return "\n".join(
         [
             f"Policy {policy.version}, effective {policy.effective_date}, reason catalogue {files.catalogue.version}",
             scale_text,
+            f"Reasons: factors of the score from {least} on",
             "",
             *_table(("outcome", "probability of default", "credit score"), bands),
             "",

@@ -21,7 +21,7 @@ from preprocessing.fields import AnyField
 LOWEST_FRACTION = 0.1
 """Amounts below this fraction of the one asked for are no answer to the applicant's question."""
 
-SECTIONS = 16
+SECTIONS = 4
 """Into how many parts a threshold's interval is cut by one call of the scorer."""
 
 Decide = Callable[[Sequence[Application]], Sequence[tuple[Outcome, float]]]
@@ -155,7 +155,7 @@ class _Search:
         values = line.at(line.steps)
         other = self._contract.with_values(self._fields, values)
         # A stated ratio would contradict what it is made of, unless it goes along.
-        moved = {r.name for r in self._contract.ratios if {r.numerator, r.denominator} & values.keys()}
+        moved = [r.name for r in self._contract.ratios if {r.numerator, r.denominator} & values.keys()]
         ratios = {name: other[name] for name in moved if other[name] is not None}
         return Counterfactual(values | ratios, *self._known[tuple(values.items())])
 

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from decision.policy import Example, Policy
-from decision.reasons import ReasonCatalogue
+from decision.reasons import CatalogueEntry, ReasonCatalogue
 from preprocessing.contract import Contract
 from preprocessing.documents import WHOLE, InvalidDocumentError, Model, printable, read_document
+from preprocessing.fields import AnyField
 
 POLICY_FILE = "decision_policy.json"
 CATALOGUE_FILE = "reason_codes.json"
@@ -96,6 +97,23 @@ def _disagreements(policy: Policy, catalogue: ReasonCatalogue, contract: Contrac
             if strange := sorted(entry.text_by_value.keys() - values):
                 unknown = ", ".join(map(printable, strange))
                 yield f"reason code {entry.code}: text_by_value: {field.name} has no value {unknown}; remove it"
+        for name in entry.scores:
+            yield from _says_which(entry, known.get(name))
+
+
+def _says_which(entry: CatalogueEntry, field: AnyField | None) -> Iterator[str]:
+    """Where no direction says what is worse, only the applicant's own category tells what counted."""
+    if field is None or not field.choices or field.direction is not None:
+        return
+    place = f"reason code {entry.code}: "
+    if field.name != entry.field:
+        yield (
+            f"{place}scores {field.name}, a category without a direction, but is reported under {entry.field}, so that "
+            f"no text can say which it is; give {field.name} a reason of its own"
+        )
+    elif silent := [choice for choice in field.choices if choice not in entry.text_by_value]:
+        named = ", ".join(map(printable, silent))
+        yield f"{place}text_by_value: say what an applicant is told whose {field.name} is {named}"
 
 
 def _told(path: Path, problems: Iterable[str]) -> list[str]:

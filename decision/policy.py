@@ -7,6 +7,7 @@ Conditions are declarative: a field, an operator, a value. There is no expressio
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Container
 from datetime import date
@@ -192,6 +193,17 @@ class Thresholds(Strict):
         return self
 
 
+class Telling(Strict):
+    """Which of the score's factors are principal reasons.
+
+    Attributes:
+        materiality: share that a factor makes up at least of the log-odds between the applicant's PD and the approval
+            threshold.
+    """
+
+    materiality: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
 class Example(Strict):
     """A case that the policy's author decided by hand; the loader checks that the policy agrees.
 
@@ -248,6 +260,7 @@ class Policy(Strict):
         score: scale of the credit score.
         rules: all are evaluated, and the worst outcome wins.
         examples: run when the policy is loaded.
+        reasons: which of the score's factors are told.
     """
 
     format: Literal[1]
@@ -258,6 +271,7 @@ class Policy(Strict):
     score: ScoreScale
     rules: tuple[Rule, ...]
     examples: Annotated[tuple[Example, ...], Field(min_length=1)]
+    reasons: Telling = Telling()
 
     @model_validator(mode="after")
     def _holds(self, info: ValidationInfo) -> Self:
@@ -285,6 +299,10 @@ class Policy(Strict):
                 if expected != decided and expected is not None
             ]
         return problems
+
+    def least_impact(self, pd: float) -> float:
+        """The log-odds that a factor has to add to be one of the principal reasons for not approving at this PD."""
+        return self.reasons.materiality * (_log_odds(pd) - _log_odds(self.thresholds.approve_below))
 
     def band(self, pd: float) -> Outcome:
         """The outcome that the PD alone would bring."""
@@ -325,6 +343,12 @@ def decide(policy: Policy, fields: Application, pd: float, outside: Container[st
     for rule in matched:
         outcome = worst(outcome, rule.outcome)
     return Decision(outcome, band, int(band is Outcome.REJECT), policy.score.score(pd), matched)
+
+
+def _log_odds(pd: float) -> float:
+    least = math.ulp(0.5)  # a PD of 0 or 1 is a rounded one, and its log-odds are finite
+    pd = min(max(pd, least), 1 - least)
+    return math.log(pd / (1 - pd))
 
 
 def worst(a: Outcome, b: Outcome) -> Outcome:

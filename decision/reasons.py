@@ -7,9 +7,9 @@ score's factors are disclosed too. More than four are not likely to help.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import compress
 from operator import itemgetter
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -102,39 +102,54 @@ class Reason(NamedTuple):
     attribution: float | None = None
 
 
-def explain_decision(
-    decision: Decision, catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]
-) -> tuple[Reason, ...]:
-    """The principal reasons for a decision: none for an approval, else at most four, each field and each text once.
+class ScoreFactors(NamedTuple):
+    """What the model says of an application, where its score is to be disclosed.
 
-    Rules that brought the outcome come first, in the policy's order; then, where the score alone would have brought it
-    too, what raised the applicant's risk over the reference population's, most adverse first.
+    Attributes:
+        attributions: log-odds by scored field.
+        least_impact: log-odds that a reason has to add to be a principal one.
+        lowering: of each of some groups of scored fields, whether better values of one, all else held, would have
+            lowered the PD. Asked at most twice.
+    """
+
+    attributions: Mapping[str, float]
+    least_impact: float
+    lowering: Callable[[Sequence[Sequence[str]]], Sequence[bool]]
+
+
+def explain_decision(
+    decision: Decision, catalogue: ReasonCatalogue, fields: Application, score: ScoreFactors
+) -> tuple[Reason, ...]:
+    """The principal reasons for a decision: none for an approval, else one to four, each field and each text once.
+
+    Rules that brought the outcome come first, in the policy's order. Where the score alone would have brought it too,
+    what raised the applicant's risk over the reference population's follows, most adverse first and at least one. The
+    other rules that matched come last, or where the score names their field, and keep a place: each alone would have
+    kept the applicant from approval.
 
     Args:
         decision: what was decided.
         catalogue: groups scored fields into reasons; its order settles ties.
         fields: the applicant's own, to tell a missing value from a bad one.
-        attributions: log-odds by scored field; not read where the score is not to be disclosed.
+        score: not read where it is not to be disclosed.
     """
     if decision.outcome is Outcome.APPROVE:
         return ()
-    reasons: Iterable[Reason] = (
-        _reason(catalogue.codes[rule.reason], fields, "policy")
-        for rule in decision.rules
-        if rule.outcome is decision.outcome
-    )
+    matched = [(rule, _reason(catalogue.codes[rule.reason], fields, "policy")) for rule in decision.rules]
+    told = _distinct(reason for rule, reason in matched if rule.outcome is decision.outcome)
+    owed = _distinct((reason for _, reason in matched), told)
     if discloses_score(decision):
-        reasons = chain(reasons, _score_reasons(catalogue, fields, attributions))
-    told: dict[str, Reason] = {}
-    texts: set[str] = set()
-    for reason in reasons:
-        # Several fields may say the same, such as that there is no credit file.
-        if reason.field not in told and reason.text not in texts:
-            told[reason.field] = reason
-            texts.add(reason.text)
-            if len(told) == MAX_REASONS:
+        room = max(1, MAX_REASONS - len(told) - len(owed))
+        for reason in _score_reasons(catalogue, fields, score):
+            if same := next((rule for rule in owed if _repeats(reason, [rule])), None):
+                owed.remove(same)
+                told.append(same)
+            elif room and not _repeats(reason, told):
+                told.append(reason)
+                room -= 1
+            if not room and not owed:
                 break
-    return tuple(told.values())
+    return tuple([*told, *owed][:MAX_REASONS])
 
 
 def discloses_score(decision: Decision) -> bool:
@@ -142,13 +157,37 @@ def discloses_score(decision: Decision) -> bool:
     return decision.outcome is decision.band and decision.outcome is not Outcome.APPROVE
 
 
-def _score_reasons(
-    catalogue: ReasonCatalogue, fields: Application, attributions: Mapping[str, float]
-) -> Iterator[Reason]:
-    sums = [(sum(map(attributions.__getitem__, entry.scores)), entry) for entry in catalogue.scored]
-    adverse = [pair for pair in sums if pair[0] > 0]
-    adverse.sort(key=itemgetter(0), reverse=True)  # stable, also in reverse: ties keep their order
-    return (_reason(entry, fields, "score", impact) for impact, entry in adverse)
+def _score_reasons(catalogue: ReasonCatalogue, fields: Application, score: ScoreFactors) -> Iterator[Reason]:
+    """Every reason that is true and material, most adverse first; where none is, the strongest of the true ones."""
+    ranked = [(sum(map(score.attributions.__getitem__, entry.scores)), entry) for entry in catalogue.scored]
+    ranked.sort(key=itemgetter(0), reverse=True)  # stable, also in reverse: ties keep their order
+    material = [pair for pair in ranked if pair[0] > 0 and pair[0] >= score.least_impact]
+    # Something is owed even if nothing is true, as where all values are the best: then what weighs most.
+    chosen = _true(material, score) or _true(ranked, score)[:1] or ranked[:1]
+    return (_reason(entry, fields, "score", impact) for impact, entry in chosen)
+
+
+def _true(pairs: list[tuple[float, CatalogueEntry]], score: ScoreFactors) -> list[tuple[float, CatalogueEntry]]:
+    """Those that some better value of some field would have made less adverse."""
+    return list(compress(pairs, score.lowering([entry.scores for _, entry in pairs]))) if pairs else []
+
+
+def _distinct(reasons: Iterable[Reason], besides: Iterable[Reason] = ()) -> list[Reason]:
+    """The first of each field and of each text, that `besides` don't tell already."""
+    before = list(besides)
+    distinct: list[Reason] = []
+    for reason in reasons:
+        if not _repeats(reason, before + distinct):
+            distinct.append(reason)
+    return distinct
+
+
+def _repeats(reason: Reason, others: Iterable[Reason]) -> bool:
+    """Whether one of the others names the field, or says the same: of several fields, that there is no credit file."""
+    for other in others:  # a loop: twice as fast as any() over a generator  # noqa: SIM110
+        if reason.field == other.field or reason.text == other.text:
+            return True
+    return False
 
 
 def _reason(

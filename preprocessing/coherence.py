@@ -119,8 +119,6 @@ def _amount_and_age(contract: Contract) -> Iterator[str]:
             "them (Reg B, 12 CFR 1002.6(b)(2))"
         )
     for ratio in contract.ratios:
-        if ratio.denominator == contract.amount:
-            yield "amount: a ratio has it below the line; state that ratio the other way round"
         if contract.age in (ratio.numerator, ratio.denominator) and ratio.for_rules:
             yield f"age: {ratio.name} is made of it, and a rule on that could count it; for reports only"
 

@@ -127,6 +127,18 @@ class Ensemble:
             np.minimum(high, threshold, out=high, where=read & ~goes_right)
         return low, high
 
+    def splits(self, features: Sequence[int]) -> Turns:
+        """For each tree, the bits of its splits that read one of `features`; shape (trees,)."""
+        tree, number = np.nonzero(np.isin(self._feature, features))
+        bits = np.zeros(len(self.value), dtype=self.word)
+        np.bitwise_or.at(bits, tree, self._bit(number))
+        return bits
+
+    def thresholds(self, features: Sequence[int]) -> list[float]:
+        """Where splits that read one of `features` divide, rising, each once."""
+        read: list[float] = np.unique(self._threshold[np.isin(self._feature, features)]).tolist()
+        return read
+
     def ways(
         self, tree: NDArray[np.intp], slot: NDArray[np.intp]
     ) -> Iterator[tuple[NDArray[np.intp], Turns, NDArray[np.bool_]]]:

@@ -96,6 +96,11 @@ class Scorer:
         log_odds = self.calibration.apply(margin)
         return Scores(matrix, turns, margin, log_odds, expit(log_odds))
 
+    def pds(self, turns: Turns) -> NDArray[np.float64]:
+        """The PDs of applications of which only the turns are known, shape (n, trees)."""
+        pds: NDArray[np.float64] = expit(self.calibration.apply(self.leaves.ensemble.log_odds(turns)))
+        return pds
+
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""
         return float(np.abs(self.score(self._golden).pd - self._golden_pd).max())

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from decision import Decision, Outcome, PolicyFiles, Reason, decide, explain_decision
 from decision.counterfactuals import Counterfactual, find_counterfactuals
-from decision.reasons import discloses_score
+from decision.reasons import ScoreFactors, discloses_score
 from preprocessing.application import Application
 from scoring.attribution import Attributor
+from scoring.improvements import Improvements
 from scoring.scorer import Scorer, Scores
 from scoring.turns import Turns
 
@@ -78,6 +80,7 @@ class Engine:
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
         self.contract = scorer.schema.contract
+        self._improvements = Improvements(scorer)
         self.policy = files.policy
         self._catalogue = files.catalogue
 
@@ -109,7 +112,9 @@ class Engine:
         if by_field is None:
             # Most of an answer's cost, so only where something of it is told.
             by_field = self._attribute(turns) if discloses_score(decision) else {}
-        reasons = explain_decision(decision, self._catalogue, fields, by_field)
+        lowering = partial(self._improvements.lowering, fields, turns, pd)
+        score = ScoreFactors(by_field, self.policy.least_impact(pd), lowering)
+        reasons = explain_decision(decision, self._catalogue, fields, score)
         reference = fields[self.contract.reference] if self.contract.reference else None
         return Assessment(fields, pd, decision, reasons, self.identity, outside, reference)
 

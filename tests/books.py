@@ -227,7 +227,8 @@ def write_book(folder: Path, document: Document = EVERY_TYPE, *, recipe: Documen
             "version": "1.0.0",
             "reasons": [
                 {"code": name.upper(), "field": name, "scores": [name], "text": f"About {name}",
-                 "text_if_missing": f"No {name}"}
+                 "text_if_missing": f"No {name}",
+                 "text_by_value": {choice: f"{name}: {choice}" for choice in contract.by_name[name].choices}}
                 for name in contract.scored
             ],
         },

@@ -24,7 +24,7 @@ from tests.servers import ROOT, run_python, wait_for
 pytestmark = pytest.mark.container
 
 RATE = 200
-OLD, NEW = ("1.1.0", "1.0.0"), ("2.0.0", "3.0.0")
+OLD, NEW = ("2.0.0", "1.1.0"), ("3.0.0", "4.0.0")
 """Versions of model and policy."""
 
 

@@ -150,6 +150,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "no examples": (lambda d: d.update(examples=[]), "examples: "),
     "no date": (lambda d: d.update(effective_date="soon"), "effective_date: "),
     "version": (lambda d: d.update(version="1"), "version: "),
+    "floor above all": (lambda d: d.update(reasons={"materiality": 1.1}), "reasons.materiality: "),
     "scale upside down": (lambda d: d["score"].update(minimum=900), "score: minimum must lie below maximum"),
 }
 
@@ -225,11 +226,46 @@ def test_check_prints_the_policy_as_a_table(policy_file: Path, capsys: pytest.Ca
         "Policy 1.1.0",
         "PD below 10.00%",
         "PD from 20.00%",
+        "from 10% of the log-odds",
         "person_age < 18",
         "cb_person_default_on_file == Y",
         "loan_amnt beyond the training data",
     ):
         assert expected in printed
+
+
+def entry(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
+    return next(reason for reason in catalogue["reasons"] if reason["code"] == code)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: entry(d, "HOUSING")["text_by_value"].pop("RENT"),
+            "reason code HOUSING: text_by_value: say what an applicant is told whose person_home_ownership is RENT",
+        ),
+        (
+            lambda d: entry(d, "LOAN_PURPOSE").pop("text_by_value"),
+            "loan_intent is PERSONAL, EDUCATION, MEDICAL, VENTURE, HOMEIMPROVEMENT, DEBTCONSOLIDATION",
+        ),
+        (
+            lambda d: (entry(d, "HOUSING")["scores"].clear(),
+                       entry(d, "CREDIT_GRADE")["scores"].append("person_home_ownership")),
+            "reason code CREDIT_GRADE: scores person_home_ownership, a category without a direction, but is reported",
+        ),
+        (
+            lambda d: entry(d, "HOUSING")["text_by_value"].update(TENT="In a tent"),
+            "reason code HOUSING: text_by_value: person_home_ownership has no value TENT; remove it",
+        ),
+    ],
+)  # fmt: skip
+def test_a_catalogue_says_which_category_it_is(change: Change, message: str, policy_file: Path) -> None:
+    edit(policy_file.with_name("reason_codes.json"), change)
+    with pytest.raises(InvalidPolicyError) as caught:
+        read_policy(policy_file, CONTRACT)
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_check_falls_back_to_the_projects_own_catalogue(policy_file: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from decision import Outcome, Policy, decide, read_policy
 from decision.policy import Condition
+from preprocessing.contract import Contract
 from tests.applications import CONTRACT, POLICY_FILE
+from tests.books import contract_of, edited
+from tests.contracts import policy_of
 
 POLICY: Policy = read_policy(POLICY_FILE, CONTRACT).policy
 FIELDS = dict(POLICY.examples[0].application(CONTRACT))
@@ -128,3 +134,78 @@ class TestConditions:
             {"field": "person_emp_length", "op": op, "value": value}, context={"contract": CONTRACT}
         )
         assert not condition.matches({"person_emp_length": None})
+
+
+def ruled(contract: Contract, *conditions: tuple[str, str, object]) -> None:
+    """Read a policy with one rule of these conditions."""
+    made = [{"field": field, "op": op, "value": value} for field, op, value in conditions]
+    policy_of(contract, [{"id": "r", "description": "d", "outcome": "REJECT", "reason": "R", "conditions": made}])
+
+
+class TestImprovements:
+    """A rule holds for all that is worse than what it holds for, or is refused."""
+
+    @pytest.mark.parametrize(
+        "conditions",
+        [
+            [("loan_amnt", ">", 500)],
+            [("loan_amnt", ">=", 1)],
+            [("loan_amnt", "<", 1)],  # no application's
+            [("loan_amnt", ">", 500), ("loan_amnt", "!=", 300)],
+            [("person_income", "<=", 20_000), ("loan_percent_income", ">", 0.5)],
+            [("loan_grade", "==", "G")],
+            [("loan_grade", "in", ["G", "F"])],
+            [("loan_grade", "!=", "A")],
+            [("cb_person_default_on_file", "==", "Y")],
+            [("person_emp_length", "is_null", None)],
+            [("loan_int_rate", "is_null", None)],
+            [("loan_intent", "==", "MEDICAL"), ("person_age", "==", 30)],  # neither has a direction
+        ],
+    )
+    def test_what_only_hits_the_worse_is_read(self, conditions: list[tuple[str, str, object]]) -> None:
+        ruled(CONTRACT, *conditions)
+
+    @pytest.mark.parametrize(
+        ("conditions", "said"),
+        [
+            (
+                [("loan_amnt", "<", 500)],
+                r"rule r would punish an improvement of loan_amnt, which rises: .* compare it by > ",
+            ),
+            ([("loan_amnt", "==", 500)], "of loan_amnt"),
+            ([("loan_amnt", ">", 500), ("loan_amnt", "!=", 600)], "for 600"),
+            ([("person_income", ">", 1e6)], "of person_income, which falls: .* compare it by < or <= alone"),
+            ([("person_income", "<", 9e3), ("person_income", ">=", 5e3)], "of person_income"),
+            ([("loan_percent_income", "<=", 0.1)], "of loan_percent_income"),
+            ([("loan_grade", "==", "F")], "of loan_grade, which rises: it holds for F and not for G, .* name every"),
+            ([("loan_grade", "in", ["G", "E"])], "it holds for E and not for F"),
+            ([("cb_person_default_on_file", "==", "N")], "it holds for N and not for Y"),
+        ],
+    )
+    def test_what_spares_the_worse_is_refused(self, conditions: list[tuple[str, str, object]], said: str) -> None:
+        with pytest.raises(ValidationError, match=said):
+            ruled(CONTRACT, *conditions)
+
+    def test_an_amount_too_small_is_the_contracts(self) -> None:
+        """The remedy: what is no application needs no rule."""
+        document = json.loads((POLICY_FILE.parent / "contract.json").read_text(encoding="utf-8"))
+        contract = contract_of(edited(document, loan_amnt={"minimum": 500}))
+        ruled(contract, ("loan_amnt", "<", 500))
+
+    def test_states_and_ratios(self) -> None:
+        """The best state is better than any number; a ratio for rules only goes as what it is made of."""
+        sums = {"type": "integer", "description": "d", "minimum": 1, "maximum": 9, "example": 5}
+        states = {"codes": {"none": 0, "hidden": -1}, "standing": {"none": "best"}}
+        fields = [
+            {"name": "debt", "direction": "rises"} | sums | states,
+            {"name": "wealth", "direction": "falls"} | sums,
+            {"name": "ratio", "type": "ratio", "description": "d", "numerator": "debt", "denominator": "wealth",
+             "maximum": 9, "use": "rules"},
+        ]  # fmt: skip
+        label = {"column": "bad", "defaulted": [1], "repaid": [0]}
+        contract = contract_of({"format": 1, "name": "b", "version": "1.0.0", "label": label, "fields": fields})
+        for sound in (("debt", "==", "hidden"), ("debt", ">=", 4), ("debt", "in", [8, 9]), ("ratio", ">", 2)):
+            ruled(contract, sound)
+        for unsound in (("debt", "==", "none"), ("debt", "in", [7, 9]), ("ratio", "<", 2), ("ratio", "is_null", None)):
+            with pytest.raises(ValidationError, match=f"would punish an improvement of {unsound[0]}"):
+                ruled(contract, unsound)

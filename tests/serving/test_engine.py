@@ -9,7 +9,7 @@ import pytest
 
 from decision import read_policy
 from decision.counterfactuals import LOWEST_FRACTION
-from decision.policy import better_outcomes, decide
+from decision.policy import better_outcomes
 from preprocessing.application import Application
 from scoring.artifact import read_artifact
 from serving.engine import Assessment, Engine
@@ -40,6 +40,20 @@ def refused(engine: Engine, applications: list[Application]) -> list[tuple[Appli
     ][:1000]
 
 
+BEST = {
+    "person_income": 1e9, "loan_amnt": 1.0, "loan_grade": "A", "loan_int_rate": 0.0, "person_emp_length": 80.0,
+    "cb_person_default_on_file": "N",
+}  # fmt: skip
+"""Of each field with a direction, by hand."""
+
+
+def better(fields: Application, name: str) -> list[Application]:
+    if name == "loan_percent_income":
+        return [{**fields, name: 0.0}]
+    values = [BEST[name]] if name in BEST else CONTRACT.by_name[name].choices
+    return [CONTRACT.with_values(fields, {name: value}) for value in values]
+
+
 class TestReasons:
     def test_each_of_1000_refusals_has_one_to_four_reasons_on_different_fields(
         self, refused: list[tuple[Application, Assessment]]
@@ -55,6 +69,24 @@ class TestReasons:
             reason.attribution for _, assessment in refused for reason in assessment.reasons if reason.source == "score"
         ]
         assert all(impact is not None and impact > 0 for impact in impacts)
+
+    def test_better_values_of_what_the_score_names_would_have_lowered_the_pd(
+        self, engine: Engine, refused: list[tuple[Application, Assessment]]
+    ) -> None:
+        catalogue = FILES.catalogue.codes
+        for _, assessment in refused:
+            for reason in assessment.reasons:
+                if reason.source == "score":
+                    scored = catalogue[reason.code].scores
+                    others = [other for name in scored for other in better(assessment.fields, name)]
+                    assert engine.scorer.score(others).pd.min() < assessment.pd
+
+    def test_a_prior_default_is_told_whatever_the_score_says(
+        self, refused: list[tuple[Application, Assessment]]
+    ) -> None:
+        with_default = [a for _, a in refused if a.fields["cb_person_default_on_file"] == "Y"]
+        assert len({a.decision.outcome for a in with_default}) == 2
+        assert all("PRIOR_DEFAULT" in {reason.code for reason in a.reasons} for a in with_default)
 
     def test_an_approval_has_none(self, engine: Engine, applications: list[Application]) -> None:
         approved = [a for a in engine.assess(applications) if a.decision.outcome == "APPROVE"]
@@ -118,10 +150,20 @@ class TestCounterfactuals:
         for application, assessment in refused[:12]:
             asked = application["loan_amnt"]
             amounts = list(range(math.ceil(asked) - 1, max(1, math.ceil(asked * LOWEST_FRACTION)) - 1, -1))
-            others = [CONTRACT.with_amount(application, float(amount)) for amount in amounts]
+            others = [CONTRACT.with_values(application, {"loan_amnt": amount}) for amount in amounts]
             best: dict[str, int] = {}
-            for amount, other, pd in zip(amounts, others, engine.scorer.score(others).pd.tolist(), strict=True):
-                best.setdefault(decide(FILES.policy, other, pd).outcome, amount)
+            for amount, other in zip(amounts, engine.assess(others), strict=True):
+                best.setdefault(other.decision.outcome, amount)
             expected = [(o, best[o]) for o in better_outcomes(assessment.decision.outcome) if o in best]
             (explained,) = engine.explain([application])
-            assert expected == [(found.outcome, found.amount) for found in explained.counterfactuals]
+            alone = [found for found in explained.counterfactuals if "person_emp_length" not in found.changes]
+            assert expected == [(found.outcome, found.changes["loan_amnt"]) for found in alone]
+
+    def test_no_larger_amount_gets_a_better_decision(
+        self, engine: Engine, refused: list[tuple[Application, Assessment]]
+    ) -> None:
+        for application, assessment in refused[:100]:
+            more = [application["loan_amnt"] * (1 + step / 10) for step in range(1, 41)]
+            others = engine.assess([CONTRACT.with_values(application, {"loan_amnt": amount}) for amount in more])
+            better = better_outcomes(assessment.decision.outcome)
+            assert not [other for other in others if other.decision.outcome in better]

@@ -137,7 +137,7 @@ class TestCounts:
 class TestProcess:
     def test_what_is_served_and_since_when(self, server: Server) -> None:
         found = samples(server.url)
-        labels = 'model_version="1.1.0",policy_version="1.1.0",service_version="1.0.0"'
+        labels = 'model_version="2.0.0",policy_version="1.1.0",service_version="1.0.0"'
         assert found[f"credit_risk_build_info{{{labels}}}"] == 1.0
         assert time.time() - 3600 < found["credit_risk_start_time_seconds{}"] < time.time()
         assert found["credit_risk_model_created_timestamp_seconds{}"] < time.time()

@@ -81,7 +81,7 @@ def decided(document: Document) -> Document:
 
 
 def catalogue(fields: Sequence[Document]) -> Document:
-    """A reason for each scored field, whose text is its name."""
+    """A reason for each scored field, whose text is its name, and for a category the category too."""
     reasons = []
     for field in fields:
         if field["type"] in ("date", "reference") or field.get("use") == "reports":
@@ -95,6 +95,8 @@ def catalogue(fields: Sequence[Document]) -> Document:
         }
         if field.get("nullable"):
             reason["text_if_missing"] = f"{text} not stated"
+        if choices := field.get("categories") or [field[key] for key in ("yes", "no") if key in field]:
+            reason["text_by_value"] = {choice: f"{text}: {choice}" for choice in choices}
         reasons.append(reason)
     return {"format": 1, "version": _VERSION, "reasons": reasons}
 

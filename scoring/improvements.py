@@ -1,0 +1,127 @@
+"""Whether better values of a field would have lowered the probability of default (PD), all else held.
+
+A reason names a field, and is true only if they would: attributions compare an applicant with others, and can find a
+field adverse that already is as good as it gets. What is better the contract says by a direction; where it says
+nothing, any value that an application may state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
+from typing import Any
+
+import numpy as np
+
+from preprocessing.application import Application
+from preprocessing.contract import Contract
+from preprocessing.fields import AnyField, Flag, Integer, Number, Ratio
+from scoring.scorer import Scorer
+from scoring.turns import Turns
+
+
+class Improvements:
+    """The same applicants with better values, and what the model says of them."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._ensemble = scorer.leaves.ensemble
+        self._contract = scorer.schema.contract
+        scored = [self._contract.by_name[name] for name in self._contract.scored]
+        self._moved = {field.name: _ratios_of(self._contract, field.name) for field in scored}
+        self._cuts = {field.name: self._thresholds(field) for field in scored if not field.choices}
+        self._replacements = {field.name: self._replacement(field) for field in scored if not self._moved[field.name]}
+
+    def lowering(
+        self, application: Application, turns: Turns, pd: float, groups: Iterable[Sequence[str]]
+    ) -> list[bool]:
+        """Of each group of fields, whether some better value of one of them gets a PD below the application's own.
+
+        Args:
+            application: as the contract reads it.
+            turns: its own, shape (trees,).
+            pd: its own.
+            groups: names of scored fields.
+        """
+        numbered = list(enumerate(groups))
+        # Most groups have a field that moves alone, and turns are sooner replaced than found anew.
+        lower = self._lower_by_turns(turns, pd, numbered)
+        lower |= self._lower_anew(application, pd, [pair for pair in numbered if pair[0] not in lower])
+        return [number in lower for number, _ in numbered]
+
+    def _lower_by_turns(self, turns: Turns, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
+        alone = [(i, self._replacements[name]) for i, group in groups for name in group if name in self._replacements]
+        if not alone:
+            return set()
+        pds = self._scorer.pds(np.concatenate([turns & keep | others for _, (keep, others) in alone])).tolist()
+        group = [i for i, (_, others) in alone for _ in range(len(others))]
+        return {i for i, other_pd in zip(group, pds, strict=True) if other_pd < pd}
+
+    def _lower_anew(self, application: Application, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
+        moving = [(i, self._contract.by_name[name]) for i, group in groups for name in group if self._moved[name]]
+        others = [
+            (i, self._contract.with_values(application, {field.name: value}))
+            for i, field in moving
+            for value in best_values(field) or self._between(field, application)
+        ]
+        if not others:
+            return set()
+        pds = self._scorer.score([other for _, other in others]).pd.tolist()
+        return {i for (i, _), other_pd in zip(others, pds, strict=True) if other_pd < pd}
+
+    def _replacement(self, field: AnyField) -> tuple[Turns, Turns]:
+        """The turns that don't read a field, and those that do for each of its better values, shape (values, trees)."""
+        anyone = self._contract.parse(dict(self._contract.example))
+        # A ratio is set by itself: through one of its two fields would be that field's improvement.
+        others = [{**anyone, field.name: value} for value in best_values(field) or self._between(field, anyone)]
+        reads = self._ensemble.splits(self._scorer.schema.columns(field.name))
+        return ~reads, self._ensemble.turns(self._scorer.schema.matrix(others)) & reads
+
+    def _between(self, field: AnyField, application: Application) -> Iterator[float]:
+        """A value of a number without a direction from each interval that the model tells apart."""
+        cuts = chain(self._cuts[field.name], self._cuts_of_ratios(field, application))
+        if isinstance(field, Ratio):
+            return representatives(cuts, 0, field.maximum)
+        assert isinstance(field, Number | Integer)
+        return representatives(cuts, field.least, field.greatest, whole=isinstance(field, Integer))
+
+    def _cuts_of_ratios(self, field: AnyField, application: Application) -> Iterator[float]:
+        """Where a ratio that moves with a field crosses one of its thresholds."""
+        for ratio in self._moved[field.name]:
+            above = ratio.numerator == field.name
+            held = application[ratio.denominator if above else ratio.numerator]
+            if isinstance(held, int | float):
+                yield from (cut * held if above else held / cut for cut in self._cuts[ratio.name] if cut > 0)
+
+    def _thresholds(self, field: AnyField) -> Sequence[float]:
+        features = self._contract.features
+        columns = [i for i in self._scorer.schema.columns(field.name) if features[i].kind == "number"]
+        return self._ensemble.thresholds(columns)
+
+
+def best_values(field: AnyField) -> tuple[Any, ...]:
+    """The values among which the lowest PD is bound to be; none for a number without a direction."""
+    if field.direction is None:
+        return field.choices
+    rises = field.direction == "rises"
+    if isinstance(field, Ratio):
+        return (0.0 if rises else field.maximum,)
+    if isinstance(field, Number | Integer):
+        best = (state for state, end in field.standing.items() if end == "best")
+        return (field.least if rises else field.greatest, *best)
+    in_order = (field.no, field.yes) if isinstance(field, Flag) else field.choices
+    return (in_order[0 if rises else -1],)
+
+
+def representatives(cuts: Iterable[float], least: float, greatest: float, *, whole: bool = False) -> Iterator[float]:
+    """A number from each interval that `cuts` leave between two bounds: above one cut, up to the next."""
+    ends = [least, *sorted({cut for cut in cuts if least <= cut < greatest}), greatest]
+    if whole:
+        first = (math.floor(end) + 1 for end in ends[1:-1])
+        return chain([math.ceil(least)], (number for number in first if number <= greatest))
+    return chain([least], (low + (high - low) / 2 for low, high in pairwise(ends)), [greatest])
+
+
+def _ratios_of(contract: Contract, name: str) -> list[Ratio]:
+    return [ratio for ratio in contract.ratios if ratio.scored and name in (ratio.numerator, ratio.denominator)]
