@@ -21,7 +21,7 @@ PLOTS = (CALIBRATION_PLOT, IMPORTANCE_PLOT, APPROVALS_PLOT, ALTERNATIVES_PLOT)
 BINS = 20
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, WIDTH - 12, 26, HEIGHT - 44
-_LETTER = 7.0
+_LETTER = 7.6
 _ROW = 22
 _NUMBER = 12  # pixels that a number takes: one that would lie on another is left out
 

@@ -18,8 +18,8 @@ from training.report.sensitivity import SEED as SAMPLE_SEED
 from training.report.stability import Another
 from training.report.validation import DISJOINT, MODEL, Split, Validation
 
-_NOTHING = 1e-9
-"""A change of the PD that the order of a sum makes."""
+_NOTHING = 1e-5
+"""A mean change of the PD that no more than the order of a sum, and the rounding of a calibration, makes."""
 
 QUICK = "Left out of this report: training ran with `--quick`."
 """Where other sections have what many models more are needed for."""
@@ -293,12 +293,12 @@ def _approvals(by: Approvals) -> str:
 def _alternatives(models: Sequence[Alternative], search: Search, titles: Sequence[str]) -> str:
     numbers = {id(model): str(i) for i, model in enumerate(search.front, start=1)}
     rows = [
-        [numbers.get(id(model), ""), cell(model.name), number(model.roc_auc), number(model.brier),
-         percent(model.approved), *(number(model.ratios[title], 3) for title in titles)]
+        [cell(model.name), number(model.roc_auc), number(model.brier), percent(model.approved),
+         *(number(model.ratios[title], 3) for title in titles), numbers.get(id(model), "")]
         for model in models
     ]  # fmt: skip
     return table(
-        ["", "model", "ROC AUC", "Brier", "approved", *(f"ratio by {cell(title)}" for title in titles)], rows, texts=2
+        ["model", "ROC AUC", "Brier", "approved", *(f"ratio by {cell(title)}" for title in titles), "number"], rows
     )
 
 

@@ -113,7 +113,7 @@ class Drawing:
         self._line(self.x(value), self.y.start, self.x(value), self.y.end, kind)
         if label:
             beside = -4 if left else 4
-            self.text(self.x(value) + beside, self.y.end + 12, label, anchor="end" if left else "start", kind=kind)
+            self.text(self.x(value) + beside, self.y.end - 6, label, anchor="end" if left else "start", kind=kind)
 
     def line(self, points: Sequence[tuple[float, float]], kind: str) -> None:
         """Straight from point to point, as values."""
