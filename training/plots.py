@@ -124,7 +124,7 @@ def _listing(title: str, names: Sequence[str], low: float, high: float, label: s
     rows = Scale(len(names) - 0.5, -0.5, height - 44, _TOP)
     drawing = Drawing(title, Scale(low, high, left, _RIGHT), rows, height)
     drawing.axes(label, y_ticks=False)
-    most = int((left - 12) / _LETTER)
+    most = int((left - 12) / _LETTER + 1e-9)
     for row, name in enumerate(names):
         shown = name if len(name) <= most else f"{name[: most - 1]}…"
         drawing.text(left - 6, drawing.y(row) + 4, shown, anchor="end")
