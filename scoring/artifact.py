@@ -89,7 +89,7 @@ class ReferencePopulation(Strict):
         pd_from: their PDs lie from here …
         pd_below: … to below here.
         policy_version: the policy that approves them.
-        base_value: their mean log-odds of default.
+        base_value: their mean margin, in log-odds before calibration.
     """
 
     size: Annotated[int, Field(ge=1)]

@@ -144,8 +144,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "examples.0: loan_percent_income: loan_percent_income disagrees with loan_amnt / person_income",
     ),
     "incomplete example": (
-        lambda d: d["examples"][0]["fields"].pop("loan_amnt"),
-        "examples.0: an example states every field that rules may name once; missing or unknown: loan_amnt",
+        lambda d: d["examples"][0]["fields"].pop("loan_intent"),
+        "examples.0: an example states every field that rules may name once; missing or unknown: loan_intent",
     ),
     "no examples": (lambda d: d.update(examples=[]), "examples: "),
     "no date": (lambda d: d.update(effective_date="soon"), "effective_date: "),
@@ -194,7 +194,7 @@ def test_every_wrong_example_is_told_at_once(policy_file: Path, capsys: pytest.C
 
 def test_what_is_wrong_elsewhere_hides_no_wrong_example(policy_file: Path) -> None:
     """A version that is none, an example without a field, another catalogue that is broken: all in one go."""
-    edit(policy_file, lambda d: (d.update(version="1"), d["examples"][0]["fields"].pop("loan_amnt")))
+    edit(policy_file, lambda d: (d.update(version="1"), d["examples"][0]["fields"].pop("loan_intent")))
     edit(policy_file, lambda d: d["examples"][1].update(expected="REJECT"))
     edit(policy_file.with_name("reason_codes.json"), lambda d: d.update(format=2))
     with pytest.raises(InvalidPolicyError) as caught:

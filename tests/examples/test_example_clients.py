@@ -25,7 +25,7 @@ TRIES = 4
 RESET = Fault()
 HALF = Fault(after=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{")
 
-FIRST = r"(?m)^(?:9000 )?CONDITIONAL_APPROVAL ([-+.\deE]+)$"
+FIRST = r"(?m)^(?:18000 )?CONDITIONAL_APPROVAL ([-+.\deE]+)$"
 """The line of the example application's decision."""
 
 

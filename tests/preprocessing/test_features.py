@@ -112,10 +112,10 @@ class TestRow:
         assert [made[name] for name in ("person_income", "person_emp_length", "loan_amnt", "loan_int_rate")] == [
             62000,
             6,
-            9000,
+            18000,
             10.6,
         ]
-        assert (made["loan_percent_income"], made["cb_person_default_on_file"]) == (9000 / 62000, 0)
+        assert (made["loan_percent_income"], made["cb_person_default_on_file"]) == (18000 / 62000, 0)
 
     def test_missing(self) -> None:
         """A missing rate is the schema's constant, and flagged; a rate that equals the constant is not missing."""
@@ -179,7 +179,7 @@ class TestTextsAreNoCode:
         """The contract's reader refuses such names; the compiled code would be safe without it."""
         ranks = {"b": 7.0} if kind == "ranked" else None
         of_kind = "flag" if kind == "flag" else "number"
-        feature = Feature(name, name, of_kind, frozenset({"b"}), ranks)
+        feature = Feature(name, name, of_kind, frozenset({"b"}), ranks, imputed=kind == "imputed")
         made = compile_row([feature], {name: 5.0} if kind == "imputed" else {})
 
         assert made({name: "b"}) == [{"value": "b", "imputed": 5.0, "ranked": 7.0, "flag": 1.0}[kind]]

@@ -129,7 +129,7 @@ class TestPDs:
         """Turns are compared where features are too many for tables: the same turns, for rows anywhere."""
         small = Small(contract, applications(contract, 150, seed), depth, seed)
         ensemble = small.scorer.leaves.ensemble
-        with mock.patch.object(boosting, "MOST_IN_TABLES", 0):
+        with mock.patch.object(boosting, "MOST_IN_TABLES", -1):
             compared = boosting.Ensemble(small.model)
         edges = np.repeat(small.model.estimators_[0, 0].tree_.threshold.astype(np.float32), small.matrix.shape[1])
         edges = edges.reshape(-1, small.matrix.shape[1])

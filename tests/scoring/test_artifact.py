@@ -405,7 +405,7 @@ class TestDistribution:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda d: d.update(format=2), "format: Input should be 1"),
+            (lambda d: d.update(format=1), "as a whole: it is of format 1, and this code reads 2, which has ranges"),
             (lambda d: d.update(rows=0), "rows: Input should be greater than or equal to 1"),
             (lambda d: d.update(bins=[]), "bins: List should have at least 1 item"),
             (

@@ -123,7 +123,7 @@ class TestPredict:
 
     def test_stated_ratio_is_only_checked(self, client: httpx.Client, example: dict[str, Any]) -> None:
         """The exact ratio is used, however roughly it is stated."""
-        rough, exact = ({**example, "loan_percent_income": ratio} for ratio in (0.2, 9000 / 62000))
+        rough, exact = ({**example, "loan_percent_income": ratio} for ratio in (0.35, 18000 / 62000))
 
         assert expect.answer(client.post("/predict", json=rough)) == expect.answer(client.post("/predict", json=exact))
 
