@@ -290,5 +290,5 @@ def train_book(root: Path, source: Document | Path = EVERY_TYPE) -> tuple[Path, 
     data.write_bytes(csv_bytes(contract, labelled(contract, 900, seed=9)))
     from training.__main__ import main  # noqa: PLC0415  # the image, in which most of this is used, has no training
 
-    assert main(["--book", str(book), "--data", str(data), "--out", str(model)]) == 0
+    assert main(["--book", str(book), "--data", str(data), "--out", str(model), "--quick"]) == 0
     return book, model

@@ -42,6 +42,10 @@ def train() -> argparse.ArgumentParser:
         help="let every field's risk go either way, and take the directions out of the artifact's contract",
     )  # fmt: skip
     parser.add_argument(
+        "--quick", action="store_true",
+        help="leave out of the report what takes many models more: the search for alternatives, other seeds and folds",
+    )  # fmt: skip
+    parser.add_argument(
         "--date",
         type=_date,
         default=datetime.now().astimezone().date(),

@@ -19,7 +19,15 @@ def run(options: argparse.Namespace) -> None:
     book = read_book(options.book, options.policy, directions=not options.without_directions)
     data = read_training_data(options.data, book.contract)
     _tell(options.data, data.summary, book.notes)
-    artifact = train(book, data, options.out, created=options.date, version=options.version, replace=options.replace)
+    artifact = train(
+        book,
+        data,
+        options.out,
+        created=options.date,
+        version=options.version,
+        replace=options.replace,
+        quick=options.quick,
+    )
     for split, figures in _splits(artifact.manifest.evaluation):
         columns = {"model": figures["model"], "without directions": figures["without_directions"]}
         print(f"{split:<24}" + "".join(f"{title:>22}" for title in columns))

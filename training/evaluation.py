@@ -21,7 +21,6 @@ from tqdm import tqdm
 from preprocessing.features import FeatureSchema
 from training.calibration import cross_fitted
 from training.data import TrainingData
-from training.groups import Groups
 from training.metrics import Labels, Metrics, Probabilities, measure
 from training.recipe import CHALLENGERS, SEED, Recipe
 
@@ -94,30 +93,9 @@ class Evaluation:
         return dict(sorted(spreads.items(), key=lambda item: -item[1].mean))
 
 
-@dataclass(frozen=True, slots=True)
-class GroupMetrics:
-    """How the out-of-fold PDs do within one group of applicants.
-
-    Attributes:
-        name: of the group.
-        rows: how many applicants.
-        default_rate: share of them that defaulted, 0 to 1.
-        mean_pd: mean probability of default.
-        roc_auc: within the group; None where only one label occurs.
-        brier: mean squared error of the PD.
-    """
-
-    name: str
-    rows: int
-    default_rate: float
-    mean_pd: float
-    roc_auc: float | None
-    brier: float
-
-
-def split(data: TrainingData, groups: NDArray[np.int64]) -> list[tuple[Rows, Rows]]:
+def split(data: TrainingData, groups: NDArray[np.int64], seed: int = SPLIT_SEED) -> list[tuple[Rows, Rows]]:
     """Training and test rows of each fold; no group is on both sides."""
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SPLIT_SEED)
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     return list(folds.split(np.zeros(len(data.labels)), data.labels, groups))
 
 
@@ -139,18 +117,6 @@ def evaluate(data: TrainingData, recipe: Recipe, groups: NDArray[np.int64]) -> E
         margin[fold.rows] = fold.margin
     log_odds = cross_fitted(margin, data.labels, [fold.rows for fold in folds])
     return Evaluation(data.labels, folds, margin, expit(log_odds))
-
-
-def by_group(data: TrainingData, pd: Probabilities, groups: Groups) -> list[GroupMetrics]:
-    """Metrics of each group that has rows.
-
-    Args:
-        data: n applications.
-        pd: out-of-fold PDs, shape (n,).
-        groups: to report.
-    """
-    names = np.array([groups.of(application) for application in data.applications])
-    return [_group(name, data.labels[names == name], pd[names == name]) for name in groups.names if name in names]
 
 
 def permutation_importance(
@@ -195,9 +161,9 @@ class Task:
     seed: int
 
 
-def tasks(data: TrainingData, groups: NDArray[np.int64]) -> Iterator[Task]:
+def tasks(data: TrainingData, groups: NDArray[np.int64], seed: int = SPLIT_SEED) -> Iterator[Task]:
     """The folds as arrays, one by one."""
-    for number, (train, test) in enumerate(split(data, groups)):
+    for number, (train, test) in enumerate(split(data, groups, seed)):
         learned_from = [data.applications[row] for row in train]
         schema = FeatureSchema.learned(data.contract, learned_from)
         yield Task(
@@ -227,14 +193,3 @@ def _fold(task: Task, recipe: Recipe) -> Fold:
 
 def _spread(values: Sequence[float]) -> Spread:
     return Spread(float(np.mean(values)), float(np.std(values, ddof=1)))
-
-
-def _group(name: str, labels: Labels, pd: Probabilities) -> GroupMetrics:
-    return GroupMetrics(
-        name=name,
-        rows=len(labels),
-        default_rate=float(labels.mean()),
-        mean_pd=float(pd.mean()),
-        roc_auc=float(roc_auc_score(labels, pd)) if 0 < labels.sum() < len(labels) else None,
-        brier=float(np.mean((pd - labels) ** 2)),
-    )

@@ -1,4 +1,4 @@
-"""The artifact's files, byte for byte the same for the same data, versions and date on one machine (plots aside)."""
+"""The artifact's files, byte for byte the same for the same data, versions and date on one machine."""
 
 from __future__ import annotations
 
@@ -39,12 +39,17 @@ from scoring.scorer import Scorer
 from training.book import Golden
 from training.errors import TrainingError
 from training.evaluation import FOLDS, SPLIT_SEED, Evaluation, Spread
-from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
+from training.plots import PLOTS
+from training.report.validation import MODEL as MEASURED
+from training.report.validation import Validation
 from training.trained import Trained
 
+REPORT = "validation_report.html"
+"""The card as a page."""
+
 OWNED = frozenset(
-    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD}
-    | {CALIBRATION_PLOT, IMPORTANCE_PLOT}
+    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD, REPORT}
+    | {*PLOTS, "calibration.png", "importance.png"}  # the latter two as model 2.0.0 and those before it had them
 )
 """Every file that an artifact folder may hold."""
 
@@ -108,6 +113,7 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
             "size": {"trees": trained.trees, "leaves": trained.leaves},
             **_figures(trained.evaluation),
             **({"disjoint": _figures(trained.harsher)} if trained.harsher else {}),
+            "headline": _headline(trained.validation),
         },
         reference_population=trained.reference,
         artifacts={name: sha256(content) for name, content in sorted(contents.items())},
@@ -141,6 +147,20 @@ def verified(folder: Path) -> Artifact:
 def _figures(evaluation: Evaluation) -> dict[str, Any]:
     challengers = {name.replace(" ", "_"): _rounded(spreads) for name, spreads in evaluation.challengers().items()}
     return {"model": _rounded(evaluation.model()), **challengers}
+
+
+def _headline(found: Validation) -> dict[str, Any]:
+    """What the report begins with: the figures of the harsher split, with their intervals."""
+    return {
+        "split": found.headline.name,
+        "figures": {
+            name: {part: round(value, _DECIMALS) for part, value in estimate._asdict().items()}
+            for name, estimate in found.headline.figures[MEASURED].items()
+        },
+        "lowest_approval_ratios": {
+            title: round(ratio, _DECIMALS) for title, ratio in found.search.shipped.ratios.items()
+        },
+    }
 
 
 def _rounded(spreads: Mapping[str, Spread]) -> dict[str, Any]:

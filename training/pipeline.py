@@ -11,17 +11,19 @@ from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
 from scoring.artifact import CALIBRATION, CARD, DISTRIBUTION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
 from scoring.attribution import LeafIndex
+from scoring.ranges import KnownRanges
 from training.book import Book
 from training.calibration import learned
-from training.card import model_card
+from training.card import model_card, plots
 from training.data import TrainingData
 from training.distribution import training_distribution
 from training.evaluation import evaluate
-from training.export import OWNED, golden_file, json_bytes, manifest, model_bytes, verified
-from training.fairness import fairness
-from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT, calibration_plot, importance_plot
+from training.export import OWNED, REPORT, golden_file, json_bytes, manifest, model_bytes, verified
 from training.recipe import Recipe
 from training.reference import reference_tables
+from training.report.page import html_page
+from training.report.svg import as_file
+from training.report.validation import validated
 from training.staging import writing
 from training.trained import Trained
 from training.trees import choose_trees
@@ -36,6 +38,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
     version: str,
     recipe: Recipe | None = None,
     replace: bool = False,
+    quick: bool = False,
 ) -> Artifact:
     """Evaluate on grouped folds, fit on everything, and write the artifact folder as a whole or not at all.
 
@@ -47,6 +50,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         version: of the model, X.Y.Z.
         recipe: the book's own unless given.
         replace: whether an artifact that `out` holds may go.
+        quick: leave out of the report what takes many models more.
 
     Raises:
         TrainingError: the folder can't be written.
@@ -63,6 +67,8 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         calibration = learned((harsher or evaluation).margin, data.labels)
         pds = expit(calibration.apply(model.decision_function(matrix)))
         tables, reference = reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, policy)
+        distribution = training_distribution(book.contract, data.applications, pds)
+        ranges = KnownRanges(book.contract, distribution)
         trained = Trained(
             version=version,
             created=created,
@@ -74,11 +80,20 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
             model=model,
             reference=reference,
             tables=tables,
-            fairness=fairness(data, (harsher or evaluation).pd, policy),
             evaluation=evaluation,
             harsher=harsher,
+            validation=validated(
+                data,
+                recipe,
+                policy,
+                lambda applications: expit(calibration.apply(model.decision_function(schema.matrix(applications)))),
+                lambda application: ranges.outside(application).worse,
+                evaluation=evaluation,
+                harsher=harsher,
+                quick=quick,
+            ),
         )
-        distribution = training_distribution(book.contract, data.applications, pds)
+        card, drawn = model_card(trained), plots(trained)
         vouched_for = {
             MODEL: model_bytes(model),
             CONTRACT_FILE: book.contract_bytes,
@@ -87,14 +102,11 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
             DISTRIBUTION: json_bytes(distribution),
             CALIBRATION: json_bytes(calibration),
             GOLDEN: json_bytes(golden_file(model, calibration, schema, book.golden)),
-            CARD: model_card(trained).encode(),
+            CARD: card.encode(),
+            REPORT: html_page(card, drawn).encode(),
+            **{name: as_file(plot) for name, plot in drawn.items()},
         }
-        contents = {
-            **vouched_for,
-            MANIFEST: json_bytes(manifest(trained, vouched_for)),
-            CALIBRATION_PLOT: calibration_plot(data.labels, evaluation.pd),
-            IMPORTANCE_PLOT: importance_plot(evaluation.importance()),
-        }
+        contents = {**vouched_for, MANIFEST: json_bytes(manifest(trained, vouched_for))}
         for name, content in contents.items():
             (folder / name).write_bytes(content)
         return verified(folder)

@@ -1,66 +1,138 @@
-"""The model card's plots, as PNG bytes. They are illustration: no digest is promised of them."""
+"""The report's plots, as SVG elements: see `training.report.svg`."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
+from decision import Policy
 from training.evaluation import Spread
 from training.metrics import Labels, Probabilities, equal_mass_bins
+from training.report.alternatives import Search
+from training.report.approvals import FOUR_FIFTHS, Approvals
+from training.report.resampling import wilson
+from training.report.svg import HEIGHT, WIDTH, Drawing, Scale
 
-CALIBRATION_PLOT = "calibration.png"
-IMPORTANCE_PLOT = "importance.png"
+CALIBRATION_PLOT = "calibration.svg"
+IMPORTANCE_PLOT = "importance.svg"
+APPROVALS_PLOT = "approvals.svg"
+ALTERNATIVES_PLOT = "alternatives.svg"
+PLOTS = (CALIBRATION_PLOT, IMPORTANCE_PLOT, APPROVALS_PLOT, ALTERNATIVES_PLOT)
 
-_BINS = 20
-_DPI = 120
+BINS = 20
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, WIDTH - 12, 26, HEIGHT - 44
+_LETTER = 7.6
+_ROW = 22
+_NUMBER = 12  # pixels that a number takes: one that would lie on another is left out
 
 
-def calibration_plot(labels: Labels, pd: Probabilities) -> bytes:
-    """Default rate against mean PD of equal-mass bins.
+def calibration_plot(labels: Labels, pd: Probabilities, policy: Policy) -> str:
+    """Default rate against mean PD of equal-mass bins, on log-odds axes.
 
     Args:
         labels: 1 where the loan defaulted, shape (n,).
         pd: out-of-fold probabilities of default, shape (n,).
+        policy: whose thresholds are drawn.
     """
-    bins = equal_mass_bins(pd, _BINS)
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")
-    axes.plot(
-        [pd[rows].mean() for rows in bins], [labels[rows].mean() for rows in bins], marker="o", label="out of fold"
+    bins = [(float(pd[rows].mean()), int(labels[rows].sum()), len(rows)) for rows in equal_mass_bins(pd, BINS)]
+    least = min(0.01, *(mean for mean, _, _ in bins), 1 - max(mean for mean, _, _ in bins))
+    low, high = max(least / 2, 1e-4), 1 - max(least / 2, 1e-4)
+    drawing = Drawing(
+        f"Default rate against mean PD in {len(bins)} bins of equal mass",
+        Scale(low, high, _LEFT, _RIGHT, log_odds=True),
+        Scale(low, high, _BOTTOM, _TOP, log_odds=True),
     )
-    axes.set(
-        title=f"Calibration, {len(bins)} bins of equal mass",
-        xlabel="mean probability of default",
-        ylabel="default rate",
-        xlim=(0, 1),
-        ylim=(0, 1),
-        aspect="equal",
-    )
-    axes.legend(loc="upper left")
-    return _png(figure)
+    drawing.axes("mean probability of default", "default rate")
+    drawing.line([(low, low), (high, high)], "equal")
+    thresholds = policy.thresholds
+    drawing.vertical(thresholds.approve_below, "threshold", f"{thresholds.approve_below:g}", left=True)
+    if thresholds.reject_from > thresholds.approve_below:
+        drawing.vertical(thresholds.reject_from, "threshold", f"{thresholds.reject_from:g}")
+    for mean, defaults, rows in bins:
+        drawing.line([(mean, end) for end in wilson(defaults, rows)], "model")
+        drawing.dot(mean, defaults / rows, "model")
+    return drawing.svg()
 
 
-def importance_plot(importance: Mapping[str, Spread]) -> bytes:
+def importance_plot(importance: Mapping[str, Spread]) -> str:
     """Loss of AUC per field when it is shuffled, with the standard deviation over folds.
 
     Args:
         importance: field to its spread, most important first.
     """
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.barh(
-        list(importance), [spread.mean for spread in importance.values()],
-        xerr=[spread.sd for spread in importance.values()],
-    )  # fmt: skip
-    axes.invert_yaxis()
-    axes.set(title="Importance by field, out of fold", xlabel="ROC AUC lost when the field is shuffled")
-    return _png(figure)
+    ends = [(spread.mean - spread.sd, spread.mean + spread.sd) for spread in importance.values()]
+    drawing = _listing(
+        "Importance by field, out of fold",
+        list(importance),
+        min(0.0, *(low for low, _ in ends)),
+        max(0.001, *(high for _, high in ends)),
+        "ROC AUC lost when the field is shuffled",
+    )
+    for row, (spread, whisker) in enumerate(zip(importance.values(), ends, strict=True)):
+        drawing.bar(spread.mean, row, "quiet")
+        drawing.line([(end, row) for end in whisker], "model")
+        drawing.dot(spread.mean, row, "model", 2.5)
+    return drawing.svg()
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()
+def approvals_plot(approvals: Sequence[Approvals]) -> str:
+    """Each group's approval rate over the highest, with its interval."""
+    groups = [(f"{by.title}: {group.name}", group) for by in approvals for group in by.groups]
+    ratios = [group.ratio for _, group in groups]
+    low = min([0.7, *(ratio.low for ratio in ratios)])
+    high = max([1.05, *(ratio.high for ratio in ratios)])
+    drawing = _listing("Ratio of approval rates, by group", [name for name, _ in groups], low, high, "ratio")
+    drawing.vertical(FOUR_FIFTHS, "threshold", "four fifths")
+    for row, (_, group) in enumerate(groups):
+        kind = "other" if group.few else "model"
+        drawing.line([(group.ratio.low, row), (group.ratio.high, row)], kind)
+        drawing.dot(group.ratio.value, row, kind)
+    return drawing.svg()
+
+
+def alternatives_plot(search: Search) -> str:
+    """AUC against the lowest ratio of approval rates; the front is numbered as in its table, where there is room."""
+    every = search.every
+    aucs, ratios = [model.roc_auc for model in every], [model.lowest for model in every]
+    drawing = Drawing(
+        "ROC AUC against the lowest ratio of approval rates, model by model",
+        Scale(*_room(ratios), _LEFT, _RIGHT),
+        Scale(*_room(aucs), _BOTTOM, _TOP),
+    )
+    drawing.axes("lowest ratio of approval rates", "ROC AUC")
+    if drawing.x.low <= FOUR_FIFTHS <= drawing.x.high:
+        drawing.vertical(FOUR_FIFTHS, "threshold", "four fifths")
+    drawing.line([(model.lowest, model.roc_auc) for model in search.front], "equal")
+    for model in every:
+        drawing.dot(model.lowest, model.roc_auc, "quiet", 3)
+    written: list[tuple[float, float]] = []
+    for number, model in enumerate(search.front, start=1):
+        x, y = drawing.x(model.lowest), drawing.y(model.roc_auc)
+        drawing.dot(model.lowest, model.roc_auc, "other", 3)
+        if all(abs(x - other_x) > _NUMBER or abs(y - other_y) > _NUMBER for other_x, other_y in written):
+            drawing.text(x, y - 7, f"{number}", anchor="middle")
+            written.append((x, y))
+    drawing.dot(search.shipped.lowest, search.shipped.roc_auc, "model", 5.5)
+    return drawing.svg()
+
+
+def _listing(title: str, names: Sequence[str], low: float, high: float, label: str) -> Drawing:
+    """A drawing with a row for each name, the first on top."""
+    # As wide as the names, within half of the picture.
+    left = min(12 + _LETTER * max(map(len, names), default=0), WIDTH / 2)
+    height = _TOP + _ROW * len(names) + 44
+    rows = Scale(len(names) - 0.5, -0.5, height - 44, _TOP)
+    drawing = Drawing(title, Scale(low, high, left, _RIGHT), rows, height)
+    drawing.axes(label, y_ticks=False)
+    most = int((left - 12) / _LETTER + 1e-9)
+    for row, name in enumerate(names):
+        shown = name if len(name) <= most else f"{name[: most - 1]}…"
+        drawing.text(left - 6, drawing.y(row) + 4, shown, anchor="end")
+    return drawing
+
+
+def _room(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of a scale on which all values have some room."""
+    low, high = min(values), max(values)
+    room = max((high - low) * 0.08, 0.002)
+    return low - room, high + room

@@ -45,8 +45,7 @@ def rebuild(  # noqa: PLR0913  # what it is made of, and where it goes
                 "artifacts": artifact.manifest.artifacts | {TABLES: sha256(tables.to_bytes())},
             }
         )
-        plots = {path.name: path.read_bytes() for path in folder.glob("*.png")}
-        contents = plots | dict(artifact.contents) | {TABLES: tables.to_bytes(), MANIFEST: json_bytes(manifest)}
+        contents = dict(artifact.contents) | {TABLES: tables.to_bytes(), MANIFEST: json_bytes(manifest)}
         for name, content in contents.items():
             (staged / name).write_bytes(content)
         return verified(staged)

@@ -13,8 +13,8 @@ from scoring.attribution import Tables
 from training.book import Book
 from training.data import TrainingData
 from training.evaluation import Evaluation
-from training.fairness import Fairness
 from training.recipe import Recipe
+from training.report.validation import Validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Trained:
         model: fitted on everything.
         reference: whom attributions compare an applicant with.
         tables: the attributions, by leaf and pattern.
-        fairness: what the decisions mean for groups.
         evaluation: of models made by the same recipe on folds of the same data.
         harsher: the same on folds that keep disjoint what the contract says; None where it says nothing.
+        validation: everything else that was measured for the report.
     """
 
     version: str
@@ -47,9 +47,9 @@ class Trained:
     model: GradientBoostingClassifier
     reference: ReferencePopulation
     tables: Tables
-    fairness: Fairness
     evaluation: Evaluation
     harsher: Evaluation | None
+    validation: Validation
 
     @property
     def trees(self) -> int:

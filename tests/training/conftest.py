@@ -62,7 +62,7 @@ def book() -> Book:
 def trained(data: TrainingData, small: Recipe, book: Book, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact, version 1.0.0; copied by those who change it."""
     out = tmp_path_factory.mktemp("trained") / "model"
-    train(book, data, out, created=date(2026, 1, 31), version="1.0.0", recipe=small)
+    train(book, data, out, created=date(2026, 1, 31), version="1.0.0", recipe=small, quick=True)
     return out
 
 

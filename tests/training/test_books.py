@@ -109,7 +109,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     contract = write_book(root / "book")
     (root / "loans.csv").write_bytes(csv_bytes(contract, labelled(contract, 900, seed=9)))
     arguments = ["--book", str(root / "book"), "--data", str(root / "loans.csv"), "--out", str(root / "model")]
-    assert main(arguments) == 0
+    assert main([*arguments, "--quick"]) == 0
     return root / "book", root / "loans.csv", root / "model"
 
 
@@ -185,9 +185,9 @@ class TestTreesAreChosen:
         contract = write_book(tmp_path / "book", recipe={"format": 1, "learning_rate": 0.3, "max_depth": 2})
         (tmp_path / "loans.csv").write_bytes(csv_bytes(contract, labelled(contract, 300, seed=2)))
 
-        code = main(
-            ["--book", str(tmp_path / "book"), "--data", str(tmp_path / "loans.csv"), "--out", str(tmp_path / "m")]
-        )
+        folders = {"--book": "book", "--data": "loans.csv", "--out": "m"}
+        arguments = [word for option, name in folders.items() for word in (option, str(tmp_path / name))]
+        code = main([*arguments, "--quick"])
 
         manifest = read_artifact(tmp_path / "m").manifest
         assert code == 0
@@ -234,7 +234,7 @@ class TestRealFiles:
         (quick / "recipe.json").write_text(json.dumps(SMALL))
 
         arguments = ["--book", str(quick), "--data", str(data), "--out", str(tmp_path / "m")]
-        assert main([*arguments, "--date", date(2026, 1, 1).isoformat()]) == 0
+        assert main([*arguments, "--date", date(2026, 1, 1).isoformat(), "--quick"]) == 0
 
         artifact = read_artifact(tmp_path / "m")
         opened = Opened(artifact, read_policy(folder / "decision_policy.json", artifact.contract))
@@ -258,4 +258,4 @@ class TestRealFiles:
             field.pop("decide", None)
         (tmp_path / "draft" / "contract.json").write_text(json.dumps(document))
         (tmp_path / "draft" / "recipe.json").write_text(json.dumps(SMALL))
-        assert main(training) == 0
+        assert main([*training, "--quick"]) == 0

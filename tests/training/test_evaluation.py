@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,11 +8,11 @@ from sklearn.metrics import roc_auc_score
 
 from preprocessing.contract import Grouping
 from preprocessing.features import FeatureSchema
-from tests.applications import CATEGORIES, CONTRACT, parse_application, portfolio, scoring_only
+from tests.applications import CONTRACT, parse_application, portfolio, scoring_only
 from tests.training.loans import Row, WriteCsv
 from training.calibration import learned
 from training.data import TrainingData, read_training_data
-from training.evaluation import FOLDS, WITHOUT_DIRECTIONS, Evaluation, by_group, evaluate, permutation_importance, split
+from training.evaluation import FOLDS, WITHOUT_DIRECTIONS, Evaluation, evaluate, permutation_importance, split
 from training.groups import NOT_STATED, groups_of
 from training.recipe import CHALLENGERS, Recipe
 
@@ -147,39 +145,6 @@ class TestPermutationImportance:
         assert len(seen) == 10
         assert all((rows[:, homes].sum(axis=1) == 1).all() for rows in seen)
         assert any((rows[:, homes] != matrix[:, homes]).any() for rows in seen)
-
-
-class TestByGroup:
-    def test_hand_values(self, data: TrainingData) -> None:
-        """Each group's rows, default rate, mean PD and Brier score are its own; empty groups are left out."""
-        pair = replace(
-            data,
-            applications=[{**data.applications[0], "person_age": age} for age in (24, 25, 39, 40, 59, 60)],
-            labels=np.array([0, 1, 0, 1, 1, 0]),
-        )
-        pd = np.array([0.5, 0.8, 0.4, 0.9, 0.7, 0.25])
-        by_age, by_home = groups_of(CONTRACT)
-
-        young, adult, middle, old = by_group(pair, pd, by_age)
-
-        assert (
-            young.rows,
-            young.default_rate,
-            young.mean_pd,
-            young.roc_auc,
-            young.brier,
-        ) == (1, 0, 0.5, None, 0.25)
-        assert (adult.rows, adult.default_rate, adult.roc_auc) == (2, 0.5, 1)
-        assert pytest.approx((0.6, 0.1)) == (adult.mean_pd, adult.brier)
-        assert (middle.rows, middle.default_rate, middle.roc_auc) == (2, 1.0, None)
-        assert [group.name for group in (young, adult, middle, old)] == [
-            "under 25",
-            "25 to 39",
-            "40 to 59",
-            "60 and over",
-        ]
-        assert by_home.names == CATEGORIES["person_home_ownership"]
-        assert [pair.applications[0]["person_home_ownership"]] == [g.name for g in by_group(pair, pd, by_home)]
 
 
 class TestGroups:

@@ -31,7 +31,7 @@ def train(tmp_path: Path) -> Train:
         write_book(tmp_path / "book")
         (tmp_path / "loans.csv").write_text(text, encoding="utf-8")
         names = {"--book": "book", "--data": "loans.csv", "--out": "model"}
-        return main([word for option, name in names.items() for word in (option, str(tmp_path / name))])
+        return main([word for option, name in names.items() for word in (option, str(tmp_path / name))] + ["--quick"])
 
     return run
 

@@ -1,4 +1,4 @@
-"""What training does with policies: the reference population, rebuilding its tables, comparing policies, fairness."""
+"""What training does with policies: the reference population, rebuilding its tables, comparing policies."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, read_artifact
 from scoring.attribution import LeafIndex
 from scoring.scorer import Scorer
 from serving.store import check_fit, open_model
-from tests.applications import CATEGORIES, CONTRACT, POLICY_FILE
+from tests.applications import CONTRACT, POLICY_FILE
 from tests.training.loans import csv_text, past_loans
 from training import portfolio
 from training.__main__ import main
 from training.book import Book
 from training.data import TrainingData
 from training.errors import TrainingError
-from training.fairness import fairness
 from training.recipe import Recipe
 from training.reference import reference_tables
 
@@ -197,37 +196,6 @@ class TestComparePolicies:
         arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(csv_file)]
         assert main([*arguments, "--model", str(out)]) == 1
         assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-class TestFairness:
-    def test_approval_rates_and_ratios(self, data: TrainingData, artifact_pds: list[float], policy: Policy) -> None:
-        """Each group's rate is that of its own members, and its ratio is to the largest group's rate."""
-        examined = fairness(data, np.array(artifact_pds), policy)
-        approved = [pd < 0.1 and clean(a) for a, pd in zip(data.applications, artifact_pds, strict=True)]
-        homes = [a["person_home_ownership"] for a in data.applications]
-        rates = {
-            home: sum(ok for ok, own in zip(approved, homes, strict=True) if own == home) / homes.count(home)
-            for home in set(homes)
-        }
-        largest = rates[max(rates, key=homes.count)]
-        assert examined.policy_version == policy.version
-        assert ["age", "home ownership"] == list(examined.approvals)
-        assert {
-            group.name: (group.rows, group.approval_rate, group.ratio) for group in examined.approvals["home ownership"]
-        } == {
-            home: (homes.count(home), rates.get(home), rates[home] / largest if home in rates else None)
-            for home in CATEGORIES["person_home_ownership"]
-        }
-        ages = examined.approvals["age"]
-        assert len(data.applications) == sum(group.rows for group in ages)
-        assert sum(approved) == pytest.approx(sum(group.rows * (group.approval_rate or 0) for group in ages))
-
-    def test_a_group_without_members_has_no_rate(self, data: TrainingData, policy: Policy) -> None:
-        young = [{**a, "person_age": 20} for a in data.applications]
-        pds = np.full(len(young), 0.01)
-        under_25, *others = fairness(replace(data, applications=young), pds, policy).approvals["age"]
-        assert (len(young), 1.0) == (under_25.rows, under_25.ratio)
-        assert [(0, None, None)] * 3 == [(group.rows, group.approval_rate, group.ratio) for group in others]
 
 
 @pytest.fixture(scope="module")

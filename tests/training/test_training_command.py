@@ -30,7 +30,7 @@ class TestSuccess:
         rows[0]["person_age"] = 144
         path, out = write_csv([*rows, rows[5]]), tmp_path / "model"
 
-        code = main(["--data", str(path), "--out", str(out), "--date", "2026-02-03", "--version", "2.0.0"])
+        code = main(["--data", str(path), "--out", str(out), "--date", "2026-02-03", "--version", "2.0.0", "--quick"])
 
         printed = capsys.readouterr()
         artifact = read_artifact(out)
@@ -69,7 +69,7 @@ class TestSuccess:
         """A column that the model does not know is left out aloud."""
         path = write_csv(({**row, "branch": 1} for row in rows), (*rows[0], "branch"))
 
-        assert main(["--data", str(path), "--out", str(tmp_path / "model")]) == 0
+        assert main(["--data", str(path), "--out", str(tmp_path / "model"), "--quick"]) == 0
 
         assert "ignored column branch" in capsys.readouterr().err
 

@@ -23,7 +23,7 @@ from training.data import TrainingData, read_training_data
 from training.errors import TrainingError
 from training.export import OWNED
 from training.pipeline import train
-from training.plots import CALIBRATION_PLOT, IMPORTANCE_PLOT
+from training.plots import ALTERNATIVES_PLOT, CALIBRATION_PLOT, IMPORTANCE_PLOT
 from training.recipe import Recipe
 
 CREATED = date(2026, 1, 31)
@@ -47,10 +47,10 @@ class TestArtifact:
 
         assert artifact.digests == again.digests
         assert Scorer(again).golden_deviation() == 0
-        assert sorted(OWNED) == sorted(path.name for path in out.iterdir())
+        assert OWNED - {path.name for path in out.iterdir()} == {ALTERNATIVES_PLOT, "calibration.png", "importance.png"}
 
-    def test_manifest(self, artifact: Artifact, data: TrainingData, small: Recipe) -> None:
-        """The manifest states version, date, parameters, data, metrics, and vouches for every file but the plots."""
+    def test_manifest(self, artifact: Artifact, out: Path, data: TrainingData, small: Recipe) -> None:
+        """The manifest states version, date, parameters, data, metrics, and vouches for every other file."""
         manifest = artifact.manifest
 
         assert (manifest.version, manifest.created) == ("1.0.0", CREATED)
@@ -58,7 +58,7 @@ class TestArtifact:
         assert manifest.features == artifact.schema.features == [feature.name for feature in CONTRACT.features]
         assert data.summary.sha256 == manifest.training_data["sha256"]
         assert {"roc_auc", "pr_auc", "ks", "gini", "brier", "log_loss", "ece"} == manifest.evaluation["model"].keys()
-        assert OWNED - {MANIFEST, CALIBRATION_PLOT, IMPORTANCE_PLOT} == manifest.artifacts.keys()
+        assert {path.name for path in out.iterdir()} - {MANIFEST} == manifest.artifacts.keys()
 
     def test_model_is_fitted_on_everything(
         self, artifact: Artifact, out: Path, data: TrainingData, small: Recipe
@@ -83,7 +83,7 @@ class TestArtifact:
 
         assert (
             artifact.digests
-            == train(book, data, tmp_path / "b", created=CREATED, version="1.0.0", recipe=small).digests
+            == train(book, data, tmp_path / "b", created=CREATED, version="1.0.0", recipe=small, quick=True).digests
         )
 
     def test_wrong_golden_pds_are_never_shipped(
@@ -107,7 +107,7 @@ class TestArtifact:
 
         monkeypatch.setattr("training.pipeline.golden_file", lie)
         with pytest.raises(TrainingError, match="off on the golden applications"):
-            train(book, data, out, created=CREATED, version="1.0.1", recipe=small, replace=True)
+            train(book, data, out, created=CREATED, version="1.0.1", recipe=small, replace=True, quick=True)
 
         assert before == {path.name: path.read_bytes() for path in out.iterdir()}
 
@@ -149,10 +149,10 @@ class TestCard:
         assert str(ROOT) not in card
 
     def test_plots(self, card: str, out: Path) -> None:
-        """The plots that the card shows are PNG files."""
+        """The plots that the card shows are SVG files."""
         for name in (CALIBRATION_PLOT, IMPORTANCE_PLOT):
             assert f"({name})" in card
-            assert (out / name).read_bytes().startswith(b"\x89PNG")
+            assert (out / name).read_bytes().startswith(b"<svg ")
 
 
 class TestGoldenApplications:

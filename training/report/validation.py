@@ -1,0 +1,210 @@
+"""Everything that the report tells, measured; nothing here is text for a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.special import expit
+
+from decision import Policy
+from training.calibration import cross_fitted
+from training.data import TrainingData
+from training.evaluation import WITHOUT_DIRECTIONS, Evaluation, tasks
+from training.metrics import Probabilities
+from training.recipe import Recipe
+from training.report.alternatives import Alternative, Search, directed, paired, variants
+from training.report.approvals import (
+    Approvals,
+    Grouped,
+    Outside,
+    Severities,
+    approvals,
+    decided,
+    grouped,
+    lowest_ratios,
+    ruled,
+)
+from training.report.cells import Parting, partings
+from training.report.figures import figures
+from training.report.monitoring import Trigger, triggers
+from training.report.refits import Folds, Refit, Variant, refitted, scorecards
+from training.report.resampling import Estimate, Resamples
+from training.report.sensitivity import Move, Predict, moves
+from training.report.stability import SEEDS, Another, compared
+
+GROUPED, DISJOINT = "grouped", "disjoint"
+
+MODEL = "model"
+SCORECARD = "points scorecard"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One way to draw the folds, and how models do on it.
+
+    Attributes:
+        name: `grouped` or `disjoint`.
+        kept_together: fields: rows equal in all of them are on one side; none where each row is by itself.
+        evaluation: the model's, fold by fold.
+        figures: model or challenger to metric to its estimate, the mean over folds.
+    """
+
+    name: str
+    kept_together: tuple[str, ...]
+    evaluation: Evaluation
+    figures: Mapping[str, Mapping[str, Estimate]]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What was measured.
+
+    Attributes:
+        splits: the headline's first.
+        partings: calibration in parts, on the headline's PDs.
+        approvals: by group, on the headline's PDs.
+        policy: decided.
+        search: for less discriminatory alternatives, on the headline's folds.
+        moves: one field moved by one step.
+        seeds: the recipe's seed drawn otherwise, on the headline's folds.
+        shuffles: the headline's folds drawn otherwise.
+        across: the other split's PDs, where there are two.
+        triggers: of the alerts; None where training runs without them.
+        quick: whether the search, and other seeds and folds, were left out.
+    """
+
+    splits: tuple[Split, ...]
+    partings: tuple[Parting, ...]
+    approvals: tuple[Approvals, ...]
+    policy: Policy
+    search: Search
+    moves: tuple[Move, ...]
+    seeds: tuple[Another, ...]
+    shuffles: tuple[Another, ...]
+    across: tuple[Another, ...]
+    triggers: tuple[Trigger, ...] | None
+    quick: bool
+
+    @property
+    def headline(self) -> Split:
+        """The split by which the model is judged: the harsher one where there are two."""
+        return self.splits[0]
+
+
+def validated(  # noqa: PLR0913  # what is measured, and by what
+    data: TrainingData,
+    recipe: Recipe,
+    policy: Policy,
+    predict: Predict,
+    outside: Outside,
+    *,
+    evaluation: Evaluation,
+    harsher: Evaluation | None,
+    quick: bool = False,
+) -> Validation:
+    """Measure everything, with progress bars on stderr.
+
+    Args:
+        data: n applications.
+        recipe: with the number of trees settled.
+        policy: decides.
+        predict: the PDs of the model that is shipped.
+        outside: which values of an application lie outside of what it knows.
+        evaluation: on folds that keep near-duplicates together.
+        harsher: on folds that keep together what the contract calls disjoint; None where it calls nothing so.
+        quick: leave out what takes many models more: the search, and other seeds and folds.
+    """
+    contract = data.contract
+    drawn = [(GROUPED, contract.applicant, data.groups, evaluation)]
+    if harsher is not None and data.disjoint is not None:
+        drawn.insert(0, (DISJOINT, contract.disjoint, data.disjoint, harsher))
+    folds = [list(tasks(data, groups)) for _, _, groups, _ in drawn]
+    resamples = [Resamples.drawn(groups) for _, _, groups, _ in drawn]
+    _, _, groups, head = drawn[0]
+    rules, by = ruled(policy, data.applications, outside), grouped(contract, data.applications)
+    pairs_of = () if quick else paired(list(head.importance()))
+    undirected = Variant(free=tuple(directed(contract)))
+    searched = {} if quick else dict(variants(contract, pairs_of))
+    seeds = () if quick else SEEDS
+    work: list[tuple[Folds, Variant]] = [(each, undirected) for each in folds if undirected.free]
+    work += [(folds[0], variant) for variant in (*searched.values(), *(Variant(seed=seed) for seed in seeds))]
+    work += [(list(tasks(data, groups, seed)), Variant()) for seed in seeds]
+    found = iter(refitted(work, recipe, "report"))
+
+    free = [next(found) if undirected.free else None for _ in folds]
+    shipped = _refit(head)
+    splits = tuple(
+        Split(name, together, each, _figures(each, tasks_, without, draws))
+        for (name, together, _, each), tasks_, without, draws in zip(drawn, folds, free, resamples, strict=True)
+    )
+    alternative = partial(_alternative, data=data, policy=policy, rules=rules, by=by)
+    tried = {name: alternative(name, next(found)) for name in searched}
+    against = partial(compared, data.labels, shipped, policy=policy, rules=rules)
+    return Validation(
+        splits=splits,
+        partings=partings(data, head.pd, policy, resamples[0]),
+        approvals=approvals(by, decided(policy, rules, head.pd), resamples[0]),
+        policy=policy,
+        search=Search(
+            shipped=alternative("shipped", shipped),
+            undirected=None if free[0] is None else alternative("no directions", free[0]),
+            directions=tuple(tried[name] for name, variant in searched.items() if variant.free),
+            fields=tuple(tried[name] for name, variant in searched.items() if variant.without),
+            paired=pairs_of,
+        ),
+        moves=moves(contract, data.applications, predict, policy, outside),
+        seeds=against({f"seed {seed}": next(found) for seed in seeds}),
+        shuffles=against({f"folds {seed}": next(found) for seed in seeds}),
+        across=against({f"{name} folds": _refit(each) for name, _, _, each in drawn[1:]}),
+        triggers=triggers(),
+        quick=quick,
+    )
+
+
+def _figures(
+    evaluation: Evaluation, folds: Folds, undirected: Refit | None, resamples: Resamples
+) -> dict[str, Mapping[str, Estimate]]:
+    rows = [fold.rows for fold in evaluation.folds]
+    free = {}
+    if undirected is not None:  # calibrated as the model is, which the evaluation's own is not
+        log_odds = cross_fitted(undirected.margin, evaluation.labels, rows)
+        free[WITHOUT_DIRECTIONS] = expit(log_odds)
+    others = {
+        name: _challenger(evaluation, name) for name in evaluation.folds[0].challengers if name != WITHOUT_DIRECTIONS
+    }
+    pds = {MODEL: evaluation.pd, **free, **others, SCORECARD: scorecards(folds)}
+    return {name: figures(evaluation.labels, pd, rows, resamples) for name, pd in pds.items()}
+
+
+def _challenger(evaluation: Evaluation, name: str) -> Probabilities:
+    pd = np.empty(len(evaluation.pd))
+    for fold in evaluation.folds:
+        pd[fold.rows] = fold.challengers[name]
+    return pd
+
+
+def _refit(evaluation: Evaluation) -> Refit:
+    """The shipped recipe, calibrated as refits are."""
+    return Refit.of(evaluation.margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
+
+
+def _alternative(  # noqa: PLR0913  # of one model
+    name: str,
+    made: Refit,
+    *,
+    data: TrainingData,
+    policy: Policy,
+    rules: Severities,
+    by: Sequence[Grouped],
+) -> Alternative:
+    outcomes = decided(policy, rules, made.pd)
+    return Alternative(
+        name,
+        made.roc_auc(data.labels),
+        made.brier(data.labels),
+        approved=float((outcomes == 0).mean()),
+        ratios=lowest_ratios(by, outcomes),
+    )
