@@ -36,7 +36,6 @@ PARAMETERS: Mapping[str, int | float] = MappingProxyType(
     }
 )
 
-
 TREES = (10, 20, 30, 40, 50, 75, 100, 150, 200, 300)
 """Numbers of trees to choose from. The first trees of a longer ensemble are those of a shorter one."""
 
