@@ -169,7 +169,7 @@ def lacking(model: Path) -> list[str]:
     names = {
         "model": "model",
         "logistic regression": "logistic_regression",
-        "HistGradientBoosting": "histgradientboosting",
+        "without directions": "without_directions",
     }
     rows = [
         f"| {name} | " + " | ".join(spread(evaluation[key][metric]) for metric in ("roc_auc", "brier", "ece")) + " |"
