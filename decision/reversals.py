@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from preprocessing.base import Direction, Value
+from preprocessing.base import Direction, Value, opposite
 from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Integer, Number, Ratio
 
@@ -54,10 +54,9 @@ def _directions(field: AnyField, contract: Contract) -> set[Direction]:
     """Which way a field goes; a ratio that isn't scored may state none, and goes as what it is made of."""
     directions = {field.direction}
     if isinstance(field, Ratio):
-        opposite: dict[Direction | None, Direction] = {"rises": "falls", "falls": "rises"}
         directions |= {
             contract.by_name[field.numerator].direction,
-            opposite.get(contract.by_name[field.denominator].direction),
+            opposite(contract.by_name[field.denominator].direction),
         }
     return {direction for direction in directions if direction is not None}
 
@@ -76,9 +75,8 @@ def _best_states(field: AnyField, contract: Contract) -> list[Value]:
     """What no number is better than; a ratio is missing where one of its two is so."""
     if isinstance(field, Ratio):
         made_of = (contract.by_name[field.numerator], contract.by_name[field.denominator])
-        return [None] if any(_best_states(operand, contract) for operand in made_of) else []
-    standing = field.standing if isinstance(field, Number | Integer) else {}
-    return [state for state, end in standing.items() if end == "best"]
+        return [None] if any(operand.best_states for operand in made_of) else []
+    return list(field.best_states)
 
 
 def _remedy(field: AnyField, direction: Direction) -> str:

@@ -92,6 +92,11 @@ class Feature(NamedTuple):
     imputed: bool = False
 
 
+def opposite(direction: Direction | None) -> Direction | None:
+    """Which way the risk goes as a number falls, or as what is divided by it rises."""
+    return None if direction is None else "falls" if direction == "rises" else "rises"
+
+
 def beyond(end: End, direction: Direction, minimum: float, maximum: float) -> float:
     """A number beyond the best or the worst end of a range, so far that a float32 tells it from that end."""
     width = 1 + maximum - minimum
@@ -168,6 +173,11 @@ class BaseField(Strict):
     @property
     def states(self) -> tuple[str, ...]:
         """What a value that stands for no number comes out as; none where there are no special codes."""
+        return ()
+
+    @property
+    def best_states(self) -> tuple[str, ...]:
+        """Those than which no number has less risk."""
         return ()
 
     @property

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from preprocessing.base import opposite
 from preprocessing.fields import AnyField, Date, Integer, Number, Ratio, Reference
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _directions(field: Ratio, above: AnyField | None, below: AnyField | None) ->
         return
     for operand, implied in (
         (above, above and above.direction),
-        (below, below and below.direction and ("falls" if below.direction == "rises" else "rises")),
+        (below, below and opposite(below.direction)),
     ):
         if operand is None or implied is None:
             continue
@@ -97,7 +98,7 @@ def _directions(field: Ratio, above: AnyField | None, below: AnyField | None) ->
                 f"fields.{field.name}.missing: it goes missing with {operand.name}, which is worst; remove it here, or "
                 f"state `own` for {operand.name} too"
             )
-        elif isinstance(operand, Number | Integer) and "best" in operand.standing.values():
+        elif operand.best_states:
             yield (
                 f"fields.{operand.name}.standing: in a state that stands best {field.name} goes missing, which is not; "
                 "remove that standing, or the ratio"

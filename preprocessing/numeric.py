@@ -83,6 +83,11 @@ class _Numeric(BaseField):
         return self.plausible.maximum if self.plausible else self.maximum
 
     @property
+    def best_states(self) -> tuple[str, ...]:
+        """See `BaseField`."""
+        return tuple(state for state, end in self.standing.items() if end == "best")
+
+    @property
     def worst_first(self) -> Sequence[float]:
         """See `BaseField`; a range in whole units, or in decimal steps where it is narrow."""
         width = self.greatest - self.least

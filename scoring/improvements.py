@@ -16,7 +16,7 @@ import numpy as np
 
 from preprocessing.application import Application
 from preprocessing.contract import Contract
-from preprocessing.fields import AnyField, Flag, Integer, Number, Ratio
+from preprocessing.fields import AnyField, Integer, Number, Ratio
 from scoring.scorer import Scorer
 from scoring.turns import Turns
 
@@ -108,10 +108,8 @@ def best_values(field: AnyField) -> tuple[Any, ...]:
     if isinstance(field, Ratio):
         return (0.0 if rises else field.maximum,)
     if isinstance(field, Number | Integer):
-        best = (state for state, end in field.standing.items() if end == "best")
-        return (field.least if rises else field.greatest, *best)
-    in_order = (field.no, field.yes) if isinstance(field, Flag) else field.choices
-    return (in_order[0 if rises else -1],)
+        return (field.least if rises else field.greatest, *field.best_states)
+    return (field.worst_first[-1],)
 
 
 def representatives(cuts: Iterable[float], least: float, greatest: float, *, whole: bool = False) -> Iterator[float]:

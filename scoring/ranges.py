@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from preprocessing.application import Application
 from preprocessing.contract import Contract
-from preprocessing.fields import AnyField, Integer, Number
+from preprocessing.fields import AnyField
 from scoring.distribution import FieldBins, TrainingDistribution
 
 
@@ -84,9 +84,4 @@ def _unseen(field: AnyField, bins: FieldBins) -> dict[str | None, bool]:
     if field.choices and field.direction is not None:
         beyond = set(takewhile(lambda name: name in unseen, field.worst_first))
         return {name: name in beyond for name in unseen}
-    best = (
-        {state for state, end in field.standing.items() if end == "best"}
-        if isinstance(field, Number | Integer)
-        else set()
-    )
-    return {name: name not in best for name in unseen}
+    return {name: name not in field.best_states for name in unseen}

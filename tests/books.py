@@ -288,7 +288,7 @@ def train_book(root: Path, source: Document | Path = EVERY_TYPE) -> tuple[Path, 
         write_book(book, source, recipe=recipe)
     contract = read_contract((book / "contract.json").read_bytes())
     data.write_bytes(csv_bytes(contract, labelled(contract, 900, seed=9)))
-    from training.__main__ import main  # noqa: PLC0415  # the image, in which most of this is used, has no training
+    from training.__main__ import main  # noqa: PLC0415  # the image, in which most of this is used, lacks what it needs
 
     assert main(["--book", str(book), "--data", str(data), "--out", str(model), "--quick"]) == 0
     return book, model

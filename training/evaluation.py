@@ -40,12 +40,14 @@ class Fold:
     Attributes:
         rows: positions of the test rows, shape (m,).
         margin: the model's log-odds before calibration, shape (m,).
-        challengers: name to the PDs of what the model has to beat, shape (m,) each.
+        undirected: the same of the same recipe without directions.
+        challengers: name to the PDs of what else the model has to beat, shape (m,) each.
         importance: field to the loss of AUC when the field is shuffled among the test rows.
     """
 
     rows: Rows
     margin: NDArray[np.float64]
+    undirected: NDArray[np.float64]
     challengers: Mapping[str, Probabilities]
     importance: dict[str, float]
 
@@ -66,25 +68,28 @@ class Evaluation:
         labels: of all rows, shape (n,).
         folds: in the split's order.
         margin: out-of-fold log-odds before calibration, shape (n,).
+        undirected: the same of models without directions.
         pd: out-of-fold PDs, shape (n,).
+        others: challenger to its out-of-fold PDs, shape (n,); without directions calibrated as the model is.
     """
 
     labels: Labels
     folds: Sequence[Fold]
     margin: NDArray[np.float64]
+    undirected: NDArray[np.float64]
     pd: Probabilities
+    others: Mapping[str, Probabilities]
 
     def model(self) -> dict[str, Spread]:
         """Metric to its spread over folds, for the model."""
-        return self._spreads([self.pd[fold.rows] for fold in self.folds])
+        return self._spreads(self.pd)
 
     def challengers(self) -> dict[str, dict[str, Spread]]:
         """Challenger to metric to its spread over folds."""
-        names = self.folds[0].challengers
-        return {name: self._spreads([fold.challengers[name] for fold in self.folds]) for name in names}
+        return {name: self._spreads(pd) for name, pd in self.others.items()}
 
-    def _spreads(self, pds: Sequence[Probabilities]) -> dict[str, Spread]:
-        metrics = [measure(self.labels[fold.rows], pd) for fold, pd in zip(self.folds, pds, strict=True)]
+    def _spreads(self, pd: Probabilities) -> dict[str, Spread]:
+        metrics = [measure(self.labels[fold.rows], pd[fold.rows]) for fold in self.folds]
         return {name: _spread([getattr(each, name) for each in metrics]) for name in Metrics._fields}
 
     def importance(self) -> dict[str, Spread]:
@@ -112,11 +117,12 @@ def evaluate(data: TrainingData, recipe: Recipe, groups: NDArray[np.int64]) -> E
     run = Parallel(n_jobs=min(FOLDS, cpu_count()), return_as="generator")
     work = (delayed(_fold)(task, recipe) for task in tasks(data, groups))
     folds: list[Fold] = list(tqdm(run(work), total=FOLDS, desc="folds", unit="fold"))
-    margin = np.empty(len(data.labels))
-    for fold in folds:
-        margin[fold.rows] = fold.margin
-    log_odds = cross_fitted(margin, data.labels, [fold.rows for fold in folds])
-    return Evaluation(data.labels, folds, margin, expit(log_odds))
+    rows = [fold.rows for fold in folds]
+    margin = _gathered(rows, [fold.margin for fold in folds])
+    undirected = _gathered(rows, [fold.undirected for fold in folds])
+    pd, free_pd = (expit(cross_fitted(each, data.labels, rows)) for each in (margin, undirected))
+    others = {name: _gathered(rows, [fold.challengers[name] for fold in folds]) for name in CHALLENGERS}
+    return Evaluation(data.labels, folds, margin, undirected, pd, {WITHOUT_DIRECTIONS: free_pd, **others})
 
 
 def permutation_importance(
@@ -180,15 +186,24 @@ def tasks(data: TrainingData, groups: NDArray[np.int64], seed: int = SPLIT_SEED)
 
 def _fold(task: Task, recipe: Recipe) -> Fold:
     model = recipe.fit(task.seen, task.seen_labels, task.directions)
-    free = recipe.fit(task.seen, task.seen_labels, [0] * len(task.directions))
+    free = recipe.fit(task.seen, task.seen_labels, [0] * len(task.directions)) if any(task.directions) else model
     seen, unseen = task.seen.astype(np.float64), task.unseen.astype(np.float64)
     fitted = {name: fit(seen, task.seen_labels).predict_proba(unseen)[:, 1] for name, fit in CHALLENGERS.items()}
     return Fold(
         rows=task.rows,
         margin=model.decision_function(task.unseen),
-        challengers={WITHOUT_DIRECTIONS: free.predict_proba(task.unseen)[:, 1], **fitted},
+        undirected=free.decision_function(task.unseen),
+        challengers=fitted,
         importance=permutation_importance(model, task.columns, task.unseen, task.unseen_labels, task.seed),
     )
+
+
+def _gathered(rows: Sequence[Rows], parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """What the folds say of their rows, in the order of all rows."""
+    whole = np.empty(sum(map(len, rows)))
+    for of_fold, part in zip(rows, parts, strict=True):
+        whole[of_fold] = part
+    return whole
 
 
 def _spread(values: Sequence[float]) -> Spread:

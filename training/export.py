@@ -49,7 +49,7 @@ REPORT = "validation_report.html"
 
 OWNED = frozenset(
     {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD, REPORT}
-    | {*PLOTS, "calibration.png", "importance.png"}  # the latter two as model 2.0.0 and those before it had them
+    | {*PLOTS, "calibration.png", "importance.png"}  # the latter two as models before 2.0.0 had them
 )
 """Every file that an artifact folder may hold."""
 

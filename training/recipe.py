@@ -23,7 +23,9 @@ from preprocessing.documents import Strict
 from training.boosting import Labels, Matrix, grow, kept, one_thread
 
 SEED = 2026
-"""Set before any result was seen. Seeds move the AUC by .001, so none is chosen by its score."""
+"""Set before any result was seen. PARAMETERS draw nothing; where a recipe's `max_features` does, none is chosen by its
+score.
+"""
 
 PARAMETERS: Mapping[str, int | float] = MappingProxyType(
     {
@@ -35,7 +37,6 @@ PARAMETERS: Mapping[str, int | float] = MappingProxyType(
         "n_estimators": 100,
     }
 )
-
 
 TREES = (10, 20, 30, 40, 50, 75, 100, 150, 200, 300)
 """Numbers of trees to choose from. The first trees of a longer ensemble are those of a shorter one."""

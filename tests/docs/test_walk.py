@@ -168,8 +168,8 @@ def lacking(model: Path) -> list[str]:
     evaluation = json.loads((model / "model_metadata.json").read_bytes())["evaluation"]
     names = {
         "model": "model",
-        "without directions": "without_directions",
         "logistic regression": "logistic_regression",
+        "without directions": "without_directions",
     }
     rows = [
         f"| {name} | " + " | ".join(spread(evaluation[key][metric]) for metric in ("roc_auc", "brier", "ece")) + " |"

@@ -74,6 +74,19 @@ class TestEvaluate:
         assert margin.tolist() == evaluation.margin[test].tolist()
         assert expit(others.apply(margin)).tolist() == evaluation.pd[test].tolist()
 
+    def test_without_directions(self, data: TrainingData, small: Recipe, evaluation: Evaluation) -> None:
+        """The model is held against the same recipe without directions, calibrated as it is itself."""
+        train, test = split(data, data.groups)[2]
+        seen = [data.applications[row] for row in train]
+        schema = FeatureSchema.learned(CONTRACT, seen)
+        free = small.fit(schema.matrix(seen), data.labels[train], [0] * len(schema.features))
+
+        margin = free.decision_function(schema.matrix([data.applications[row] for row in test]))
+        others = learned(evaluation.undirected[train], data.labels[train])
+
+        assert margin.tolist() == evaluation.undirected[test].tolist()
+        assert expit(others.apply(margin)).tolist() == evaluation.others[WITHOUT_DIRECTIONS][test].tolist()
+
     def test_spread(self, evaluation: Evaluation) -> None:
         """Mean and sample standard deviation are over the folds."""
         aucs = [roc_auc_score(evaluation.labels[f.rows], evaluation.pd[f.rows]) for f in evaluation.folds]

@@ -85,7 +85,10 @@ def front(models: Sequence[Alternative]) -> tuple[Alternative, ...]:
 
 
 def directed(contract: Contract) -> list[str]:
-    """The scored fields with a direction, in the order of their features."""
+    """The scored fields some column of which has a direction, in the order of their features.
+
+    Beside those of `Contract.directions`: categories that it is never better to leave out.
+    """
     found = {feature.field for feature in contract.features if feature.direction is not None}
     return [field for field in contract.scored if field in found]
 

@@ -252,7 +252,7 @@ def _split(split: Split) -> str:
 
 {table(["", *split.figures], held)}
 
-{folded("Standard deviations over the folds; here the model without directions is not calibrated", spreads_table)}
+{folded("Standard deviations over the folds", spreads_table)}
 """
 
 

@@ -6,14 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from scipy.special import expit
-
 from decision import Policy
-from training.calibration import cross_fitted
 from training.data import TrainingData
-from training.evaluation import WITHOUT_DIRECTIONS, Evaluation, tasks
-from training.metrics import Probabilities
+from training.evaluation import Evaluation, tasks
 from training.recipe import Recipe
 from training.report.alternatives import Alternative, Search, directed, paired, variants
 from training.report.approvals import (
@@ -30,7 +25,7 @@ from training.report.approvals import (
 from training.report.cells import Parting, partings
 from training.report.figures import figures
 from training.report.monitoring import Trigger, triggers
-from training.report.refits import Folds, Refit, Variant, refitted, scorecards
+from training.report.refits import Folds, Margins, Refit, Variant, refitted, scorecards
 from training.report.resampling import Estimate, Resamples
 from training.report.sensitivity import Move, Predict, moves
 from training.report.stability import SEEDS, Another, compared
@@ -126,19 +121,17 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
     _, _, groups, head = drawn[0]
     rules, by = ruled(policy, data.applications, outside), grouped(contract, data.applications)
     pairs_of = () if quick else paired(list(head.importance()))
-    undirected = Variant(free=tuple(directed(contract)))
     searched = {} if quick else dict(variants(contract, pairs_of))
     seeds = () if quick else SEEDS
-    work: list[tuple[Folds, Variant]] = [(each, undirected) for each in folds if undirected.free]
-    work += [(folds[0], variant) for variant in (*searched.values(), *(Variant(seed=seed) for seed in seeds))]
+    work: list[tuple[Folds, Variant]] = [(folds[0], variant) for variant in searched.values()]
+    work += [(folds[0], Variant(seed=seed)) for seed in seeds]
     work += [(list(tasks(data, groups, seed)), Variant()) for seed in seeds]
     found = iter(refitted(work, recipe, "report"))
 
-    free = [next(found) if undirected.free else None for _ in folds]
-    shipped = _refit(head)
+    shipped = _refit(head, head.margin)
     splits = tuple(
-        Split(name, together, each, _figures(each, tasks_, without, draws))
-        for (name, together, _, each), tasks_, without, draws in zip(drawn, folds, free, resamples, strict=True)
+        Split(name, together, each, _figures(each, tasks_, draws))
+        for (name, together, _, each), tasks_, draws in zip(drawn, folds, resamples, strict=True)
     )
     alternative = partial(_alternative, data=data, policy=policy, rules=rules, by=by)
     tried = {name: alternative(name, next(found)) for name in searched}
@@ -150,7 +143,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
         policy=policy,
         search=Search(
             shipped=alternative("shipped", shipped),
-            undirected=None if free[0] is None else alternative("no directions", free[0]),
+            undirected=alternative("no directions", _refit(head, head.undirected)) if directed(contract) else None,
             directions=tuple(tried[name] for name, variant in searched.items() if variant.free),
             fields=tuple(tried[name] for name, variant in searched.items() if variant.without),
             paired=pairs_of,
@@ -158,37 +151,21 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
         moves=moves(contract, data.applications, predict, policy, outside),
         seeds=against({f"seed {seed}": next(found) for seed in seeds}),
         shuffles=against({f"folds {seed}": next(found) for seed in seeds}),
-        across=against({f"{name} folds": _refit(each) for name, _, _, each in drawn[1:]}),
+        across=against({f"{name} folds": _refit(each, each.margin) for name, _, _, each in drawn[1:]}),
         triggers=triggers(),
         quick=quick,
     )
 
 
-def _figures(
-    evaluation: Evaluation, folds: Folds, undirected: Refit | None, resamples: Resamples
-) -> dict[str, Mapping[str, Estimate]]:
+def _figures(evaluation: Evaluation, folds: Folds, resamples: Resamples) -> dict[str, Mapping[str, Estimate]]:
     rows = [fold.rows for fold in evaluation.folds]
-    free = {}
-    if undirected is not None:  # calibrated as the model is, which the evaluation's own is not
-        log_odds = cross_fitted(undirected.margin, evaluation.labels, rows)
-        free[WITHOUT_DIRECTIONS] = expit(log_odds)
-    others = {
-        name: _challenger(evaluation, name) for name in evaluation.folds[0].challengers if name != WITHOUT_DIRECTIONS
-    }
-    pds = {MODEL: evaluation.pd, **free, **others, SCORECARD: scorecards(folds)}
+    pds = {MODEL: evaluation.pd, **evaluation.others, SCORECARD: scorecards(folds)}
     return {name: figures(evaluation.labels, pd, rows, resamples) for name, pd in pds.items()}
 
 
-def _challenger(evaluation: Evaluation, name: str) -> Probabilities:
-    pd = np.empty(len(evaluation.pd))
-    for fold in evaluation.folds:
-        pd[fold.rows] = fold.challengers[name]
-    return pd
-
-
-def _refit(evaluation: Evaluation) -> Refit:
-    """The shipped recipe, calibrated as refits are."""
-    return Refit.of(evaluation.margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
+def _refit(evaluation: Evaluation, margin: Margins) -> Refit:
+    """What an evaluation has made already, calibrated as refits are."""
+    return Refit.of(margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
 
 
 def _alternative(  # noqa: PLR0913  # of one model
