@@ -28,7 +28,7 @@ from training.report.approvals import (
     ruled,
 )
 from training.report.cells import Parting, partings
-from training.report.figures import figures
+from training.report.figures import Areas, areas, figures
 from training.report.monitoring import Trigger, triggers
 from training.report.refits import Folds, Refit, Variant, refitted, scorecards
 from training.report.resampling import Estimate, Resamples
@@ -136,12 +136,17 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
 
     free = [next(found) if undirected.free else None for _ in folds]
     shipped = _refit(head)
+    area = partial(_area, data=data, resamples=resamples[0])
     splits = tuple(
         Split(name, together, each, _figures(each, tasks_, without, draws))
         for (name, together, _, each), tasks_, without, draws in zip(drawn, folds, free, resamples, strict=True)
     )
     alternative = partial(_alternative, data=data, policy=policy, rules=rules, by=by)
-    tried = {name: alternative(name, next(found)) for name in searched}
+    best = area(shipped)
+    # An interval takes a second: the price of a direction is worth it, each pair of fields is not.
+    priced = {name: next(found) for name, variant in searched.items() if variant.free}
+    tried = {name: alternative(name, refit, area(refit).above(best)) for name, refit in priced.items()}
+    tried |= {name: alternative(name, next(found)) for name, variant in searched.items() if not variant.free}
     against = partial(compared, data.labels, shipped, policy=policy, rules=rules)
     return Validation(
         splits=splits,
@@ -150,7 +155,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
         policy=policy,
         search=Search(
             shipped=alternative("shipped", shipped),
-            undirected=None if free[0] is None else alternative("no directions", free[0]),
+            undirected=None if free[0] is None else alternative("no directions", free[0], area(free[0]).above(best)),
             directions=tuple(tried[name] for name, variant in searched.items() if variant.free),
             fields=tuple(tried[name] for name, variant in searched.items() if variant.without),
             paired=pairs_of,
@@ -191,9 +196,14 @@ def _refit(evaluation: Evaluation) -> Refit:
     return Refit.of(evaluation.margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
 
 
+def _area(made: Refit, *, data: TrainingData, resamples: Resamples) -> Areas:
+    return areas(data.labels, made.margin, made.folds, resamples)
+
+
 def _alternative(  # noqa: PLR0913  # of one model
     name: str,
     made: Refit,
+    gain: Estimate | None = None,
     *,
     data: TrainingData,
     policy: Policy,
@@ -207,4 +217,5 @@ def _alternative(  # noqa: PLR0913  # of one model
         made.brier(data.labels),
         approved=float((outcomes == 0).mean()),
         ratios=lowest_ratios(by, outcomes),
+        gain=gain,
     )
