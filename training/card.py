@@ -119,7 +119,7 @@ def _data(summary: DataSummary, contract: Contract, notes: Notes, *, known: bool
 def _fields(trained: Trained) -> str:
     contract = trained.data.contract
     rows = [
-        [field, spread(each), _and([feature.name for feature in contract.features if feature.field == field])]
+        [cell(field), spread(each), _and([feature.name for feature in contract.features if feature.field == field])]
         for field, each in trained.validation.headline.evaluation.importance().items()
     ]
     unscored = [
@@ -134,6 +134,8 @@ together they are.
 {table(["field", "importance", "features"], rows, texts=3)}
 
 ![Importance by field]({IMPORTANCE_PLOT})
+
+Lines: one standard deviation over the folds to either side.
 
 {never}
 """

@@ -157,9 +157,7 @@ def _headline(found: Validation) -> dict[str, Any]:
             name: {part: round(value, _DECIMALS) for part, value in estimate._asdict().items()}
             for name, estimate in found.headline.figures[MEASURED].items()
         },
-        "lowest_approval_ratios": {
-            title: round(ratio, _DECIMALS) for title, ratio in found.search.shipped.ratios.items()
-        },
+        "lowest_approval_ratios": {by.title: round(by.lowest.ratio.value, _DECIMALS) for by in found.approvals},
     }
 
 

@@ -21,9 +21,9 @@ PLOTS = (CALIBRATION_PLOT, IMPORTANCE_PLOT, APPROVALS_PLOT, ALTERNATIVES_PLOT)
 BINS = 20
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, WIDTH - 12, 26, HEIGHT - 44
-_LETTER = 7.6
+_LETTER, _CAPITAL = 7.6, 9.6
 _ROW = 22
-_NUMBER = 12  # pixels that a number takes: one that would lie on another is left out
+_NUMBER = 14  # pixels that a number takes: those that would lie on one another stand as one range
 
 
 def calibration_plot(labels: Labels, pd: Probabilities, policy: Policy) -> str:
@@ -45,9 +45,9 @@ def calibration_plot(labels: Labels, pd: Probabilities, policy: Policy) -> str:
     drawing.axes("mean probability of default", "default rate")
     drawing.line([(low, low), (high, high)], "equal")
     thresholds = policy.thresholds
-    drawing.vertical(thresholds.approve_below, "threshold", f"{thresholds.approve_below:g}", left=True)
+    drawing.vertical(thresholds.approve_below, "threshold", f"approve below {thresholds.approve_below:g}", left=True)
     if thresholds.reject_from > thresholds.approve_below:
-        drawing.vertical(thresholds.reject_from, "threshold", f"{thresholds.reject_from:g}")
+        drawing.vertical(thresholds.reject_from, "threshold", f"reject from {thresholds.reject_from:g}")
     for mean, defaults, rows in bins:
         drawing.line([(mean, end) for end in wilson(defaults, rows)], "model")
         drawing.dot(mean, defaults / rows, "model")
@@ -65,8 +65,8 @@ def importance_plot(importance: Mapping[str, Spread]) -> str:
         "Importance by field, out of fold",
         list(importance),
         min(0.0, *(low for low, _ in ends)),
-        max(0.001, *(high for _, high in ends)),
-        "ROC AUC lost when the field is shuffled",
+        max(0.001, *(high for _, high in ends)) * 1.05,
+        "loss of ROC AUC",
     )
     for row, (spread, whisker) in enumerate(zip(importance.values(), ends, strict=True)):
         drawing.bar(spread.mean, row, "quiet")
@@ -79,12 +79,14 @@ def approvals_plot(approvals: Sequence[Approvals]) -> str:
     """Each group's approval rate over the highest, with its interval."""
     groups = [(f"{by.title}: {group.name}", group) for by in approvals for group in by.groups]
     ratios = [group.ratio for _, group in groups]
-    low = min([0.7, *(ratio.low for ratio in ratios)])
-    high = max([1.05, *(ratio.high for ratio in ratios)])
-    drawing = _listing("Ratio of approval rates, by group", [name for name, _ in groups], low, high, "ratio")
+    low = min([0.7, *(ratio.low - 0.02 for ratio in ratios)])
+    high = max([1.05, *(ratio.high + 0.02 for ratio in ratios)])
+    drawing = _listing(
+        "Ratio of approval rates, by group", [name for name, _ in groups], low, high, "ratio of approval rates"
+    )
     drawing.vertical(FOUR_FIFTHS, "threshold", "four fifths")
     for row, (_, group) in enumerate(groups):
-        kind = "other" if group.few else "model"
+        kind = "few" if group.few else "model"
         drawing.line([(group.ratio.low, row), (group.ratio.high, row)], kind)
         drawing.dot(group.ratio.value, row, kind)
     return drawing.svg()
@@ -105,29 +107,51 @@ def alternatives_plot(search: Search) -> str:
     drawing.line([(model.lowest, model.roc_auc) for model in search.front], "equal")
     for model in every:
         drawing.dot(model.lowest, model.roc_auc, "quiet", 3)
-    written: list[tuple[float, float]] = []
-    for number, model in enumerate(search.front, start=1):
-        x, y = drawing.x(model.lowest), drawing.y(model.roc_auc)
+    places = [(drawing.x(model.lowest), drawing.y(model.roc_auc)) for model in search.front]
+    for model in search.front:
         drawing.dot(model.lowest, model.roc_auc, "other", 3)
-        if all(abs(x - other_x) > _NUMBER or abs(y - other_y) > _NUMBER for other_x, other_y in written):
-            drawing.text(x, y - 7, f"{number}", anchor="middle")
-            written.append((x, y))
+    for first, last in runs(places, _NUMBER):
+        x = (places[first][0] + places[last][0]) / 2
+        y = min(y for _, y in places[first : last + 1])
+        drawing.text(x, y - 9, f"{first + 1}" if first == last else f"{first + 1}-{last + 1}", anchor="middle")
     drawing.dot(search.shipped.lowest, search.shipped.roc_auc, "model", 5.5)
     return drawing.svg()
+
+
+def runs(places: Sequence[tuple[float, float]], apart: float) -> list[tuple[int, int]]:
+    """First and last of each run of places that lie less than so many pixels from the one before."""
+    made: list[tuple[int, int]] = []
+    for i, (x, y) in enumerate(places):
+        if i and abs(x - places[i - 1][0]) < apart and abs(y - places[i - 1][1]) < apart:
+            made[-1] = (made[-1][0], i)
+        else:
+            made.append((i, i))
+    return made
+
+
+def _width(text: str) -> float:
+    return sum(_CAPITAL if letter.isupper() else _LETTER for letter in text)
+
+
+def _cut(name: str, room: float) -> str:
+    if _width(name) <= room:
+        return name
+    kept = name
+    while kept and _width(kept) > room - _CAPITAL:
+        kept = kept[:-1]
+    return f"{kept}…"
 
 
 def _listing(title: str, names: Sequence[str], low: float, high: float, label: str) -> Drawing:
     """A drawing with a row for each name, the first on top."""
     # As wide as the names, within half of the picture.
-    left = min(12 + _LETTER * max(map(len, names), default=0), WIDTH / 2)
+    left = min(12 + max(map(_width, names), default=0), WIDTH / 2)
     height = _TOP + _ROW * len(names) + 44
     rows = Scale(len(names) - 0.5, -0.5, height - 44, _TOP)
     drawing = Drawing(title, Scale(low, high, left, _RIGHT), rows, height)
     drawing.axes(label, y_ticks=False)
-    most = int((left - 12) / _LETTER + 1e-9)
     for row, name in enumerate(names):
-        shown = name if len(name) <= most else f"{name[: most - 1]}…"
-        drawing.text(left - 6, drawing.y(row) + 4, shown, anchor="end")
+        drawing.text(left - 6, drawing.y(row) + 4, _cut(name, left - 12 + 1e-9), anchor="end")
     return drawing
 
 

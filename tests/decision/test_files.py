@@ -12,6 +12,7 @@ import pytest
 
 from decision import InvalidPolicyError, read_policy
 from decision.__main__ import main
+from preprocessing.contract import read_contract_file
 from tests.applications import CONTRACT
 
 FOLDER = Path("artifacts/policy")
@@ -271,3 +272,27 @@ def test_a_catalogue_says_which_category_it_is(change: Change, message: str, pol
 def test_check_falls_back_to_the_projects_own_catalogue(policy_file: Path) -> None:
     policy_file.with_name("reason_codes.json").unlink()
     assert main(["check", str(policy_file)]) == 0
+
+
+@pytest.mark.parametrize("folder", ["artifacts/policy", "artifacts/books/heloc", "artifacts/books/hmeq"])
+def test_a_milder_rule_says_what_the_score_found(folder: str) -> None:
+    """It takes the place of the score's reason under the same field, which brought the rejection, and so tells both."""
+    files = read_policy(Path(folder, "decision_policy.json"), read_contract_file(Path(folder, "contract.json")))
+    told = {reason.field: reason.text for reason in files.catalogue.scored}
+    milder = [files.catalogue.codes[rule.reason] for rule in files.policy.rules if rule.outcome != "REJECT"]
+
+    assert milder
+    for reason in milder:
+        assert reason.text.startswith(told.get(reason.field, ""))
+
+
+@pytest.mark.parametrize("folder", ["policy", "books/german", "books/heloc", "books/hmeq"])
+def test_what_lies_outside_is_no_claim_about_every_loan(folder: str) -> None:
+    """The range ends at a quantile: a few past loans lie beyond it, and an applicant is not told otherwise."""
+    path = Path("artifacts", folder)
+    files = read_policy(path / "decision_policy.json", read_contract_file(path / "contract.json"))
+    asked = {rule.reason for rule in files.policy.rules for c in rule.conditions if c.op == "outside_training_range"}
+
+    assert asked
+    for code in asked:
+        assert "nearly all our past" in files.catalogue.codes[code].text

@@ -11,6 +11,7 @@ from itertools import combinations
 
 from preprocessing.contract import Contract
 from training.report.refits import Variant
+from training.report.resampling import Estimate
 
 MOST_PAIRED = 10
 """Fields that pairs are made of, the most important ones: 45 pairs."""
@@ -26,6 +27,7 @@ class Alternative:
         brier: the same.
         approved: share of all applicants that it approves without conditions.
         ratios: grouping to the lowest ratio of approval rates in it.
+        gain: in ROC AUC over the shipped model; None where it is not measured.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Alternative:
     brier: float
     approved: float
     ratios: Mapping[str, float]
+    gain: Estimate | None = None
 
     @property
     def lowest(self) -> float:

@@ -120,6 +120,12 @@ class Approvals:
     title: str
     groups: tuple[Approval, ...]
 
+    @property
+    def lowest(self) -> Approval:
+        """The group of the lowest ratio among those with rows enough, or among all where none has."""
+        enough = [group for group in self.groups if not group.few]
+        return min(enough or self.groups, key=lambda group: group.ratio.value)
+
 
 def approvals(by: Sequence[Grouped], outcomes: Severities, resamples: Resamples) -> tuple[Approvals, ...]:
     """Approval by group, with intervals.

@@ -50,6 +50,39 @@ def figures(labels: Labels, pd: Probabilities, folds: Sequence[Rows], resamples:
     return found | {"ece": _centred(found["ece"], float(np.median(drawn[:, Metrics._fields.index("ece")])))}
 
 
+class Areas(NamedTuple):
+    """The ROC AUC of one model, the mean over folds.
+
+    Attributes:
+        here: of the rows as they are.
+        over: of each resample, shape (resamples,).
+    """
+
+    here: float
+    over: Floats
+
+    def above(self, other: Areas) -> Estimate:
+        """How much higher it is. Of the same draws, so that what both owe to the rows is not in the interval."""
+        return Estimate(self.here - other.here, *interval(self.over - other.over))
+
+
+def areas(labels: Labels, scores: Floats, folds: Sequence[Rows], resamples: Resamples) -> Areas:
+    """The area of scores in any unit; arguments as of `figures`."""
+    values, over = [], []
+    for fold in folds:
+        rows = fold[np.argsort(scores[fold], kind="stable")]
+        draws, counts = resamples.among(rows), _counts(labels[rows], scores[rows])
+
+        def statistic(weights: Weights, counts: Callable[[Weights], tuple[Floats, Floats]] = counts) -> Floats:
+            goods, bads = counts(weights)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return _area(goods, goods.cumsum(axis=1), bads)[:, None]
+
+        values.append(draws.once(statistic)[0])
+        over.append(draws.over(statistic)[:, 0])
+    return Areas(float(np.mean(values)), np.asarray(np.mean(over, axis=0)))
+
+
 def quality(labels: Labels, pd: Probabilities, resamples: Resamples) -> Quality:
     """Two of them, of all rows together; arguments as of `figures`."""
     order = np.argsort(pd, kind="stable")

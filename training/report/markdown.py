@@ -42,6 +42,12 @@ def estimate(value: Estimate, digits: int = 4) -> str:
     return f"{number(value.value, digits)} [{number(value.low, digits)}, {number(value.high, digits)}]"
 
 
+def difference(value: Estimate, digits: int = 4) -> str:
+    """A difference with its interval."""
+    ends = f"{signed(value.low, digits)}, {signed(value.high, digits)}"
+    return signed(value.value, digits) if math.isnan(value.low) else f"{signed(value.value, digits)} [{ends}]"
+
+
 def number(value: float, digits: int = 4) -> str:
     """A number, without the minus that rounding leaves before a 0."""
     text = f"{value:.{digits}f}"

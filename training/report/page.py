@@ -47,11 +47,19 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; text-align: left; }
 th { background: var(--wash); }
 td:first-child { min-width: 7rem; }
+td code { overflow-wrap: normal; }
+td:has(> code) { min-width: 11rem; }
 figure { margin: 1rem 0; max-width: 36rem; }
 figure svg { display: block; width: 100%; height: auto; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--link); }
 nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; }
+@media (max-width: 70rem) {
+  /* Where a table is moved sideways, its rows keep their names. */
+  th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); max-width: 9rem;
+    overflow-wrap: anywhere; }
+  th:first-child { background: var(--wash); }
+}
 @media (min-width: 40rem) {
   th[style*="right"], td[style*="right"] { white-space: nowrap; }
 }
@@ -70,12 +78,14 @@ nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap
   .wide { overflow: visible; }
   th[style*="right"], td[style*="right"] { white-space: normal; }
   table { font-size: 7.5pt; }
+  th:first-child, td:first-child { position: static; max-width: none; }
   tr, figure { break-inside: avoid; }
+  details::details-content { display: block; content-visibility: visible; block-size: auto; }
   h2, h3 { break-after: avoid; }
 }
 """
 
-_INTERVAL = re.compile(r"\[([\d.]+), ([\d.]+)\]")
+_INTERVAL = re.compile(r"\[([-+\d.]+), ([-+\d.]+)\]")
 _HEADING = re.compile(r"<h2>(.*?)</h2>")
 _IMAGE = re.compile(r'<p><img src="([^"]*)" alt="[^"]*"\s*/?></p>')
 
@@ -93,11 +103,15 @@ def html_page(markdown: str, plots: Mapping[str, str]) -> str:
     body = MarkdownIt("commonmark").enable("table").render(markdown)
     body = _IMAGE.sub(lambda image: f"<figure>{plots[image[1]]}</figure>", body)
     body = _INTERVAL.sub(r"[\1,&nbsp;\2]", body)  # where there is little room, a line may end before an interval
+    body = body.replace(" ± ", "&nbsp;±&nbsp;")
+    body = body.replace("<pre>", '<pre tabindex="0">')  # what can be moved sideways has to be reached by keys
     body = body.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
     titles = _HEADING.findall(body)
     body = _HEADING.sub(lambda heading: f'<h2 id="{_anchor(heading[1])}">{heading[1]}</h2>', body)
     contents = "\n".join(f'<li><a href="#{_anchor(title)}">{title}</a></li>' for title in titles)
     title = re.sub(r"<.*?>", "", body[: body.index("</h1>")])
+    end = body.index("</h1>")
+    body = body[:end].replace("_", "_<wbr>") + body[end:]  # a long name breaks between its words
     return _HEAD.format(title=title, style=_STYLE + STYLE, contents=contents, body=body)
 
 

@@ -8,9 +8,9 @@ from training.evaluation import FOLDS, SPLIT_SEED
 from training.metrics import CALIBRATION_BINS, NAMES
 from training.plots import ALTERNATIVES_PLOT, APPROVALS_PLOT, BINS, CALIBRATION_PLOT
 from training.report.alternatives import Alternative, Search
-from training.report.approvals import FOUR_FIFTHS, Approvals
+from training.report.approvals import FOUR_FIFTHS, Approval, Approvals
 from training.report.cells import FEW, MOST_CELLS, Cell, Parting
-from training.report.markdown import cell, code, estimate, folded, number, percent, signed, spread, table
+from training.report.markdown import cell, code, difference, estimate, folded, number, percent, signed, spread, table
 from training.report.monitoring import ALERTS, GROUP
 from training.report.resampling import LEVEL, RESAMPLES, SEED
 from training.report.sensitivity import ROWS
@@ -21,6 +21,9 @@ from training.report.validation import DISJOINT, MODEL, Split, Validation
 _NOTHING = 1e-5
 """A mean change of the PD that no more than the order of a sum, and the rounding of a calibration, makes."""
 
+_ONE_CURVE = """Here one calibration curve is learned from all folds, in place of one for each, so that a
+figure may differ in its last digits from the same in Summary and Metrics."""
+
 QUICK = "Left out of this report: training ran with `--quick`."
 """Where other sections have what many models more are needed for."""
 
@@ -30,18 +33,19 @@ def summary(found: Validation) -> str:
     cells = [each for parting in found.partings for each in parting.cells if not each.few]
     off = sum(each.off for each in cells)
     rows = [[label, *(estimate(split.figures[MODEL][name]) for split in found.splits)] for name, label in NAMES.items()]
-    lowest = [f"{number(ratio, 3)} by {cell(title)}" for title, ratio in found.search.shipped.ratios.items()]
+    lowest = [f"{estimate(by.lowest.ratio, 3)} by {cell(by.title)} ({_group(by.lowest)})" for by in found.approvals]
     points = [
-        f"""Of {len(cells)} parts of the applicants with {FEW} rows or more, the mean PD of {off} lies outside the
-  {LEVEL:.0%} interval of the default rate; by chance alone some {(1 - LEVEL) * len(cells):.0f} would. See Calibration
-  in parts.""",
-        f"Lowest ratio of approval rates: {_and(lowest) or 'the contract names no groups'}. See Decisions by group.",
+        f"""In {off} of {len(cells)} parts of the applicants with {FEW} rows or more the mean PD lies outside the
+  {LEVEL:.0%} interval of the default rate; by chance alone it would in some {(1 - LEVEL) * len(cells):.0f}. See
+  Calibration in parts.""",
+        f"""Lowest ratio of approval rates: {_and(lowest) or "the contract names no groups"}. See
+  Decisions by group.""",
     ]
-    if found.search.undirected is not None:
-        cost = found.search.shipped.roc_auc - found.search.undirected.roc_auc
-        points.append(f"The directions change the AUC by {signed(cost)}. See Directions.")
+    if found.search.undirected is not None and found.search.undirected.gain is not None:
+        gain = found.search.undirected.gain
+        points.append(f"Without its directions the model's AUC would differ by {difference(gain)}. See Directions.")
     return f"""
-{table(["", *(_title(split) for split in found.splits)], rows)}
+{table(["metric", *(_title(split) for split in found.splits)], rows)}
 
 Means over {FOLDS} folds of the PDs of loans that the fold's model did not see, with {LEVEL:.0%} intervals.
 {_headline(found)}
@@ -57,7 +61,8 @@ Folds are those of `StratifiedGroupKFold({FOLDS}, shuffle=True, random_state={SP
 calibration learned inside of them. Every model had the same features and the same folds. Figures are means over the
 folds. Intervals: percentiles of {RESAMPLES} resamples of the out-of-fold PDs, seed {SEED}; rows that a split keeps
 together are drawn together. That other data would have made another model is not in them. ECE is over
-{CALIBRATION_BINS} bins of equal mass; chance adds to it, so its interval is moved to lie around its value.
+{CALIBRATION_BINS} bins of equal mass (expected calibration error); chance adds to it, so its interval is moved to lie
+around its value.
 
 {_paragraphs(_split(split) for split in found.splits)}
 
@@ -88,12 +93,15 @@ def approval(found: Validation) -> str:
         return "The contract names no groups to report by."
     return f"""
 Approval without conditions under policy {found.policy.version}, from the out-of-fold PDs of the headline's folds. The
-ratio is to the highest rate among the groups of the same table with {FEW} rows or more; 29 CFR 1607.4(D) looks at
-ratios under {FOUR_FIFTHS:g}. `few`: under {FEW} rows, which say little: read the interval, not the ratio.
+ratio is to the highest rate among the groups of the same table with {FEW} rows or more. 29 CFR 1607.4(D), a rule on
+employment that is used for credit too, looks at ratios under {FOUR_FIFTHS:g}. `few`: under {FEW} rows, which say
+little: read the interval, not the ratio.
 
 {_paragraphs(map(_approvals, found.approvals))}
 
 ![Ratio of approval rates by group]({APPROVALS_PLOT})
+
+Dashed: {FOUR_FIFTHS:g}. Hollow: under {FEW} rows.
 """
 
 
@@ -108,18 +116,19 @@ def alternatives(found: Validation) -> str:
     return f"""
 Whether a model that sees less, or keeps to fewer directions, would treat groups more alike:
 {len(search.every) - 1} models were made on the headline's folds, each without one field, without two, or without
-directions, with the same parameters and calibration. Each is held against the shipped one by its AUC and by its lowest
+directions, with the same parameters. {_ONE_CURVE} Each is held against the shipped one by its AUC and by its lowest
 ratio of approval rates over the groups with {FEW} rows or more, under the same policy.{left}
 
 {_alternatives([search.shipped, *(model for model in search.front if model is not search.shipped)], search, titles)}
 
-Numbered: the models that no other beats in both. The highest ratio, {number(best.lowest, 3)}, is that of
-"{cell(best.name)}", at an AUC of {number(best.roc_auc)}; the shipped model's is {number(search.shipped.lowest, 3)} at
+Numbered: the models that no other beats in both, the highest AUC first. The highest ratio,
+{number(best.lowest, 3)}, is that of "{cell(best.name)}", at an AUC of {number(best.roc_auc)}; the shipped model's is
+{number(search.shipped.lowest, 3)} at
 {number(search.shipped.roc_auc)}. Whether a loss of AUC is worth a ratio is for the lender to decide, and to write down.
 
 ![ROC AUC against the lowest ratio of approval rates]({ALTERNATIVES_PLOT})
 
-Large: the shipped model. Numbered, on the dotted line: the front.
+Large: the shipped model. Orange, on the dotted line: the numbered ones.
 
 {folded(f"All {len(search.every)} models", _alternatives(search.every, search, titles))}
 """
@@ -133,7 +142,7 @@ def directions(found: Validation, stated: dict[str, str]) -> str:
     rows = [[cell(field), direction] for field, direction in stated.items()]
     price = [model for model in (search.undirected, *search.directions) if model is not None]
     prices = [
-        [cell(model.name), number(model.roc_auc), signed(model.roc_auc - search.shipped.roc_auc), number(model.brier),
+        [cell(model.name), number(model.roc_auc), difference(model.gain) if model.gain else "", number(model.brier),
          signed(model.brier - search.shipped.brier)]
         for model in [search.shipped, *price]
     ]  # fmt: skip
@@ -143,9 +152,10 @@ trees for every input, when the model is trained and whenever it is loaded.
 
 {table(["field", "as it rises, the risk"], rows, texts=2)}
 
-Their price, on the headline's folds: the same recipe without all of them, and without each.
+Their price, on the headline's folds: the same recipe without all of them, and without each. {_ONE_CURVE} The
+intervals are of the same resamples for both models: one that holds 0 may be chance.
 
-{table(["", "ROC AUC", "against shipped", "Brier", "against shipped"], prices)}
+{table(["model", "ROC AUC", "against shipped", "Brier", "against shipped"], prices)}
 
 {QUICK if found.quick else ""}
 """
@@ -162,7 +172,7 @@ def sensitivity(found: Validation) -> str:
 The shipped model on {ROWS} of the applicants (all where there are fewer; drawn with seed {SAMPLE_SEED}): one field
 moved by one step, ratios computed anew, everything else held. A number goes to the next of its deciles up or down, an
 ordered category to its neighbour, any other to each of the others. Change of the PD, and the share of moves that change
-the outcome under policy {found.policy.version}.
+the outcome under policy {found.policy.version}, which a rule may do where the PD stays.
 
 {table(["field", "step", "moves", "5%", "median", "95%", "outcomes changed"], rows, texts=2)}
 """
@@ -175,6 +185,7 @@ def stability(found: Validation) -> str:
     return f"""
 The headline's out-of-fold PDs against those of the same recipe, had something been drawn otherwise: its seed, the
 folds, or how the folds are kept apart. Mean absolute change of an applicant's PD, and share of outcomes that change.
+{_ONE_CURVE}
 
 {table(header, map(_another, [*found.seeds, *found.shuffles, *found.across]))}
 
@@ -189,7 +200,7 @@ def limits(found: Validation) -> str:
     cells = [(parting.title, each) for parting in found.partings for each in parting.cells]
     few = _and(f"{cell(title)} {cell(each.name)} ({each.rows})" for title, each in cells if each.few)
     off = _and(
-        f"{cell(title)} {cell(each.name)} ({number(each.mean_pd, 3)}, of whom {number(each.default_rate.value, 3)})"
+        f"{cell(title)} {cell(each.name)} (PD {number(each.mean_pd, 3)}, rate {number(each.default_rate.value, 3)})"
         for title, each in cells
         if each.off and not each.few
     )
@@ -197,8 +208,9 @@ def limits(found: Validation) -> str:
 - Not for amounts, products or populations unlike the training data. Not for reading its explanations as causes. Not for
   decisions without a person to appeal to.
 - Too few rows to judge (under {FEW}): {few or "none of the parts reported here"}.
-- Parts in which the mean PD is off by more than chance, with the share that defaulted: {off or "none"}.
-- Beyond the range of the data trees go on flat, so an extreme application gets the PD of the nearest seen.
+- Parts in which the mean PD is off by more than chance{f": {off}" if off else ": none of those reported here"}.
+- Beyond the range of the data trees go on flat, so an extreme application gets the PD of the nearest seen. Answers name
+  such fields in `outside_training_range`.
 """
 
 
@@ -229,6 +241,11 @@ above, with the same intervals; this report anew with each model, policy or cont
 """
 
 
+def _group(group: Approval) -> str:
+    under = f", under {FOUR_FIFTHS:g}" if group.ratio.value < FOUR_FIFTHS else ""
+    return f"{cell(group.name)}, {group.rows} rows{under}"
+
+
 def _headline(found: Validation) -> str:
     if len(found.splits) == 1:
         return ""
@@ -246,11 +263,11 @@ def _split(split: Split) -> str:
         [label, spread(spreads[name]), *(spread(each[name]) for each in challengers.values())]
         for name, label in NAMES.items()
     ]
-    spreads_table = table(["", MODEL, *challengers], by_fold)
+    spreads_table = table(["metric", MODEL, *challengers], by_fold)
     return f"""
 ### Folds {_title(split)}: {kept}
 
-{table(["", *split.figures], held)}
+{table(["metric", *split.figures], held)}
 
 {folded("Standard deviations over the folds", spreads_table)}
 """
@@ -264,7 +281,7 @@ def _title(split: Split) -> str:
 
 def _parting(parting: Parting) -> str:
     return f"### By {cell(parting.title)}\n\n" + table(
-        ["", "rows", "mean PD", "default rate", "", "ROC AUC", "Brier"], map(_cell, parting.cells)
+        [cell(parting.title), "rows", "mean PD", "default rate", "note", "ROC AUC", "Brier"], map(_cell, parting.cells)
     )
 
 
@@ -287,7 +304,7 @@ def _approvals(by: Approvals) -> str:
         ]
         for group in by.groups
     ]
-    return table([cell(by.title), "rows", "approval rate", "ratio", ""], rows)
+    return table([cell(by.title), "rows", "approval rate", "ratio", "note"], rows)
 
 
 def _alternatives(models: Sequence[Alternative], search: Search, titles: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from training.report.approvals import (
     ruled,
 )
 from training.report.cells import Parting, partings
-from training.report.figures import figures
+from training.report.figures import Areas, areas, figures
 from training.report.monitoring import Trigger, triggers
 from training.report.refits import Folds, Margins, Refit, Variant, refitted, scorecards
 from training.report.resampling import Estimate, Resamples
@@ -129,12 +129,17 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
     found = iter(refitted(work, recipe, "report"))
 
     shipped = _refit(head, head.margin)
+    area = partial(_area, data=data, resamples=resamples[0])
     splits = tuple(
         Split(name, together, each, _figures(each, tasks_, draws))
         for (name, together, _, each), tasks_, draws in zip(drawn, folds, resamples, strict=True)
     )
     alternative = partial(_alternative, data=data, policy=policy, rules=rules, by=by)
-    tried = {name: alternative(name, next(found)) for name in searched}
+    best, free = area(shipped), _refit(head, head.undirected)
+    # An interval takes a second: the price of a direction is worth it, each pair of fields is not.
+    priced = {name: next(found) for name, variant in searched.items() if variant.free}
+    tried = {name: alternative(name, refit, area(refit).above(best)) for name, refit in priced.items()}
+    tried |= {name: alternative(name, next(found)) for name, variant in searched.items() if not variant.free}
     against = partial(compared, data.labels, shipped, policy=policy, rules=rules)
     return Validation(
         splits=splits,
@@ -143,7 +148,7 @@ def validated(  # noqa: PLR0913  # what is measured, and by what
         policy=policy,
         search=Search(
             shipped=alternative("shipped", shipped),
-            undirected=alternative("no directions", _refit(head, head.undirected)) if directed(contract) else None,
+            undirected=alternative("no directions", free, area(free).above(best)) if directed(contract) else None,
             directions=tuple(tried[name] for name, variant in searched.items() if variant.free),
             fields=tuple(tried[name] for name, variant in searched.items() if variant.without),
             paired=pairs_of,
@@ -168,9 +173,14 @@ def _refit(evaluation: Evaluation, margin: Margins) -> Refit:
     return Refit.of(margin, evaluation.labels, [fold.rows for fold in evaluation.folds])
 
 
+def _area(made: Refit, *, data: TrainingData, resamples: Resamples) -> Areas:
+    return areas(data.labels, made.margin, made.folds, resamples)
+
+
 def _alternative(  # noqa: PLR0913  # of one model
     name: str,
     made: Refit,
+    gain: Estimate | None = None,
     *,
     data: TrainingData,
     policy: Policy,
@@ -184,4 +194,5 @@ def _alternative(  # noqa: PLR0913  # of one model
         made.brier(data.labels),
         approved=float((outcomes == 0).mean()),
         ratios=lowest_ratios(by, outcomes),
+        gain=gain,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from training.metrics import Metrics, measure
-from training.report.figures import figures, quality, weighted
+from training.report.figures import areas, figures, quality, weighted
 from training.report.resampling import Estimate, Resamples, interval, share, wilson
 
 
@@ -149,3 +150,25 @@ class TestIntervals:
 
         assert found.low <= found.value <= found.high
         assert Estimate(found.value, found.low, found.high) == found
+
+
+class TestAreas:
+    def test_a_difference(self) -> None:
+        """That of the two means over folds; of equal models nothing is left, and a shared draw is in neither."""
+        labels, pd = some(400)
+        rng = np.random.default_rng(8)
+        order = rng.permutation(400)
+        labels, pd = labels[order], pd[order]
+        other, folds = pd + rng.normal(0, 0.3, 400), [np.arange(0, 200), np.arange(200, 400)]
+        draws = Resamples.drawn(np.arange(400) // 2, resamples=60)
+        one, two = (areas(labels, each, folds, draws) for each in (pd, other))
+
+        found = one.above(two)
+
+        means = [np.mean([roc_auc_score(labels[rows], each[rows]) for rows in folds]) for each in (pd, other)]
+        assert found.value == pytest.approx(means[0] - means[1])
+        assert figures(labels, pd, folds, draws)["roc_auc"].value == pytest.approx(one.here)
+        assert found.low < found.value < found.high
+        assert one.above(one) == Estimate(0, 0, 0)
+        alone = [np.subtract(*np.quantile(each.over, [0.975, 0.025])) for each in (one, two)]
+        assert found.high - found.low < sum(alone)

@@ -23,7 +23,7 @@ from training.errors import TrainingError
 from training.evaluation import Spread
 from training.export import REPORT
 from training.pipeline import train
-from training.plots import PLOTS, calibration_plot, importance_plot
+from training.plots import PLOTS, calibration_plot, importance_plot, runs
 from training.recipe import Recipe
 from training.report.markdown import cell, code, estimate, number, signed, table
 from training.report.monitoring import ALERTS, GROUP, triggers
@@ -84,7 +84,10 @@ class TestReport:
         for part in ("PD", "loan_grade", "loan_intent", "age", "home ownership"):
             assert f"### By {part}\n" in sections["Calibration in parts"]
         for field in ("loan_amnt", "person_income", "loan_grade"):
-            assert f"| no direction of {field} | 0." in sections["Directions"]
+            assert re.search(
+                rf"\| no direction of {field} \| 0\.\d+ \| [-+0][\d.]+ \[[-+\d.]+, [-+\d.]+\] \|",
+                sections["Directions"],
+            )
         # The shipped one, without directions, three directions, four fields, six pairs.
         assert "All 15 models" in sections["Less discriminatory alternatives"]
         assert sections["Stability"].count("\n| seed ") == sections["Stability"].count("\n| folds ") == 5
@@ -100,7 +103,15 @@ class TestReport:
         assert headline["split"] == "disjoint"
         assert auc["low"] < auc["value"] < auc["high"]
         assert f"| ROC AUC | {auc['value']:.4f} [{auc['low']:.4f}, {auc['high']:.4f}] |" in (full / CARD).read_text()
-        assert headline["lowest_approval_ratios"].keys() == {"age", "home ownership"}
+        ratios = headline["lowest_approval_ratios"]
+        assert ratios.keys() == {"age", "home ownership"}
+        text = (full / CARD).read_text(encoding="utf-8")
+        summary, by_group = (
+            text.split(f"## {title}\n")[1].split("\n## ")[0] for title in ("Summary", "Decisions by group")
+        )
+        for title, ratio in ratios.items():  # one figure, wherever it stands
+            assert re.search(rf"{ratio:.3f} \[[\d., ]+\] by {title} \(", summary)
+            assert re.search(rf"\| {ratio:.3f} \[", by_group)
 
     def test_plots_are_files_that_are_vouched_for(self, full: Path) -> None:
         """Each plot that the card shows is there, is SVG, and its bytes are a function of the figures."""
@@ -134,6 +145,27 @@ class TestPage:
         assert page.links
         assert {link.removeprefix("#") for link in page.links} == set(page.ids)
         assert len(page.ids) == len(set(page.ids)) == page.tags.count("h2")
+
+    def test_every_column_is_named(self, full: Path) -> None:
+        """Whoever hears the page read knows what a cell is of."""
+        html = (full / REPORT).read_text(encoding="utf-8")
+
+        assert not re.search(r"<th[^>]*></th>", html)
+
+    def test_what_can_be_moved_is_reached_by_keys(self, full: Path) -> None:
+        """Whatever may be wider than the page takes the focus."""
+        html = (full / REPORT).read_text(encoding="utf-8")
+
+        assert "<pre>" not in html
+        assert html.count("<table") == html.count('<div class="wide" tabindex="0"><table')
+
+    def test_a_long_name_breaks_between_its_words(self) -> None:
+        """A title of underscores has places to break; the document's own title has none of them."""
+        html = html_page("# of credit_risk 2\n\nb_c\n", {})
+
+        assert "<h1>of credit_<wbr>risk 2</h1>" in html
+        assert "<title>of credit_risk 2</title>" in html
+        assert "b_c" in html
 
     def test_says_what_the_card_says(self, full: Path) -> None:
         """Every cell of the card's tables is in the page."""
@@ -192,6 +224,23 @@ class TestDrawing:
         assert sorted(set(heights)) == heights
         assert pytest.approx([y + 4 for y in heights]) == names
 
+    def test_names_have_room(self) -> None:
+        """Capitals are wider: the longest name is not cut off at the edge, and one that is too long is shortened."""
+        long = "WWWW " * 20
+        for name, told in (("home ownership: MORTGAGE", "home ownership: MORTGAGE"), (long, f"{long[:20]}…")):
+            svg = importance_plot({name: Spread(0.1, 0.01)})
+            (x, text), *_ = re.findall(r'<text x="([0-9.]+)"[^>]*text-anchor="end">([^<]+)</text>', svg)
+            assert told[:16] == text[:16]
+            assert sum(9.6 if letter.isupper() else 7.6 for letter in text) <= float(x) + 0.1
+            assert text.endswith("…") is (name == long)
+
+    def test_numbers_that_would_overlap_stand_as_one(self) -> None:
+        """Every number is told, alone or in a run: 1, 2-4, 5."""
+        places = [(0.0, 0.0), (50.0, 0.0), (59.0, 1.0), (68.0, 2.0), (68.0, 90.0)]
+
+        assert [(0, 0), (1, 3), (4, 4)] == runs(places, 14)
+        assert runs([], 14) == []
+
     def test_texts_are_escaped(self) -> None:
         """A label can't end the element it stands in."""
         drawing = Drawing("a", Scale(0, 1, 0, 100), Scale(0, 1, 100, 0))
@@ -207,7 +256,9 @@ class TestDrawing:
         svg = calibration_plot((rng.random(2000) < pd).astype(np.int64), pd, book.policy.policy)
 
         assert svg.count('<line class="threshold"') == 2
-        assert {"0.1", "0.2"} <= set(re.findall(r'<text class="threshold"[^>]*>(.*?)</text>', svg))
+        assert {"approve below 0.1", "reject from 0.2"} == set(
+            re.findall(r'<text class="threshold"[^>]*>(.*?)</text>', svg)
+        )
         assert svg.count("<circle") == 20
 
 
