@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from decision.reversals import reversals, told_apart
+from decision.reversals import escapes, reversals, told_apart
 from decision.score import ScoreScale
 from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import Contract
@@ -280,10 +280,16 @@ class Policy(Strict):
         return self
 
     def problems(self, contract: Contract) -> list[str]:
-        """What the parts contradict each other in, a line each: rules with one id, examples decided otherwise."""
+        """What the parts contradict each other in, a line each: rules with one id, ways around a rule, and examples.
+
+        An example that is decided otherwise than it says contradicts the rules.
+        """
         ids = [rule.id for rule in self.rules]
         twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
         problems = [f"rule id used twice: {', '.join(twice)}; give each rule its own"] if twice else []
+        for rule in self.rules:
+            as_bad = [other.conditions for other in self.rules if worst(other.outcome, rule.outcome) is other.outcome]
+            problems += [f"rule {rule.id} {problem}" for problem in escapes(rule.conditions, as_bad, contract)]
         for example in self.examples:
             decision = decide(
                 self, example.application(contract), example.probability_of_default, example.outside_training_range

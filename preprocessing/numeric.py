@@ -32,6 +32,9 @@ class Plausible(Strict):
 WIDE = 10
 """A range at least so wide is gone through in whole units, a narrower one in at least a hundred decimal steps."""
 
+MOST_DIGITS = 300
+"""Of a step: a power of ten beyond a float's range can't be multiplied by one."""
+
 
 def number_feature(
     field: BaseField, minimum: float, maximum: float, standing: Mapping[str, End], *, may_lack: bool
@@ -90,11 +93,17 @@ class _Numeric(BaseField):
     @property
     def worst_first(self) -> Sequence[float]:
         """See `BaseField`; a range in whole units, or in decimal steps where it is narrow."""
-        width = self.greatest - self.least
-        per_unit = 1 if width >= WIDE or width <= 0 else 10 ** math.ceil(2 - math.log10(width))
+        per_unit = self._steps_per_unit
         steps = range(math.ceil(self.least * per_unit), math.floor(self.greatest * per_unit) + 1)
         rising: Sequence[float] = steps if per_unit == 1 else [step / per_unit for step in steps]
         return {"falls": rising, "rises": rising[::-1], None: ()}[self.direction]
+
+    @property
+    def _steps_per_unit(self) -> int:
+        width = self.greatest - self.least
+        if width >= WIDE or width <= 0:
+            return 1
+        return int(10 ** min(MOST_DIGITS, math.ceil(2 - math.log10(width))))
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()
@@ -191,6 +200,10 @@ class Integer(_Numeric):
     def json_type(self) -> Literal["number", "integer", "string"]:
         """See `BaseField`."""
         return self.type
+
+    @property
+    def _steps_per_unit(self) -> int:
+        return 1  # however narrow the range: a part of a unit would be refused
 
     def problems(self) -> Iterator[str]:
         """See `BaseField`."""

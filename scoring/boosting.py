@@ -43,7 +43,7 @@ class Ensemble:
         is_leaf: which slots hold one of the model's leaves, shape (trees, slots). A shallower leaf has its leftmost.
 
     Raises:
-        ValueError: a tree is deeper than MAX_DEPTH.
+        ValueError: a tree is deeper than MAX_DEPTH, or holds a number that is none.
     """
 
     def __init__(self, model: GradientBoostingClassifier) -> None:
@@ -67,6 +67,9 @@ class Ensemble:
                 else:
                     self._feature[position, number] = tree.feature[node]
                     self._threshold[position, number] = tree.threshold[node]
+        # Nothing is greater than NaN, so that no comparison of leaves would find it.
+        if not (np.isfinite(self.value).all() and np.isfinite(self._threshold).all()):
+            raise ValueError("a tree has a leaf or a threshold that is no finite number")
         # A walk that ends in slot i ends at number slots + i.
         self._tables: TurnTables | Comparisons
         self._slots_from = np.arange(-1, len(trees) - 1) * slots

@@ -53,12 +53,15 @@ class Calibration(Strict):
         for what, numbers in (("knots", self.knots), ("values", self.values)):
             if any(low >= high for low, high in pairwise(numbers)):
                 raise ValueError(f"{what} must rise, or a lower margin could get a higher probability of default")
+        if not np.isfinite(self._segments.slope).all():
+            raise ValueError("knots lie so close that the slope between them is no number; move them apart")
         return self
 
     @cached_property
     def _segments(self) -> _Segments:
         knots, values = np.array(self.knots), np.array(self.values)
-        within = np.diff(values) / np.diff(knots)
+        with np.errstate(over="ignore"):  # refused when it was read
+            within = np.diff(values) / np.diff(knots)
         return _Segments(
             at=np.append(knots[:1], knots),
             value=np.append(values[:1], values),

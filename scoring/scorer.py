@@ -64,6 +64,8 @@ class Scorer:
             self.leaves = LeafIndex(self.estimator, self.schema)
         except ValueError as exc:
             raise IncoherentArtifactError(f"{MODEL}: {exc}; train again") from exc
+        except (AttributeError, IndexError, TypeError) as exc:  # whatever else stands where trees should
+            raise IncoherentArtifactError(f"{MODEL} holds no trees ({type(exc).__name__}); train again") from exc
         self._check_directions()
         try:
             self.ranges = KnownRanges(artifact.contract, artifact.distribution)

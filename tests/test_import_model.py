@@ -27,6 +27,7 @@ from scoring.artifact import (
     MODEL,
     SCHEMA,
     TABLES,
+    load_estimator,
     read_artifact,
     sha256,
 )
@@ -294,6 +295,12 @@ def flip(folder: Path) -> None:
     (folder / MODEL).write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
 
 
+def no_trees(folder: Path) -> None:
+    model = load_estimator(read_artifact(folder))
+    model.estimators_ = model.estimators_[:0]
+    replace_model(folder, model)
+
+
 def golden_off(document: Document) -> None:
     document["applications"][0]["probability_of_default"] = 0.5
 
@@ -320,6 +327,7 @@ REFUSED_MODELS: dict[str, tuple[Callable[[Path], None], str]] = {
         f"{CONTRACT_FILE}: as a whole: amount: 'loan_intent' is no field of type number",
     ),
     "no classifier": (lambda folder: replace_model(folder, DummyClassifier()), f"{MODEL} holds a DummyClassifier"),
+    "no trees": (no_trees, f"{MODEL} holds no trees"),
     "golden application off": (signed(GOLDEN, golden_off), f"{GOLDEN}: an application's PD is off by"),
     "golden application invalid": (
         signed(GOLDEN, lambda g: g["applications"][0]["application"].update(loan_grade="Z")),

@@ -23,13 +23,7 @@ from preprocessing.documents import Strict
 from training.boosting import Labels, Matrix, grow, kept, one_thread
 
 SEED = 2026
-<<<<<<< HEAD
-"""Set before any result was seen. PARAMETERS draw nothing; where a recipe's `max_features` does, none is chosen by its
-score.
-"""
-=======
 """Set before any result was seen. It draws features where `max_features` is below 1, and bins from 200,000 rows on."""
->>>>>>> viewer
 
 PARAMETERS: Mapping[str, int | float] = MappingProxyType(
     {

@@ -104,6 +104,21 @@ class TestOffers:
         assert offers(lambda a: 0.9 if a["share"] < 0.1625 else 0.1) == [("APPROVE", {"share": 0.163})]
         assert offers(lambda a: 0.9 if a["share"] == "unknown" else 0.1, share=-1) == []
 
+    def test_integers_go_in_whole_units(self) -> None:
+        """However narrow their range: an offer that the contract would refuse is none."""
+        narrow = {"name": "level", "type": "integer", "minimum": 0, "maximum": 3, "direction": "falls",
+                  "actionable": "change", "example": 0}  # fmt: skip
+        described = [{"description": "d"} | field for field in (*SMALL["fields"], narrow)]
+        contract = contract_of(SMALL | {"fields": described})
+        fields = contract.parse(ASKED | {"level": 0})
+
+        def told(others: Sequence[Application]) -> list[tuple[Outcome, float]]:
+            return [(Outcome.APPROVE if a["level"] > 0.5 else Outcome.REJECT, 0.0) for a in others]
+
+        (offer,) = find_counterfactuals(contract, fields, Outcome.REJECT, told)
+        assert offer.changes == {"level": 1}
+        assert contract.parse(ASKED | offer.changes)["level"] == 1
+
     def test_categories_in_their_order(self) -> None:
         """The next better one that is enough."""
         pds = {"good": 0.1, "fair": 0.4, "poor": 0.9}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from decision import Outcome, Policy, decide, read_policy
 from decision.policy import Condition
 from preprocessing.contract import Contract
 from tests.applications import CONTRACT, POLICY_FILE
-from tests.books import contract_of, edited
+from tests.books import Document, contract_of, edited
 from tests.contracts import policy_of
 
 POLICY: Policy = read_policy(POLICY_FILE, CONTRACT).policy
@@ -209,3 +210,86 @@ class TestImprovements:
         for unsound in (("debt", "==", "none"), ("debt", "in", [7, 9]), ("ratio", "<", 2), ("ratio", "is_null", None)):
             with pytest.raises(ValidationError, match=f"would punish an improvement of {unsound[0]}"):
                 ruled(contract, unsound)
+
+
+KINDS = {"type": "integer", "description": "d", "minimum": 1, "maximum": 9}
+LEFT_OUT: Document = {
+    "format": 1, "name": "b", "version": "1.0.0", "label": {"column": "bad", "defaulted": [1], "repaid": [0]},
+    "fields": [
+        KINDS | {"name": "income", "direction": "falls", "nullable": True},
+        KINDS | {"name": "debt", "direction": "rises", "codes": {"hidden": -1}, "standing": {"hidden": "worst"},
+                 "example": 5},
+        KINDS | {"name": "limit", "direction": "rises", "nullable": True, "missing": "own"},
+        {"name": "burden", "type": "ratio", "description": "d", "numerator": "debt", "denominator": "income",
+         "maximum": 9, "direction": "rises"},
+        {"name": "grade", "type": "ordered", "description": "d", "categories": ["A", "B", "C"], "direction": "rises",
+         "example": "A"},
+    ],
+}  # fmt: skip
+Asked = tuple[str, str, object]
+
+
+def rules_of(*rules: tuple[str, list[Asked]]) -> list[str]:
+    """What is wrong with a policy of these rules, each an outcome and conditions."""
+    made = [
+        {"id": f"r{i}", "description": "d", "outcome": outcome, "reason": "R",
+         "conditions": [{"field": field, "op": op, "value": value} for field, op, value in conditions]}
+        for i, (outcome, conditions) in enumerate(rules)
+    ]  # fmt: skip
+    contract = contract_of(LEFT_OUT)
+    policy = policy_of(contract, made)
+    return policy.model_copy(update={"examples": ()}).problems(contract)
+
+
+class TestEscapes:
+    """What must never be better than a value gets around no rule on it."""
+
+    @pytest.mark.parametrize(
+        ("rules", "way"),
+        [
+            ([("REJECT", [("income", "<", 3)])], "leaving out income, .*; add a rule on income is_null, .* `own`"),
+            ([("REJECT", [("burden", ">", 2)])], "leaving out income"),
+            ([("REJECT", [("burden", ">", 2)])], "hidden as debt, .*; add a rule on debt == hidden"),
+            ([("REJECT", [("debt", ">=", 8)])], "hidden as debt"),
+            ([("REJECT", [("income", "outside_training_range", None)])], "leaving out income"),
+            (
+                [("REJECT", [("income", "<", 3)]), ("CONDITIONAL_APPROVAL", [("income", "is_null", None)])],
+                "r0 .* income",
+            ),
+            (
+                [("REJECT", [("income", "<", 3)]), ("REJECT", [("income", "is_null", None), ("grade", "==", "C")])],
+                "leaving out income",
+            ),
+            (
+                [("REJECT", [("income", "<", 3)]), ("REJECT", [("income", "outside_training_range", None)])],
+                "r0 .* leaving out income",
+            ),
+        ],
+    )
+    def test_are_refused(self, rules: list[tuple[str, list[Asked]]], way: str) -> None:
+        assert any(re.search(way, problem) for problem in rules_of(*rules))
+
+    @pytest.mark.parametrize(
+        "rules",
+        [
+            [("REJECT", [("income", "is_null", None)])],
+            [("REJECT", [("debt", "==", "hidden")])],
+            [("REJECT", [("limit", ">", 5)])],  # of which leaving it out has a risk of its own
+            [("CONDITIONAL_APPROVAL", [("income", "<", 3)]), ("REJECT", [("income", "is_null", None)])],
+            [
+                ("REJECT", [("income", "<", 3), ("grade", "==", "C")]),
+                ("REJECT", [("income", "is_null", None), ("grade", "in", ["B", "C"])]),
+            ],
+            [
+                ("REJECT", [("burden", ">", 2)]),
+                ("REJECT", [("burden", "is_null", None)]),
+            ],
+            [
+                ("REJECT", [("burden", ">", 2), ("limit", ">", 5)]),
+                ("REJECT", [("debt", "==", "hidden"), ("limit", ">=", 2)]),
+                ("REJECT", [("income", "is_null", None), ("limit", ">", 5)]),
+            ],
+        ],
+    )
+    def test_what_another_rule_catches_is_read(self, rules: list[tuple[str, list[Asked]]]) -> None:
+        assert rules_of(*rules) == []

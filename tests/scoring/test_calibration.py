@@ -66,6 +66,7 @@ class TestRefused:
             ({"knots": [-2.0, 0.0, 0.0]}, "knots must rise"),
             ({"values": [-3.0, 0.5, 0.4]}, "values must rise"),
             ({"slope_below": 0.0}, "greater than 0"),
+            ({"knots": [-2.0, 0.0, 5e-324]}, "knots lie so close"),
             ({"knots": [], "values": []}, "at least 1"),
         ],
     )
