@@ -22,7 +22,7 @@ BINS = 20
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, WIDTH - 12, 26, HEIGHT - 44
 _LETTER, _CAPITAL = 7.6, 9.6
-_ROW = 22
+_ROW, _LINE = 22, 16
 _NUMBER = 14  # pixels that a number takes: those that would lie on one another stand as one range
 
 
@@ -40,7 +40,7 @@ def calibration_plot(labels: Labels, pd: Probabilities, policy: Policy) -> str:
     drawing = Drawing(
         f"Default rate against mean PD in {len(bins)} bins of equal mass",
         Scale(low, high, _LEFT, _RIGHT, log_odds=True),
-        Scale(low, high, _BOTTOM, _TOP, log_odds=True),
+        Scale(low, high, _BOTTOM, _TOP + _LINE, log_odds=True),  # thresholds are named below what the axis is
     )
     drawing.axes("mean probability of default", "default rate")
     drawing.line([(low, low), (high, high)], "equal")

@@ -56,8 +56,8 @@ summary { cursor: pointer; color: var(--link); }
 nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; }
 @media (max-width: 70rem) {
   /* Where a table is moved sideways, its rows keep their names. */
-  th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); max-width: 9rem;
-    overflow-wrap: anywhere; }
+  th:first-child, td:first-child { position: sticky; left: 0; min-width: 9rem; max-width: 9rem;
+    background: var(--paper); overflow-wrap: break-word; }
   th:first-child { background: var(--wash); }
 }
 @media (min-width: 40rem) {
@@ -86,6 +86,7 @@ nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap
 """
 
 _INTERVAL = re.compile(r"\[([-+\d.]+), ([-+\d.]+)\]")
+_CELL = re.compile(r"(?<=<td>)[^<]*")
 _HEADING = re.compile(r"<h2>(.*?)</h2>")
 _IMAGE = re.compile(r'<p><img src="([^"]*)" alt="[^"]*"\s*/?></p>')
 
@@ -104,6 +105,7 @@ def html_page(markdown: str, plots: Mapping[str, str]) -> str:
     body = _IMAGE.sub(lambda image: f"<figure>{plots[image[1]]}</figure>", body)
     body = _INTERVAL.sub(r"[\1,&nbsp;\2]", body)  # where there is little room, a line may end before an interval
     body = body.replace(" ± ", "&nbsp;±&nbsp;")
+    body = _CELL.sub(lambda text: text[0].replace("_", "_<wbr>"), body)  # a long name breaks between its words
     body = body.replace("<pre>", '<pre tabindex="0">')  # what can be moved sideways has to be reached by keys
     body = body.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
     titles = _HEADING.findall(body)
@@ -111,7 +113,7 @@ def html_page(markdown: str, plots: Mapping[str, str]) -> str:
     contents = "\n".join(f'<li><a href="#{_anchor(title)}">{title}</a></li>' for title in titles)
     title = re.sub(r"<.*?>", "", body[: body.index("</h1>")])
     end = body.index("</h1>")
-    body = body[:end].replace("_", "_<wbr>") + body[end:]  # a long name breaks between its words
+    body = body[:end].replace("_", "_<wbr>") + body[end:]
     return _HEAD.format(title=title, style=_STYLE + STYLE, contents=contents, body=body)
 
 

@@ -281,7 +281,7 @@ def _title(split: Split) -> str:
 
 def _parting(parting: Parting) -> str:
     return f"### By {cell(parting.title)}\n\n" + table(
-        [cell(parting.title), "rows", "mean PD", "default rate", "note", "ROC AUC", "Brier"], map(_cell, parting.cells)
+        ["part", "rows", "mean PD", "default rate", "note", "ROC AUC", "Brier"], map(_cell, parting.cells)
     )
 
 
