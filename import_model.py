@@ -48,6 +48,7 @@ from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
+from scoring.estimator import prove_arrays
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
 
 ROOT = Path(__file__).resolve().parent
@@ -61,7 +62,9 @@ class ImportRefusedError(ValueError):
 
 
 def verify_model(folder: Path) -> Artifact:
-    """Verify the model artifact in `folder`, everything that serving checks.
+    """Verify the model artifact in `folder`: everything that serving checks, and that its arrays are its pickle's.
+
+    The pickle is opened here and never again, and after everything else has passed.
 
     Raises:
         ArtifactError: the artifact must not be served.
@@ -72,6 +75,7 @@ def verify_model(folder: Path) -> Artifact:
             f"{MANIFEST} names {artifact.manifest.name}, but this service serves {MODEL_ENTRY}; train again"
         )
     open_model(artifact)
+    prove_arrays(artifact)
     return artifact
 
 

@@ -15,8 +15,9 @@ from sklearn.ensemble import GradientBoostingClassifier
 from benchmarks.applications import engine, synthetic
 from benchmarks.peers.assessing import CONTRACT
 from benchmarks.peers.assessing import MODEL as SHIPPED
-from scoring.artifact import GOLDEN, MANIFEST, MODEL, TABLES, sha256
+from scoring.artifact import ENSEMBLE, GOLDEN, MANIFEST, MODEL, TABLES, read_artifact, sha256
 from scoring.attribution import LeafIndex
+from scoring.estimator import load_estimator, trees_of
 
 TREES = (200, 700, 2000)
 APPLICATIONS = 4000
@@ -26,7 +27,7 @@ SEED = 7
 
 def grown_models(target: Path) -> dict[int, Path]:
     """A folder for each number of trees; each model is the beginning of the next one, as boosting goes."""
-    schema, shipped = engine().scorer.schema, engine().scorer.estimator
+    schema, shipped = engine().scorer.schema, load_estimator(read_artifact(SHIPPED))
     features = schema.matrix(synthetic(APPLICATIONS, SEED))
     rng = np.random.default_rng(SEED)
     defaulted = (rng.random(len(features)) < features[:, schema.features.index("loan_percent_income")]).astype(int)
@@ -45,14 +46,16 @@ def _write(model: GradientBoostingClassifier, reference: np.ndarray, folder: Pat
     schema = engine().scorer.schema
     manifest = json.loads((SHIPPED / MANIFEST).read_bytes())
     contents = {name: (SHIPPED / name).read_bytes() for name in manifest["artifacts"]}
-    tables = LeafIndex(model, schema).build_tables(reference)
+    trees = trees_of(model)
+    tables = LeafIndex(trees, schema).build_tables(reference)
     golden = json.loads(contents[GOLDEN])
     rows = schema.matrix([CONTRACT.parse(entry["application"]) for entry in golden["applications"]])
     for entry, pd in zip(golden["applications"], model.predict_proba(rows)[:, 1].tolist(), strict=True):
         entry["probability_of_default"] = pd
     buffer = io.BytesIO()
     joblib.dump(model, buffer)
-    contents |= {MODEL: buffer.getvalue(), TABLES: tables.to_bytes(), GOLDEN: json.dumps(golden).encode()}
+    contents |= {MODEL: buffer.getvalue(), ENSEMBLE: trees.to_bytes(), TABLES: tables.to_bytes()}
+    contents[GOLDEN] = json.dumps(golden).encode()
     manifest["reference_population"]["base_value"] = tables.base_value
     manifest["artifacts"] = {name: sha256(content) for name, content in contents.items()}
     folder.mkdir(parents=True)

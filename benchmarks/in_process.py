@@ -9,11 +9,13 @@ from time import perf_counter
 
 import numpy as np
 import shap
+from sklearn.ensemble import GradientBoostingClassifier
 
 from benchmarks.peers.assessing import MODEL, POLICY
 from decision import decide, read_policy
 from preprocessing.application import Application
 from scoring.artifact import read_artifact
+from scoring.estimator import load_estimator
 from serving.engine import Engine
 from serving.store import open_model
 from tests.applications import portfolio
@@ -39,16 +41,15 @@ def main() -> int:
     engine = Engine(scorer, attributor, read_policy(POLICY, artifact.contract))
     applications = [artifact.contract.parse(document) for document in portfolio(3000, seed=1)]
     matrix = scorer.schema.matrix(applications)
-    print(f"{len(scorer.estimator.estimators_)} trees, {len(scorer.leaves.leaf_value)} leaves\n")
-    attributions(engine, matrix)
+    print(f"{len(artifact.trees.value)} trees, {len(scorer.leaves.leaf_value)} leaves\n")
+    attributions(engine, load_estimator(artifact), matrix)
     reasons(engine, applications)
     explanations(engine, applications)
     return 0
 
 
-def attributions(engine: Engine, matrix: np.ndarray) -> None:
+def attributions(engine: Engine, model: GradientBoostingClassifier, matrix: np.ndarray) -> None:
     """Attributions three ways."""
-    model = engine.scorer.estimator
     attributor = engine.attributor
     interventional = shap.TreeExplainer(model, data=matrix[-100:], feature_perturbation="interventional")
     path_dependent = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")

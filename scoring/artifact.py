@@ -1,7 +1,7 @@
 """The model artifact: a folder of files, and the manifest that vouches for every one of them.
 
-Reading goes in this order: manifest, digests, library versions, coherence; the pickle is opened after all that, and
-from the very bytes whose digest was checked. Importing and serving both come through here.
+Reading goes in this order: manifest, digests, library versions, coherence; all from the very bytes whose digest was
+checked. Importing and serving both come through here. Nothing here opens the pickle: see `scoring.estimator`.
 
     ArtifactError
     +-- MissingFileError          a file is not there, or can't be read
@@ -13,20 +13,15 @@ from the very bytes whose digest was checked. Importing and serving both come th
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import joblib
 from pydantic import Field
-from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.exceptions import InconsistentVersionWarning
 
 from preprocessing.base import Direction
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract
@@ -36,12 +31,14 @@ from preprocessing.features import FeatureSchema, SchemaFile
 from scoring.attribution import Tables
 from scoring.calibration import Calibration
 from scoring.distribution import TrainingDistribution
+from scoring.trees import Trees
 
 MODEL_NAME = "credit_risk_gradient_boosting"
 """What every model here is called, in its manifest and in the store."""
 
 MANIFEST = "model_metadata.json"
 MODEL = "gradient_boosting_model.joblib"
+ENSEMBLE = "ensemble.npz"
 SCHEMA = "feature_schema.json"
 GOLDEN = "golden_applications.json"
 CALIBRATION = "calibration.json"
@@ -49,11 +46,14 @@ TABLES = "attribution_tables.npz"
 DISTRIBUTION = "training_distribution.json"
 CARD = "model_card.md"
 
+NEEDED = frozenset({MODEL, ENSEMBLE, CONTRACT_FILE, SCHEMA, CALIBRATION, GOLDEN, TABLES, DISTRIBUTION})
+"""What the manifest must vouch for."""
+
 REBUILD = "rebuild the tables with `python -m training rebuild-tables`"
 """The remedy where only the reference population or its tables are wrong."""
 
-PINNED_LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib")
-"""Whose versions must equal those in the manifest: a pickle carries no promise across versions of these, nor a PD."""
+PINNED_LIBRARIES = ("numpy", "scipy")
+"""Whose versions must equal those in the manifest: no PD is promised across versions of these."""
 
 
 class ArtifactError(ValueError):
@@ -153,6 +153,7 @@ class Artifact:
         manifest: the parsed manifest.
         schema: what the contract makes of an application, with the cleaning constants.
         golden: applications with the PDs that the model must reproduce.
+        trees: the model itself.
         calibration: from the trees' log-odds to calibrated ones.
         tables: attributions by leaf and pattern, against the reference population.
         distribution: the training data in bins.
@@ -162,6 +163,7 @@ class Artifact:
     manifest: Manifest
     schema: FeatureSchema
     golden: GoldenApplications
+    trees: Trees
     calibration: Calibration
     tables: Tables
     distribution: TrainingDistribution
@@ -184,14 +186,14 @@ def sha256(content: bytes) -> str:
 
 
 def read_artifact(folder: Path) -> Artifact:
-    """Read and verify a model artifact without opening its pickle.
+    """Read and verify a model artifact; its pickle is bytes like others.
 
     Raises:
         ArtifactError: see the module's tree.
     """
     manifest_bytes = _read(folder / MANIFEST)
     manifest = _parse(Manifest, MANIFEST, manifest_bytes)
-    missing = {MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, GOLDEN, TABLES, DISTRIBUTION} - manifest.artifacts.keys()
+    missing = NEEDED - manifest.artifacts.keys()
     if missing:
         raise IncoherentArtifactError(f"{MANIFEST} vouches for no {', '.join(sorted(missing))}; train again")
     contents = {MANIFEST: manifest_bytes}
@@ -205,50 +207,29 @@ def read_artifact(folder: Path) -> Artifact:
                 f"{name}: its sha256 is {actual[:12]}… but {MANIFEST} vouches for {expected[:12]}…; "
                 "restore the file, or train again"
             )
-    _check_libraries(manifest)
+    check_libraries(manifest, PINNED_LIBRARIES)
     schema = _read_schema(manifest, contents)
     golden = _parse(GoldenApplications, GOLDEN, contents[GOLDEN])
     distribution = _parse(TrainingDistribution, DISTRIBUTION, contents[DISTRIBUTION])
     calibration = _parse(Calibration, CALIBRATION, contents[CALIBRATION])
+    trees = _read_trees(schema, contents[ENSEMBLE])
     tables = _read_tables(manifest, contents[TABLES])
-    return Artifact(manifest, schema, golden, calibration, tables, distribution, contents)
+    return Artifact(manifest, schema, golden, trees, calibration, tables, distribution, contents)
 
 
-def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:
-    """Open the pickle of a verified artifact.
+def check_libraries(manifest: Manifest, libraries: Sequence[str]) -> None:
+    """Check that these libraries are here as they were in training.
 
     Raises:
-        IncompatibleVersionError: the model was written by another scikit-learn than the manifest says.
-        IncoherentArtifactError: the model is not what the manifest and the schema describe.
+        IncompatibleVersionError: one of them isn't.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", InconsistentVersionWarning)
-            model = joblib.load(io.BytesIO(artifact.contents[MODEL]))
-    except InconsistentVersionWarning as exc:
-        raise IncompatibleVersionError(
-            f"{MODEL} was written by scikit-learn {exc.original_sklearn_version}, but {MANIFEST} says "
-            f"{exc.current_sklearn_version}; train again"
-        ) from exc
-    except Exception as exc:  # whatever the bytes of a broken pickle happen to raise
-        raise IncoherentArtifactError(
-            f"{MODEL} is no readable joblib file ({type(exc).__name__}); train again"
-        ) from exc
-    if not isinstance(model, GradientBoostingClassifier):
-        raise IncoherentArtifactError(
-            f"{MODEL} holds a {type(model).__name__}, not a GradientBoostingClassifier; train again"
-        )
-    fitted_on = getattr(model, "n_features_in_", 0)
-    if fitted_on != len(artifact.schema.features):
-        raise IncoherentArtifactError(
-            f"{MODEL} was fitted on {fitted_on} features but {SCHEMA} lists "
-            f"{len(artifact.schema.features)}; train again"
-        )
-    if list(model.classes_) != [0, 1]:
-        raise IncoherentArtifactError(
-            f"{MODEL} was not fitted on the classes 0 (repaid) and 1 (defaulted); train again"
-        )
-    return model
+    for library in libraries:
+        trained, here = manifest.libraries.get(library), installed_version(library)
+        if trained != here:
+            remedy = f"install {library}=={trained}, or train again" if trained else "train again"
+            raise IncompatibleVersionError(
+                f"{MANIFEST}: trained with {library} {trained or 'of unknown version'}, but {here} is here; {remedy}"
+            )
 
 
 def _read_schema(manifest: Manifest, contents: Mapping[str, bytes]) -> FeatureSchema:
@@ -270,6 +251,18 @@ def _read_schema(manifest: Manifest, contents: Mapping[str, bytes]) -> FeatureSc
                 f"({len(features)} and {len(schema.features)}); train again"
             )
     return schema
+
+
+def _read_trees(schema: FeatureSchema, content: bytes) -> Trees:
+    try:
+        trees = Trees.from_bytes(content)
+    except ValueError as exc:
+        raise IncoherentArtifactError(f"{ENSEMBLE}: {exc}; restore it, or train again") from exc
+    if trees.columns != len(schema.features):
+        raise IncoherentArtifactError(
+            f"{ENSEMBLE} was fitted on {trees.columns} features but {SCHEMA} lists {len(schema.features)}; train again"
+        )
+    return trees
 
 
 def _read_tables(manifest: Manifest, content: bytes) -> Tables:
@@ -300,13 +293,3 @@ def _parse(model: type[Document], name: str, content: bytes) -> Document:
         raise IncoherentArtifactError(
             f"{name}: {'; '.join(exc.problems)}; restore the file, or train again with this code"
         ) from exc
-
-
-def _check_libraries(manifest: Manifest) -> None:
-    for library in PINNED_LIBRARIES:
-        trained, here = manifest.libraries.get(library), installed_version(library)
-        if trained != here:
-            remedy = f"install {library}=={trained}, or train again" if trained else "train again"
-            raise IncompatibleVersionError(
-                f"{MANIFEST}: trained with {library} {trained or 'of unknown version'}, but {here} is here; {remedy}"
-            )

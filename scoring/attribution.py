@@ -25,11 +25,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.features import FeatureSchema
-from scoring.boosting import MAX_DEPTH, NO_SPLIT, Ensemble
+from scoring.boosting import Ensemble
 from scoring.calibration import UNCALIBRATED, Calibration
+from scoring.trees import MAX_DEPTH, NO_SPLIT, Trees
 from scoring.turns import Turns
 
 DENSE_FIELDS = 32
@@ -72,7 +72,7 @@ class Tables:
 
 
 class LeafIndex:
-    """All leaves of an ensemble in the order of its tables, with the fields on the way to each.
+    """All leaves of a model in the order of its tables, with the fields on the way to each.
 
     Attributes:
         ensemble: whose leaves they are.
@@ -86,8 +86,8 @@ class LeafIndex:
         shape: of the tables.
     """
 
-    def __init__(self, model: GradientBoostingClassifier, schema: FeatureSchema) -> None:
-        self.ensemble = Ensemble(model)
+    def __init__(self, trees: Trees, schema: FeatureSchema) -> None:
+        self.ensemble = Ensemble(trees)
         self.fields = schema.fields
         tree, slot = np.nonzero(self.ensemble.is_leaf)
         place = {field: i for i, field in enumerate(self.fields)}

@@ -9,18 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
-from sklearn.ensemble import GradientBoostingClassifier
 
+from scoring.trees import NO_SPLIT, Trees
 from scoring.turns import Comparisons, Intervals, Turns, TurnTables
-
-MAX_DEPTH = 6
-"""A tree's splits are the bits of a word of at most 64."""
-
-MIN_DEPTH = 2
-"""Shallower trees are filled up, so that all have subtrees of four leaves at the bottom."""
-
-NO_SPLIT = -1
 
 MOST_IN_TABLES = 256
 """Features that split, beyond which turns are compared instead of looked up."""
@@ -33,7 +24,7 @@ ROWS_AT_ONCE = 128
 
 
 class Ensemble:
-    """A fitted binary classifier, its trees filled up to complete ones of one depth.
+    """A model's trees, ready to score.
 
     Attributes:
         depth: of the trees; leaves have 2^depth slots in each.
@@ -41,45 +32,27 @@ class Ensemble:
         prior: log-odds before any tree.
         value: what each slot's leaf adds to the log-odds, shape (trees, slots).
         is_leaf: which slots hold one of the model's leaves, shape (trees, slots). A shallower leaf has its leftmost.
-
-    Raises:
-        ValueError: a tree is deeper than MAX_DEPTH, or holds a number that is none.
     """
 
-    def __init__(self, model: GradientBoostingClassifier) -> None:
-        trees = [tree.tree_ for (tree,) in model.estimators_]
-        self.depth = max(MIN_DEPTH, *(tree.max_depth for tree in trees))
-        if self.depth > MAX_DEPTH:
-            raise ValueError(f"a tree of depth {self.depth}, more than {MAX_DEPTH}; grow shallower trees")
+    def __init__(self, trees: Trees) -> None:
+        self.depth = trees.depth
         slots = 1 << self.depth
         self.word = np.min_scalar_type((1 << slots) - 1)
-        self.prior = _prior(model)
-        self.value = np.zeros((len(trees), slots))
-        self.is_leaf = np.zeros((len(trees), slots), dtype=bool)
-        self._feature = np.full((len(trees), slots), NO_SPLIT)
-        self._threshold = np.zeros((len(trees), slots))
-        for position, tree in enumerate(trees):
-            for node, number, level in _walk(tree.children_left.tolist(), tree.children_right.tolist()):
-                if tree.children_left[node] == tree.children_right[node]:
-                    slot = (number << self.depth - level) - slots
-                    self.value[position, slot] = model.learning_rate * tree.value[node, 0, 0]
-                    self.is_leaf[position, slot] = True
-                else:
-                    self._feature[position, number] = tree.feature[node]
-                    self._threshold[position, number] = tree.threshold[node]
-        # Nothing is greater than NaN, so that no comparison of leaves would find it.
-        if not (np.isfinite(self.value).all() and np.isfinite(self._threshold).all()):
-            raise ValueError("a tree has a leaf or a threshold that is no finite number")
+        self.prior = trees.prior
+        self.value = trees.value
+        self.is_leaf = trees.is_leaf
+        self._feature = trees.feature.astype(np.intp)
+        self._threshold = trees.threshold
         # A walk that ends in slot i ends at number slots + i.
         self._tables: TurnTables | Comparisons
-        self._slots_from = np.arange(-1, len(trees) - 1) * slots
+        self._slots_from = np.arange(-1, len(self.value) - 1) * slots
         is_split = self._feature != NO_SPLIT
         if len(np.unique(self._feature[is_split])) > MOST_IN_TABLES:
             thresholds = np.where(is_split, self._threshold, np.inf)
             self._tables = Comparisons(np.where(is_split, self._feature, 0), thresholds, self.word)
         else:
-            no_turns = np.zeros(len(trees), dtype=self.word)
-            self._tables = TurnTables(model.n_features_in_, self._intervals(), no_turns)
+            no_turns = np.zeros(len(self.value), dtype=self.word)
+            self._tables = TurnTables(trees.columns, self._intervals(), no_turns)
 
     def _intervals(self) -> Iterator[Intervals]:
         """The turns that depend on each feature that splits."""
@@ -162,22 +135,3 @@ def _add_in_order(terms: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.add.accumulate(terms, axis=1)[:, -1], dtype=np.float64)
     # Over the slow axis numpy adds one term to all sums, then the next (see the notes of `numpy.sum`).
     return np.asarray(np.add.reduce(np.ascontiguousarray(terms.T), axis=0), dtype=np.float64)
-
-
-def _prior(model: GradientBoostingClassifier) -> float:
-    """The log-odds that a model starts from: those of the share of defaults, unless it was told to start from 0."""
-    if model.init_ == "zero":
-        return 0.0
-    anyone = np.zeros((1, model.n_features_in_), dtype=np.float32)
-    epsilon = np.finfo(np.float64).eps
-    return float(logit(np.clip(model.init_.predict_proba(anyone)[0, 1], epsilon, 1 - epsilon)))
-
-
-def _walk(left: list[int], right: list[int]) -> Iterator[tuple[int, int, int]]:
-    """The nodes of one of scikit-learn's trees: its index, its number in a complete tree, and its level."""
-    stack = [(0, 1, 0)]
-    while stack:
-        index, number, level = stack.pop()
-        yield index, number, level
-        if left[index] >= 0:
-            stack += [(left[index], 2 * number, level + 1), (right[index], 2 * number + 1, level + 1)]

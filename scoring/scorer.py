@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from preprocessing.application import Application, InvalidApplicationError
-from scoring.artifact import DISTRIBUTION, GOLDEN, MODEL, Artifact, IncoherentArtifactError, load_estimator
+from scoring.artifact import DISTRIBUTION, ENSEMBLE, GOLDEN, Artifact, IncoherentArtifactError
 from scoring.attribution import LeafIndex
 from scoring.directions import reversals
 from scoring.ranges import KnownRanges
@@ -42,7 +42,6 @@ class Scorer:
     Attributes:
         manifest: what the model is.
         schema: its features.
-        estimator: as scikit-learn made it.
         leaves: its leaves, for attributions.
         calibration: of its margins.
         ranges: of what it was trained on.
@@ -52,7 +51,6 @@ class Scorer:
         self.manifest = artifact.manifest
         self.schema = artifact.schema
         self.calibration = artifact.calibration
-        self.estimator = load_estimator(artifact)
         try:
             self._golden = [artifact.contract.parse(golden.application) for golden in artifact.golden.applications]
         except InvalidApplicationError as exc:
@@ -60,12 +58,7 @@ class Scorer:
             raise IncoherentArtifactError(
                 f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}; train again"
             ) from exc
-        try:
-            self.leaves = LeafIndex(self.estimator, self.schema)
-        except ValueError as exc:
-            raise IncoherentArtifactError(f"{MODEL}: {exc}; train again") from exc
-        except (AttributeError, IndexError, TypeError) as exc:  # whatever else stands where trees should
-            raise IncoherentArtifactError(f"{MODEL} holds no trees ({type(exc).__name__}); train again") from exc
+        self.leaves = LeafIndex(artifact.trees, self.schema)
         self._check_directions()
         try:
             self.ranges = KnownRanges(artifact.contract, artifact.distribution)
@@ -78,8 +71,8 @@ class Scorer:
         for column, tree, by in reversals(self.leaves.ensemble, [feature.direction for feature in columns]):
             feature = columns[column]
             raise IncoherentArtifactError(
-                f"{MODEL} breaks its contract: the risk {feature.direction} with {feature.name}, but tree {tree} turns "
-                f"that round by {by:.3g} log-odds; train again"
+                f"{ENSEMBLE} breaks its contract: the risk {feature.direction} with {feature.name}, but tree {tree} "
+                f"turns that round by {by:.3g} log-odds; train again"
             )
 
     @property

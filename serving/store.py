@@ -71,7 +71,7 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
 
 
 def open_model(artifact: Artifact) -> tuple[Scorer, Attributor]:
-    """Open a verified artifact's pickle, and check that it does here what it did in training.
+    """Make a verified artifact's model ready, and check that it does here what it did in training.
 
     Raises:
         IncoherentArtifactError: a golden application gets another PD, or its attributions don't add up to it.

@@ -11,12 +11,15 @@ from typing import Any
 
 import joblib
 import numpy as np
+import pytest
 from scipy.special import expit
+from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.features import FeatureSchema
-from scoring.artifact import CALIBRATION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, sha256
+from scoring.artifact import CALIBRATION, ENSEMBLE, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, ArtifactError, sha256
 from scoring.attribution import LeafIndex
 from scoring.calibration import Calibration
+from scoring.estimator import trees_of
 from tests.applications import CONTRACT, parse_application, portfolio
 from training.boosting import grow, kept
 
@@ -38,13 +41,15 @@ def _small() -> dict[str, bytes]:
     parameters = {"n_estimators": 8, "max_depth": 3}
     model = kept(grow(parameters, matrix, defaulted, schema.directions, seed=1), matrix, defaulted)
     calibration = Calibration.model_validate_json(contents[CALIBRATION])
-    tables = LeafIndex(model, schema).build_tables(matrix[:50])
+    trees = trees_of(model)
+    tables = LeafIndex(trees, schema).build_tables(matrix[:50])
     golden, manifest = json.loads(contents[GOLDEN]), json.loads(contents[MANIFEST])
     rows = schema.matrix([parse_application(entry["application"]) for entry in golden["applications"]])
     pds = expit(calibration.apply(model.decision_function(rows))).tolist()
     for entry, pd in zip(golden["applications"], pds, strict=True):
         entry["probability_of_default"] = pd
-    contents |= {MODEL: dumped(model), TABLES: tables.to_bytes(), GOLDEN: json.dumps(golden).encode()}
+    contents |= {MODEL: dumped(model), ENSEMBLE: trees.to_bytes(), TABLES: tables.to_bytes()}
+    contents[GOLDEN] = json.dumps(golden).encode()
     manifest["reference_population"]["base_value"] = tables.base_value
     manifest["artifacts"] = {name: sha256(contents[name]) for name in names}
     return contents | {MANIFEST: json.dumps(manifest).encode()}
@@ -92,6 +97,25 @@ def edit_signed(folder: Path, name: str, change: Edit) -> None:
 
 
 def replace_model(folder: Path, model: object) -> None:
-    """Put `model` in the place of the artifact's, and make the manifest vouch for it."""
+    """Put `model` in the place of the artifact's pickle, and make the manifest vouch for it; the arrays stay."""
     (folder / MODEL).write_bytes(dumped(model))
     sign(folder)
+
+
+def replace_both(folder: Path, model: GradientBoostingClassifier) -> None:
+    """Put `model` in the place of the artifact's, pickle and arrays, and make the manifest vouch for both."""
+    (folder / ENSEMBLE).write_bytes(trees_of(model).to_bytes())
+    replace_model(folder, model)
+
+
+def refusal(kind: type[ArtifactError], call: Callable[[], object]) -> str:
+    """The message of the one kind of error that `call` must raise: one line that ends in a remedy."""
+    with pytest.raises(ArtifactError) as info:
+        call()
+    message = str(info.value)
+    assert kind is type(info.value)
+    assert message.isprintable(), "not one line"
+    assert any(verb in message.partition(";")[2] for verb in ("restore", "train again", "install", "rebuild")), (
+        "no remedy"
+    )
+    return message

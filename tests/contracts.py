@@ -23,12 +23,12 @@ from preprocessing.application import Application, FieldError, InvalidApplicatio
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema
 from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Ordered, Ratio, Reference
-from scoring.artifact import MODEL, Artifact, GoldenApplications, Manifest
+from scoring.artifact import Artifact, GoldenApplications, Manifest
 from scoring.attribution import LeafIndex
 from scoring.calibration import Calibration
 from scoring.distribution import FORMAT, FieldBins, Range, TrainingDistribution
+from scoring.estimator import trees_of
 from scoring.scorer import Scorer
-from tests.artifacts import dumped
 from tests.books import Document, contract_of, documents
 from training.boosting import grow, kept
 
@@ -278,10 +278,11 @@ class Small:
     def scorer(self) -> Scorer:
         """As a process has it."""
         manifest = Manifest.model_construct(name="drawn", version="1.0.0")
-        tables = LeafIndex(self.model, self.schema).build_tables(self.matrix[:8])
+        trees = trees_of(self.model)
+        tables = LeafIndex(trees, self.schema).build_tables(self.matrix[:8])
         none = GoldenApplications.model_construct(applications=[])
-        distribution, model = distribution_of(self.contract), {MODEL: dumped(self.model)}
-        return Scorer(Artifact(manifest, self.schema, none, CURVED, tables, distribution, model))
+        distribution = distribution_of(self.contract)
+        return Scorer(Artifact(manifest, self.schema, none, trees, CURVED, tables, distribution, {}))
 
 
 def distribution_of(contract: Contract) -> TrainingDistribution:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import bentoml
+import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
@@ -22,6 +24,7 @@ from import_model import Entry, model_entry, policy_entry, save
 from preprocessing.contract import CONTRACT_FILE
 from scoring.artifact import (
     DISTRIBUTION,
+    ENSEMBLE,
     GOLDEN,
     MANIFEST,
     MODEL,
@@ -34,7 +37,7 @@ from scoring.artifact import (
 from serving.settings import Settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
 from tests.applications import CONTRACT
-from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, ROOT, edit, edit_signed, replace_model, small_model
+from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, ROOT, edit, edit_signed, replace_model, sign, small_model
 from tests.stores import model_store
 
 Document = dict[str, Any]
@@ -301,6 +304,15 @@ def no_trees(folder: Path) -> None:
     replace_model(folder, model)
 
 
+def other_arrays(folder: Path) -> None:
+    """One threshold one bit off: no golden application shows it."""
+    trees = read_artifact(folder).trees
+    threshold = trees.threshold.copy()
+    threshold[0, 1] = np.nextafter(threshold[0, 1], np.inf)
+    (folder / ENSEMBLE).write_bytes(replace(trees, threshold=threshold).to_bytes())
+    sign(folder)
+
+
 def golden_off(document: Document) -> None:
     document["applications"][0]["probability_of_default"] = 0.5
 
@@ -310,6 +322,8 @@ REFUSED_MODELS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no manifest": (remove(MANIFEST), f"{MANIFEST}: can't be read"),
     "no model": (remove(MODEL), f"{MODEL}: can't be read"),
     "no contract": (remove(CONTRACT_FILE), f"{CONTRACT_FILE}: can't be read"),
+    "no arrays": (remove(ENSEMBLE), f"{ENSEMBLE}: can't be read"),
+    "arrays of another model": (other_arrays, f"{ENSEMBLE} is not what {MODEL} becomes as arrays"),
     "no schema": (remove(SCHEMA), f"{SCHEMA}: can't be read"),
     "no golden applications": (remove(GOLDEN), f"{GOLDEN}: can't be read"),
     "no tables": (remove(TABLES), f"{TABLES}: can't be read"),

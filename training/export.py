@@ -20,11 +20,11 @@ from scoring.artifact import (
     CALIBRATION,
     CARD,
     DISTRIBUTION,
+    ENSEMBLE,
     GOLDEN,
     MANIFEST,
     MODEL,
     MODEL_NAME,
-    PINNED_LIBRARIES,
     SCHEMA,
     TABLES,
     Artifact,
@@ -35,6 +35,7 @@ from scoring.artifact import (
     sha256,
 )
 from scoring.calibration import Calibration
+from scoring.estimator import TRAINING_LIBRARIES, prove_arrays
 from scoring.scorer import Scorer
 from training.book import Golden
 from training.errors import TrainingError
@@ -48,7 +49,7 @@ REPORT = "validation_report.html"
 """The card as a page."""
 
 OWNED = frozenset(
-    {MANIFEST, MODEL, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD, REPORT}
+    {MANIFEST, MODEL, ENSEMBLE, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD, REPORT}
     | {*PLOTS, "calibration.png", "importance.png"}  # the latter two as models before 2.0.0 had them
 )
 """Every file that an artifact folder may hold."""
@@ -122,7 +123,7 @@ def manifest(trained: Trained, contents: Mapping[str, bytes]) -> Manifest:
 
 def library_versions() -> dict[str, str]:
     """Distribution name to installed version."""
-    return {name: installed_version(name) for name in PINNED_LIBRARIES}
+    return {name: installed_version(name) for name in TRAINING_LIBRARIES}
 
 
 def json_bytes(document: BaseModel) -> bytes:
@@ -131,16 +132,17 @@ def json_bytes(document: BaseModel) -> bytes:
 
 
 def verified(folder: Path) -> Artifact:
-    """Read the artifact back as serving will.
+    """Read the artifact back as importing and serving will.
 
     Raises:
-        ArtifactError: serving would refuse it.
+        ArtifactError: one of them would refuse it.
         TrainingError: the model that was read does not give the golden applications' PDs bit for bit.
     """
     artifact = read_artifact(folder)
     deviation = Scorer(artifact).golden_deviation()
     if deviation != 0:
-        raise TrainingError(f"{MODEL}: read back, it is {deviation:.3g} off on the golden applications; report this")
+        raise TrainingError(f"{ENSEMBLE}: read back, it is {deviation:.3g} off on the golden applications; report this")
+    prove_arrays(artifact)
     return artifact
 
 

@@ -9,8 +9,20 @@ from scipy.special import expit
 
 from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
-from scoring.artifact import CALIBRATION, CARD, DISTRIBUTION, GOLDEN, MANIFEST, MODEL, SCHEMA, TABLES, Artifact
+from scoring.artifact import (
+    CALIBRATION,
+    CARD,
+    DISTRIBUTION,
+    ENSEMBLE,
+    GOLDEN,
+    MANIFEST,
+    MODEL,
+    SCHEMA,
+    TABLES,
+    Artifact,
+)
 from scoring.attribution import LeafIndex
+from scoring.estimator import trees_of
 from scoring.ranges import KnownRanges
 from training.book import Book
 from training.calibration import learned
@@ -64,9 +76,10 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         schema = FeatureSchema.learned(book.contract, data.applications)
         matrix = schema.matrix(data.applications)
         model = recipe.fit(matrix, data.labels, schema.directions)
+        trees = trees_of(model)
         calibration = learned((harsher or evaluation).margin, data.labels)
         pds = expit(calibration.apply(model.decision_function(matrix)))
-        tables, reference = reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, policy)
+        tables, reference = reference_tables(LeafIndex(trees, schema), matrix, pds, data.applications, policy)
         distribution = training_distribution(book.contract, data.applications, pds)
         ranges = KnownRanges(book.contract, distribution)
         trained = Trained(
@@ -96,6 +109,7 @@ def train(  # noqa: PLR0913  # everything that makes two trainings differ
         card, drawn = model_card(trained), plots(trained)
         vouched_for = {
             MODEL: model_bytes(model),
+            ENSEMBLE: trees.to_bytes(),
             CONTRACT_FILE: book.contract_bytes,
             SCHEMA: json_bytes(schema.file),
             TABLES: tables.to_bytes(),

@@ -8,11 +8,14 @@ from time import perf_counter
 
 import httpx
 
-from benchmarks.applications import Case, approved, engine, matrix, mix
+from benchmarks.applications import Case, approved, matrix, mix
+from benchmarks.peers.assessing import MODEL
 from benchmarks.run import Run
 from benchmarks.section import Ratio, Section, Table
 from benchmarks.servers import BUNDLE, Server, WrongAnswerError
 from benchmarks.spread import ratio
+from scoring.artifact import read_artifact
+from scoring.estimator import load_estimator
 
 PATH = "/predict/batch"
 SIZES = (1, 5, 25, 100, 500)
@@ -90,7 +93,7 @@ def rows_a_second(run: Run, server: Server, size: int) -> Callable[[], float]:
 
 def model(cases: Cases) -> Callable[[], float]:
     """Milliseconds of scikit-learn's `predict_proba` of all cases, in this process."""
-    rows, estimator = matrix(cases), engine().scorer.estimator
+    rows, estimator = matrix(cases), load_estimator(read_artifact(MODEL))
 
     def once() -> float:
         times = []

@@ -18,6 +18,7 @@ from preprocessing.fields import PD, Feature, Ratio
 from scoring import boosting
 from scoring.attribution import Attributor, LeafIndex
 from scoring.directions import reversals
+from scoring.estimator import trees_of
 from scoring.ranges import KnownRanges
 from tests.books import documents
 from tests.contracts import CURVED, Small, applications, contracts, refusal, spoilt
@@ -130,7 +131,7 @@ class TestPDs:
         small = Small(contract, applications(contract, 150, seed), depth, seed)
         ensemble = small.scorer.leaves.ensemble
         with mock.patch.object(boosting, "MOST_IN_TABLES", -1):
-            compared = boosting.Ensemble(small.model)
+            compared = boosting.Ensemble(trees_of(small.model))
         edges = np.repeat(small.model.estimators_[0, 0].tree_.threshold.astype(np.float32), small.matrix.shape[1])
         edges = edges.reshape(-1, small.matrix.shape[1])
         near = np.concatenate([small.matrix, edges, np.nextafter(edges, np.float32(np.inf)), -np.zeros_like(edges)])
@@ -188,7 +189,7 @@ class TestAttributions:
         """Over all coalitions of fields; with the base value they add up to the logit of the PD."""
         small = Small(contract, applications(contract, 120, seed), depth, seed)
         reference, rows = small.matrix[:7], small.matrix[50:53]
-        index = LeafIndex(small.model, small.schema)
+        index = LeafIndex(trees_of(small.model), small.schema)
         tables = index.build_tables(reference)
         attributor = Attributor(index, tables)
 

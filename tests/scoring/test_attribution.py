@@ -18,6 +18,7 @@ from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema
 from scoring.artifact import read_artifact
 from scoring.attribution import Attributor, LeafIndex, Tables, _shapley_weights
+from scoring.estimator import load_estimator, trees_of
 from scoring.scorer import Scorer
 from tests.applications import CONTRACT, parse_application, portfolio, scoring_only
 
@@ -78,7 +79,7 @@ class TestExactness:
     def test_small_models_agree_with_brute_force(self, seed: int, depth: int) -> None:
         schema, model = small_model(CONTRACT, seed, depth)
         reference = features(schema, 64, seed + 100)
-        index = LeafIndex(model, schema)
+        index = LeafIndex(trees_of(model), schema)
         attributor = Attributor(index, index.build_tables(reference))
         for row in features(schema, 3, seed + 200):
             expected = brute_force(model, schema, row, reference)
@@ -87,12 +88,13 @@ class TestExactness:
     def test_the_real_model_agrees_with_brute_force(
         self, scorer: Scorer, record_property: Callable[[str, object], None]
     ) -> None:
+        estimator = load_estimator(read_artifact(Path("artifacts/model")))
         reference = features(scorer.schema, 64, 1)
-        index = LeafIndex(scorer.estimator, scorer.schema)
+        index = scorer.leaves
         attributor = Attributor(index, index.build_tables(reference))
         worst = 0.0
         for row in features(scorer.schema, 4, 2):
-            expected = brute_force(scorer.estimator, scorer.schema, row, reference)
+            expected = brute_force(estimator, scorer.schema, row, reference)
             worst = max(worst, float(np.abs(expected - attributor.attribute(row[None])[0]).max()))
         record_property("worst_deviation", worst)
         assert worst < TOLERANCE
@@ -103,7 +105,7 @@ class TestExactness:
         reference = features(schema, 100, 6)  # shap cuts a larger background to 100 rows, silently
         rows = features(schema, 50, 7)
         oracle = shap.TreeExplainer(model, data=reference, feature_perturbation="interventional")
-        index = LeafIndex(model, schema)
+        index = LeafIndex(trees_of(model), schema)
         ours = Attributor(index, index.build_tables(reference)).attribute(rows)
         difference = float(np.abs(oracle.shap_values(rows, check_additivity=False) - ours).max())
         record_property("difference_from_shap", difference)
@@ -118,7 +120,7 @@ class TestAxioms:
     def test_efficiency(self, seed: int, size: int) -> None:
         """Base value and attributions add up to the log-odds."""
         schema, model = small_model(CONTRACT, seed % 7)
-        index = LeafIndex(model, schema)
+        index = LeafIndex(trees_of(model), schema)
         attributor = Attributor(index, index.build_tables(features(schema, size, seed)))
         rows = features(schema, 20, seed + 1)
         total = attributor.base_value + attributor.attribute(rows).sum(axis=1)
@@ -133,7 +135,7 @@ class TestAxioms:
         reference = features(schema, 30, seed + 1)
         same = schema.columns("loan_grade")
         reference[:, same] = rows[0, same]
-        index = LeafIndex(model, schema)
+        index = LeafIndex(trees_of(model), schema)
         attributions = Attributor(index, index.build_tables(reference)).attribute(rows[:1])[0]
         assert attributions[schema.fields.index("loan_grade")] == pytest.approx(0.0, abs=TOLERANCE)
         importances = model.feature_importances_
@@ -151,7 +153,7 @@ class TestAxioms:
 
 class TestServing:
     def test_a_row_is_attributed_bit_for_bit_alone_and_in_any_batch(self, scorer: Scorer) -> None:
-        index = LeafIndex(scorer.estimator, scorer.schema)
+        index = scorer.leaves
         attributor = Attributor(index, index.build_tables(features(scorer.schema, 20, 3)))
         rows = features(scorer.schema, 30, 4)
         together = attributor.attribute(rows)
@@ -162,14 +164,14 @@ class TestServing:
     def test_both_ways_to_hold_the_sums_are_equal(self, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
         """With a place for every field, or for those that a subtree reads: bit for bit the same."""
         schema, model = small_model(CONTRACT, 3, depth)
-        index = LeafIndex(model, schema)
+        index = LeafIndex(trees_of(model), schema)
         tables, rows = index.build_tables(features(schema, 20, 3)), features(schema, 30, 4)
         dense = Attributor(index, tables).attribute(rows)
         monkeypatch.setattr("scoring.attribution.DENSE_FIELDS", 0)
         assert dense.tobytes() == Attributor(index, tables).attribute(rows).tobytes()
 
     def test_no_rows_give_no_attributions(self, scorer: Scorer) -> None:
-        index = LeafIndex(scorer.estimator, scorer.schema)
+        index = scorer.leaves
         attributor = Attributor(index, index.build_tables(features(scorer.schema, 2, 3)))
         assert attributor.attribute(features(scorer.schema, 1, 1)[:0]).shape == (0, len(scorer.schema.fields))
 
@@ -177,7 +179,7 @@ class TestServing:
 class TestTables:
     def test_they_survive_the_file_and_the_same_tables_give_the_same_bytes(self) -> None:
         schema, model = small_model(CONTRACT, 1)
-        index = LeafIndex(model, schema)
+        index = LeafIndex(trees_of(model), schema)
         tables = index.build_tables(features(schema, 5, 1))
         content = tables.to_bytes()
         read = Tables.from_bytes(content)
@@ -192,6 +194,6 @@ class TestTables:
     def test_tables_of_another_model_are_refused(self) -> None:
         schema, model = small_model(CONTRACT, 1)
         _, other = small_model(CONTRACT, 1, depth=2)
-        tables = LeafIndex(other, schema).build_tables(features(schema, 5, 1))
+        tables = LeafIndex(trees_of(other), schema).build_tables(features(schema, 5, 1))
         with pytest.raises(ValueError, match="rebuild them"):
-            Attributor(LeafIndex(model, schema), tables)
+            Attributor(LeafIndex(trees_of(model), schema), tables)

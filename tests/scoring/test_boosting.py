@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
 from scoring.boosting import Ensemble
+from scoring.estimator import trees_of
 
 FEATURES = 5
 
@@ -46,7 +47,7 @@ def model(request: pytest.FixtureRequest) -> GradientBoostingClassifier:
 
 @pytest.fixture(scope="module")
 def ensemble(model: GradientBoostingClassifier) -> Ensemble:
-    return Ensemble(model)
+    return Ensemble(trees_of(model))
 
 
 def at_thresholds(model: GradientBoostingClassifier) -> NDArray[np.float32]:
@@ -123,4 +124,4 @@ def test_deeper_trees_are_refused() -> None:
     labels = np.random.default_rng(9).integers(0, 2, len(matrix))
     deep = GradientBoostingClassifier(max_depth=7, n_estimators=2, random_state=1).fit(matrix, labels)
     with pytest.raises(ValueError, match="a tree of depth 7, more than 6; grow shallower trees"):
-        Ensemble(deep)
+        trees_of(deep)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.base import Direction
-from scoring.artifact import MANIFEST, IncoherentArtifactError, load_estimator, read_artifact
+from scoring.artifact import MANIFEST, IncoherentArtifactError, read_artifact
 from scoring.boosting import Ensemble
 from scoring.directions import reversals
+from scoring.estimator import load_estimator, trees_of
 from scoring.scorer import Scorer
-from tests.artifacts import MODEL_FOLDER, edit_signed, replace_model, small_model
+from tests.artifacts import MODEL_FOLDER, edit_signed, replace_both, small_model
 
 ROUNDING = 1e-12
 """Leaves so near one another may change places when they are shrunk."""
@@ -55,7 +56,7 @@ class TestReversals:
         for column, direction in product(range(3), ("rises", "falls")):
             asked: list[Direction | None] = [None, None, None]
             asked[column] = direction  # type: ignore[call-overload]
-            found = {r.tree for r in reversals(Ensemble(model), asked) if r.by > ROUNDING}
+            found = {r.tree for r in reversals(Ensemble(trees_of(model)), asked) if r.by > ROUNDING}
             assert tried(model, column, direction) == found  # type: ignore[arg-type]
 
     def test_by_how_much(self) -> None:
@@ -64,7 +65,7 @@ class TestReversals:
         first = next(i for i, (tree,) in enumerate(model.estimators_) if tree.tree_.feature[0] == 0)
         value = model.learning_rate * model.estimators_[first, 0].tree_.value[1:, 0, 0]
         against: Direction = "falls" if value[1] > value[0] else "rises"
-        found = next(r for r in reversals(Ensemble(model), [against, None, None]) if r.tree == first)
+        found = next(r for r in reversals(Ensemble(trees_of(model)), [against, None, None]) if r.tree == first)
         assert (found.column, pytest.approx(abs(value[1] - value[0]))) == (0, found.by)
 
 
@@ -91,7 +92,7 @@ class TestRefusal:
         while tree.children_left[leaf] >= 0:
             leaf = int(tree.children_left[leaf])
         tree.value[leaf] += 5.0
-        replace_model(folder, model)
+        replace_both(folder, model)
 
         with pytest.raises(IncoherentArtifactError, match=r"breaks its contract: .* but tree 2 turns that round"):
             Scorer(read_artifact(folder))

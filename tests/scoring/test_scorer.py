@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
+from sklearn.ensemble import GradientBoostingClassifier as Estimator
 
 from preprocessing.application import Application
 from scoring.artifact import GOLDEN, IncoherentArtifactError, read_artifact
+from scoring.estimator import load_estimator
 from scoring.scorer import Scorer
 from tests.applications import EXAMPLE, NUMBERS, Document, examples, parse_application, portfolio, valid_applications
 from tests.artifacts import MODEL_FOLDER, edit_signed, small_model
@@ -24,6 +26,11 @@ def scorer() -> Scorer:
 
 
 @pytest.fixture(scope="module")
+def estimator() -> Estimator:
+    return load_estimator(read_artifact(MODEL_FOLDER))
+
+
+@pytest.fixture(scope="module")
 def applications() -> list[Application]:
     return [parse_application(document) for document in portfolio(600, seed=11)]
 
@@ -31,9 +38,8 @@ def applications() -> list[Application]:
 def splits(scorer: Scorer) -> Iterator[tuple[int, float]]:
     """Every feature and threshold at which some tree parts the applications."""
     pairs = set()
-    for (tree,) in scorer.estimator.estimators_:
-        inner = tree.tree_.feature >= 0
-        pairs |= set(zip(tree.tree_.feature[inner].tolist(), tree.tree_.threshold[inner].tolist(), strict=True))
+    for feature, _ in enumerate(scorer.schema.features):
+        pairs |= {(feature, threshold) for threshold in scorer.leaves.ensemble.thresholds([feature])}
     yield from sorted(pairs)
 
 
@@ -44,27 +50,27 @@ def around(threshold: float) -> list[np.float32]:
 
 
 class TestAgainstScikitLearn:
-    def test_portfolio(self, scorer: Scorer, applications: list[Application]) -> None:
+    def test_portfolio(self, scorer: Scorer, estimator: Estimator, applications: list[Application]) -> None:
         """Margins are those of scikit-learn's public method bit for bit, and PDs what the calibration makes of them."""
         scores = scorer.score(applications)
-        assert scorer.estimator.decision_function(scores.matrix).tobytes() == scores.margin.tobytes()
+        assert estimator.decision_function(scores.matrix).tobytes() == scores.margin.tobytes()
         assert expit(scorer.calibration.apply(scores.margin)).tobytes() == scores.pd.tobytes()
 
     @examples(100)
     @given(documents=st.lists(valid_applications(), min_size=1, max_size=4))
-    def test_any_application(self, scorer: Scorer, documents: list[Document]) -> None:
+    def test_any_application(self, scorer: Scorer, estimator: Estimator, documents: list[Document]) -> None:
         """The same for anything that the contract allows."""
         scores = scorer.score([parse_application(document) for document in documents])
-        assert scorer.estimator.decision_function(scores.matrix).tobytes() == scores.margin.tobytes()
+        assert estimator.decision_function(scores.matrix).tobytes() == scores.margin.tobytes()
 
-    def test_every_threshold(self, scorer: Scorer, applications: list[Application]) -> None:
+    def test_every_threshold(self, scorer: Scorer, estimator: Estimator, applications: list[Application]) -> None:
         """The same at every threshold of every tree and one float32 step to either side of it."""
         base = scorer.schema.matrix(applications)
         at = [(feature, value) for feature, threshold in splits(scorer) for value in around(threshold)]
         matrix = base[np.random.default_rng(1).integers(len(base), size=len(at))]
         matrix[range(len(at)), [feature for feature, _ in at]] = [value for _, value in at]
         assert len(at) > 900
-        assert scorer.estimator.decision_function(matrix).tobytes() == scorer.score_matrix(matrix).margin.tobytes()
+        assert estimator.decision_function(matrix).tobytes() == scorer.score_matrix(matrix).margin.tobytes()
 
     def test_a_threshold_divides(self, scorer: Scorer) -> None:
         """The rows at the thresholds are no idle ones: a step across changes many an answer."""
@@ -77,7 +83,7 @@ class TestAgainstScikitLearn:
             changed += np.ptp(scorer.score_matrix(rows).log_odds) > 0
         assert changed > 0
 
-    def test_thresholds_in_applications(self, scorer: Scorer) -> None:
+    def test_thresholds_in_applications(self, scorer: Scorer, estimator: Estimator) -> None:
         """The same where an application itself lies on a threshold."""
         fields = {i: name for i, name in enumerate(scorer.schema.features) if name in NUMBERS}
         fields = {i: name for i, name in fields.items() if name != "loan_percent_income"}
@@ -91,7 +97,7 @@ class TestAgainstScikitLearn:
                     if low <= value <= high
                 ]
         scores = scorer.score([parse_application(d) for d in Random(1).sample(documents, min(4000, len(documents)))])
-        assert scorer.estimator.decision_function(scores.matrix).tobytes() == scores.margin.tobytes()
+        assert estimator.decision_function(scores.matrix).tobytes() == scores.margin.tobytes()
 
 
 class TestIndependence:

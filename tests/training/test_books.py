@@ -17,6 +17,7 @@ from preprocessing.application import Application
 from preprocessing.contract import read_contract
 from preprocessing.fields import PD, Ratio
 from scoring.artifact import Artifact, read_artifact
+from scoring.estimator import load_estimator
 from serving.engine import Engine
 from serving.http.answers import explanation, prediction
 from serving.store import check_fit, open_model
@@ -81,7 +82,7 @@ def check_answers(opened: Opened, applications: Sequence[Application]) -> None:
     assert [a.pd for a in together] == [a.pd for a in alone] == [a.pd for a in explained]
     assert list(map(prediction, together)) == list(map(prediction, alone))
     matrix = opened.scorer.schema.matrix(applications)
-    margins = opened.scorer.estimator.decision_function(matrix)
+    margins = load_estimator(opened.artifact).decision_function(matrix)
     assert expit(opened.scorer.calibration.apply(margins)).tolist() == [a.pd for a in together]
     for assessment in explained:
         assert assessment.attributions is not None

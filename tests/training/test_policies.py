@@ -17,6 +17,7 @@ from preprocessing.application import Application
 from preprocessing.features import FeatureSchema
 from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, read_artifact
 from scoring.attribution import LeafIndex
+from scoring.estimator import trees_of
 from scoring.scorer import Scorer
 from serving.store import check_fit, open_model
 from tests.applications import CONTRACT, POLICY_FILE
@@ -66,7 +67,9 @@ class TestReferencePopulation:
         matrix = schema.matrix(data.applications)
         model = small.fit(matrix, data.labels, schema.directions)
         pds = model.predict_proba(matrix)[:, 1]
-        tables, population = reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, policy)
+        tables, population = reference_tables(
+            LeafIndex(trees_of(model), schema), matrix, pds, data.applications, policy
+        )
         members = [
             i
             for i, application in enumerate(data.applications)
@@ -84,7 +87,9 @@ class TestReferencePopulation:
         model = small.fit(matrix, data.labels, schema.directions)
         pds = model.predict_proba(matrix)[:, 1]
         with pytest.raises(TrainingError, match="no application has a PD just under"):
-            reference_tables(LeafIndex(model, schema), matrix, pds, data.applications, with_thresholds(policy, 1e-9))
+            reference_tables(
+                LeafIndex(trees_of(model), schema), matrix, pds, data.applications, with_thresholds(policy, 1e-9)
+            )
 
 
 class TestRebuild:

@@ -6,13 +6,15 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from shap import TreeExplainer
 
-from benchmarks.peers.assessing import CONTRACT, application_of, load_engine
+from benchmarks.peers.assessing import CONTRACT, MODEL, application_of, load_engine
+from scoring.artifact import read_artifact
+from scoring.estimator import load_estimator
 from serving.http.answers import Prediction, prediction
 
 LoanApplication = CONTRACT.model
 engine = load_engine()
 features = engine.scorer.schema.features
-explainer = TreeExplainer(engine.scorer.estimator, feature_perturbation="tree_path_dependent")
+explainer = TreeExplainer(load_estimator(read_artifact(MODEL)), feature_perturbation="tree_path_dependent")
 app = FastAPI()
 
 
