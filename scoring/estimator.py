@@ -87,9 +87,11 @@ def trees_of(model: GradientBoostingClassifier) -> Trees:
     """A fitted binary classifier as arrays.
 
     Raises:
-        ValueError: a tree is deeper than MAX_DEPTH.
+        ValueError: there are no trees, or one is deeper than MAX_DEPTH.
     """
     grown = [tree.tree_ for (tree,) in model.estimators_]
+    if not grown:
+        raise ValueError("there are no trees")
     depth = max(MIN_DEPTH, *(tree.max_depth for tree in grown))
     if depth > MAX_DEPTH:
         raise ValueError(f"a tree of depth {depth}, more than {MAX_DEPTH}; grow shallower trees")

@@ -116,9 +116,16 @@ def representatives(cuts: Iterable[float], least: float, greatest: float, *, who
     """A number from each interval that `cuts` leave between two bounds: above one cut, up to the next."""
     ends = [least, *sorted({cut for cut in cuts if least <= cut < greatest}), greatest]
     if whole:
-        first = (math.floor(end) + 1 for end in ends[1:-1])
+        first = (_first_whole(low, high) for low, high in pairwise(ends[1:]))
         return chain([math.ceil(least)], (number for number in first if number <= greatest))
     return chain([least], (low + (high - low) / 2 for low, high in pairwise(ends)), [greatest])
+
+
+def _first_whole(low: float, high: float) -> int:
+    """The first whole number above one bound that the model can tell from it, up to the other."""
+    first = math.floor(low) + 1
+    # A large one's float32 may not exceed the bound, which the middle of the two does.
+    return first if np.float32(first) > low else math.floor(low + (high - low) / 2)
 
 
 def _ratios_of(contract: Contract, name: str) -> list[Ratio]:

@@ -30,10 +30,10 @@ from scoring.artifact import (
     MODEL,
     SCHEMA,
     TABLES,
-    load_estimator,
     read_artifact,
     sha256,
 )
+from scoring.estimator import load_estimator
 from serving.settings import Settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
 from tests.applications import CONTRACT
@@ -341,7 +341,7 @@ REFUSED_MODELS: dict[str, tuple[Callable[[Path], None], str]] = {
         f"{CONTRACT_FILE}: as a whole: amount: 'loan_intent' is no field of type number",
     ),
     "no classifier": (lambda folder: replace_model(folder, DummyClassifier()), f"{MODEL} holds a DummyClassifier"),
-    "no trees": (no_trees, f"{MODEL} holds no trees"),
+    "no trees": (no_trees, f"{MODEL}: ValueError: there are no trees"),
     "golden application off": (signed(GOLDEN, golden_off), f"{GOLDEN}: an application's PD is off by"),
     "golden application invalid": (
         signed(GOLDEN, lambda g: g["applications"][0]["application"].update(loan_grade="Z")),

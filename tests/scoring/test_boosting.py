@@ -105,20 +105,6 @@ class TestLeaves:
             assert expected == ensemble.value[within].tolist()
 
 
-@pytest.mark.parametrize("attribute", ["value", "threshold"])
-@pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_numbers_that_are_none_are_refused(attribute: str, number: float) -> None:
-    """No comparison would find a leaf that is NaN, and the proof of directions compares leaves."""
-    spoilt = GradientBoostingClassifier(max_depth=2, n_estimators=2, random_state=1)
-    matrix = rows(400, 8)
-    spoilt.fit(matrix, np.random.default_rng(9).integers(0, 2, len(matrix)))
-    tree = spoilt.estimators_[1, 0].tree_
-    node = 0 if attribute == "threshold" else int(np.flatnonzero(tree.children_left < 0)[0])
-    getattr(tree, attribute)[node] = number
-    with pytest.raises(ValueError, match="no finite number"):
-        Ensemble(spoilt)
-
-
 def test_deeper_trees_are_refused() -> None:
     matrix = rows(400, 8)
     labels = np.random.default_rng(9).integers(0, 2, len(matrix))
