@@ -48,7 +48,7 @@ from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
-from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
+from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model, stored_artifact
 
 ROOT = Path(__file__).resolve().parent
 DEFAULT_MODEL = ROOT / "artifacts" / "model"
@@ -149,10 +149,10 @@ def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
 def _latest_artifact() -> Artifact | None:
     """The model that the store would serve, if it has one."""
     try:
-        stored = bentoml.models.get(f"{MODEL_ENTRY}:latest")
+        bentoml.models.get(f"{MODEL_ENTRY}:latest")
     except BentoMLException:
         return None
-    return read_artifact(Path(stored.path))
+    return stored_artifact(None)
 
 
 def _is_stored(entry: Entry) -> bool:
@@ -166,7 +166,8 @@ def _is_stored(entry: Entry) -> bool:
     paths = {name: Path(stored.path_of(name)) for name in entry.contents}
     there = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     if there == entry.contents:
-        return True
+        # Without these digests the service would refuse what is there.
+        return bool(stored.info.metadata.get("sha256") == entry.metadata["sha256"])
     if all(content.startswith(there.get(name, b"")) for name, content in entry.contents.items()):
         return False
     raise ImportRefusedError(f"the store holds {entry.tag} with other bytes; give the changed artifact its own version")

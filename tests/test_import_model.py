@@ -426,11 +426,18 @@ def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-# What a killed import may leave, of an entry in a folder.
+def replace_text(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+# What a killed import, or a meddler, may leave of an entry in a folder.
 REMAINS: dict[str, Callable[[Path], object]] = {
     "nothing but the folder": lambda folder: [path.unlink() for path in folder.iterdir()],
     "no description": lambda folder: (folder / "model.yaml").unlink(),
     "empty description": lambda folder: (folder / "model.yaml").write_bytes(b""),
+    "other digests in it": lambda folder: replace_text(folder / "model.yaml", "sha256:", "sha1:"),
     "half a description": lambda folder: truncate(folder / "model.yaml"),
     "a file missing": lambda folder: max(folder.glob("*.j*"), key=lambda path: path.stat().st_size).unlink(),
     "an empty file": lambda folder: os.truncate(max(folder.glob("*.json")), 0),
