@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,7 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics lea
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models import ModelStore
 from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
@@ -49,12 +51,15 @@ from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from scoring.estimator import prove_arrays
-from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model
+from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model, stored_artifact
 
 ROOT = Path(__file__).resolve().parent
 DEFAULT_MODEL = ROOT / "artifacts" / "model"
 DEFAULT_POLICY = DEFAULT_BOOK / POLICY_FILE
 DEFAULT_CONTRACT = DEFAULT_BOOK / CONTRACT_FILE
+
+STAGING = ".importing-"
+"""What the name of a folder begins with that holds an import in progress."""
 
 
 class ImportRefusedError(ValueError):
@@ -124,7 +129,11 @@ def policy_entry(files: PolicyFiles) -> Entry:
 
 
 def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
-    """Save all of `entries` or, where one of them contradicts the store, none.
+    """Save all of `entries` or, where one of them contradicts the store or can't be written, none.
+
+    Everything is written beside the store's entries first and then takes its place by renaming. So no one ever sees
+    half an entry, and what is taken back on a failure is what this process put there, never what another has finished
+    in the meantime, also on a file system without locks.
 
     The store's latest version is then the imported one, whether it was there before or not: so one goes back.
 
@@ -135,28 +144,67 @@ def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
         ImportRefusedError: the store holds other bytes under the version of one of them.
     """
     new = [entry for entry in entries if not _is_stored(entry)]
-    written: list[Entry] = []
-    try:
-        for entry in new:
-            written.append(entry)
-            _write(entry)
-    except BaseException:
-        for entry in written:
-            shutil.rmtree(_store() / bentoml.Tag.from_taglike(entry.tag).path(), ignore_errors=True)
-        raise
     tags = [bentoml.Tag.from_taglike(entry.tag) for entry in entries]
-    for tag in tags:
-        (_store() / tag.latest_path()).write_text(str(tag.version))
+    placed: list[Path] = []
+    with _staging() as staging:
+        for entry in new:
+            _write(entry, staging)
+        for tag in tags:
+            (staging / f"{tag.name}.latest").write_text(str(tag.version))
+        try:
+            for entry in new:
+                path = bentoml.Tag.from_taglike(entry.tag).path()
+                if _place(staging / path, _store() / path, entry):
+                    placed.append(_store() / path)
+            for tag in tags:
+                (staging / f"{tag.name}.latest").replace(_store() / tag.latest_path())
+        except BaseException:
+            for place in placed:
+                shutil.rmtree(place, ignore_errors=True)
+            raise
     return tags
+
+
+@contextmanager
+def _staging() -> Iterator[Path]:
+    """A folder for an import in progress, in the store itself, since nothing is renamed from one disk to another."""
+    folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=_store()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(entry: Entry, staging: Path) -> None:
+    with bentoml.models.create(
+        entry.tag, labels=entry.labels, metadata=entry.metadata, _model_store=ModelStore(staging)
+    ) as model:
+        for name, content in entry.contents.items():
+            Path(model.path_of(name)).write_bytes(content)
+
+
+def _place(staged: Path, place: Path, entry: Entry) -> bool:
+    """Whether the entry has taken its place; False where another import has put the same there meanwhile."""
+    place.parent.mkdir(exist_ok=True)
+    with suppress(OSError):  # something is there
+        staged.rename(place)
+        return True
+    if _is_stored(entry):
+        return False
+    if place.exists():
+        print(f"{entry.tag} in the store is incomplete; importing it again", file=sys.stderr)
+        shutil.rmtree(place)
+    staged.rename(place)
+    return True
 
 
 def _latest_artifact() -> Artifact | None:
     """The model that the store would serve, if it has one."""
     try:
-        stored = bentoml.models.get(f"{MODEL_ENTRY}:latest")
+        bentoml.models.get(f"{MODEL_ENTRY}:latest")
     except BentoMLException:
         return None
-    return read_artifact(Path(stored.path))
+    return stored_artifact(None)
 
 
 def _is_stored(entry: Entry) -> bool:
@@ -170,7 +218,8 @@ def _is_stored(entry: Entry) -> bool:
     paths = {name: Path(stored.path_of(name)) for name in entry.contents}
     there = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     if there == entry.contents:
-        return True
+        # Without these digests the service would refuse what is there.
+        return bool(stored.info.metadata.get("sha256") == entry.metadata["sha256"])
     if all(content.startswith(there.get(name, b"")) for name, content in entry.contents.items()):
         return False
     raise ImportRefusedError(f"the store holds {entry.tag} with other bytes; give the changed artifact its own version")
@@ -184,7 +233,8 @@ def _store() -> Path:
 def _alone() -> Iterator[None]:
     """One import at a time: two at once could each find no other loan book in the store, and both be saved.
 
-    The lock is on the store's folder, leaves nothing there, and ends with the process however that ends.
+    The lock is on the store's folder, leaves nothing there, and ends with the process however that ends. What a killed
+    import was writing then is nobody's any more.
     """
     store = _store()
     store.mkdir(parents=True, exist_ok=True)
@@ -192,24 +242,11 @@ def _alone() -> Iterator[None]:
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(folder, fcntl.LOCK_EX)
+            for left in store.glob(f"{STAGING}*"):
+                shutil.rmtree(left)
         yield
     finally:
         os.close(folder)
-
-
-def _write(entry: Entry) -> None:
-    tag = bentoml.Tag.from_taglike(entry.tag)
-    store = _store()
-    if (store / tag.path()).exists():
-        print(f"{tag} in the store is incomplete; importing it again", file=sys.stderr)
-        shutil.rmtree(store / tag.path())
-    try:
-        bentoml.models.get(tag.name)
-    except Exception:  # noqa: BLE001  # a pointer to nothing, which BentoML would only trip over after saving
-        (store / tag.latest_path()).unlink(missing_ok=True)
-    with bentoml.models.create(tag, labels=entry.labels, metadata=entry.metadata) as model:
-        for name, content in entry.contents.items():
-            Path(model.path_of(name)).write_bytes(content)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Le
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 PREFIX = "CREDIT_RISK_"
 
-_SERVICE_LINK = re.compile(r".*_SERVICE_(HOST|PORT)(_\w+)?|.*_PORT(_\d+_(TCP|UDP)(_\w+)?)?")
-"""What Kubernetes puts into every container for a Service whose name begins like ours."""
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://[^\s/]+:\d+")
+_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
+"""What Kubernetes puts into every container for a Service whose name begins like ours, behind the Service's name. One,
+`_PORT`, is a URL, and by that such a Service is known: `CREDIT_RISK_PORT=3000` is somebody's mistake."""
 
+_ELSEWHERE = {"port": "the port is --port of `bentoml serve`, PORT of `make serve`, BENTOML_PORT of a container"}
+"""What is set otherwise, by the name that it is looked for under."""
 
 PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 """A path in front of every route, without a slash behind it."""
@@ -63,22 +68,30 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    max_body_bytes: Annotated[int, Field(ge=1024, description="Largest request body, in bytes; more is 413.")] = (
-        1_048_576
-    )
+    max_body_bytes: Annotated[
+        int, Field(ge=1024, le=67_108_864, description="Largest request body, in bytes; more is 413.")
+    ] = 1_048_576
     max_batch_rows: Annotated[
         int, Field(ge=2, le=10_000, description="Most applications in one /predict/batch; more is 422.")
     ] = 500
     max_concurrency: Annotated[
-        int, Field(ge=1, description="Scoring requests at once, split among the workers; more is 429.")
+        int, Field(ge=1, le=65_536, description="Scoring requests at once, split among the workers; more is 429.")
     ] = 512
     batch_latency_ms: Annotated[
-        int, Field(ge=10, description="Latency objective of the adaptive batcher; requests that can't meet it are 503.")
+        int,
+        Field(
+            ge=10,
+            le=600_000,
+            description="Latency objective of the adaptive batcher; requests that can't meet it are 503.",
+        ),
     ] = 3000
-    timeout_seconds: Annotated[float, Field(gt=0, description="Longest time for one request; then 504.")] = 10.0
-    workers: Annotated[int, Field(ge=1, description="Worker processes; one per container.")] = 1
+    timeout_seconds: Annotated[
+        float, Field(ge=0.01, le=3600, description="Longest time for one request; then 504.")
+    ] = 10.0
+    workers: Annotated[int, Field(ge=1, le=256, description="Worker processes; one per container.")] = 1
     drain_seconds: Annotated[
-        float, Field(ge=0, description="After SIGTERM: how long to keep serving while /readyz already says 503.")
+        float,
+        Field(ge=0, le=3600, description="After SIGTERM: how long to keep serving while /readyz already says 503."),
     ] = 1.0
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe level that is logged.")
@@ -108,17 +121,48 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         SettingsError: naming every variable that is unknown or out of range.
     """
+    services = _services(environment)
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and value and not _SERVICE_LINK.fullmatch(name)
+        if name.startswith(PREFIX) and value and not _is_service_link(name, services)
     }
     try:
         return Settings.model_validate(given)
     except ValidationError as exc:
         problems = [
-            f"{PREFIX}{'.'.join(map(str, error['loc'])).upper()}: "
-            + ("no such setting; docs/settings.md lists them" if error["type"] == "extra_forbidden" else error["msg"])
+            f"{PREFIX}{'.'.join(map(str, error['loc'])).upper()}: {_told(error)}"
             for error in exc.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("settings refused: " + "; ".join(problems)) from exc
+
+
+def allowed_range(name: str) -> str:
+    """From where to where a setting may go; empty for one that is no number."""
+    constraints = Settings.model_fields[name].metadata
+    least = next((each.ge for each in constraints if isinstance(each, Ge)), None)
+    most = next((each.le for each in constraints if isinstance(each, Le)), None)
+    return "" if least is None or most is None else f"{least} to {most}"
+
+
+def _told(error: ErrorDetails) -> str:
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"no such setting; {_ELSEWHERE.get(name, 'docs/settings.md lists them')}"
+    allowed = allowed_range(name)
+    return f"{error['msg']}; set it to a number from {allowed}" if allowed else error["msg"]
+
+
+def _services(environment: Mapping[str, str]) -> list[str]:
+    """The Services, as Kubernetes writes their names in variables, whose names begin like ours."""
+    return [
+        name.removesuffix("_PORT")
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and name.endswith("_PORT") and _SERVICE_URL.fullmatch(value)
+    ]
+
+
+def _is_service_link(name: str, services: Iterable[str]) -> bool:
+    return any(
+        name.startswith(service) and _OF_A_SERVICE.fullmatch(name, len(service)) is not None for service in services
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bentoml
 import numpy as np
@@ -19,6 +20,7 @@ from scoring.artifact import (
     MODEL_NAME,
     REBUILD,
     Artifact,
+    DigestMismatchError,
     IncoherentArtifactError,
     MissingFileError,
     read_artifact,
@@ -62,7 +64,7 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
         ArtifactError: the model must not be served, or isn't there.
         InvalidPolicyError: the policy can't be used, or not with this model.
     """
-    artifact = read_artifact(settings.model_path or Path(_stored(MODEL_ENTRY, bento).path))
+    artifact = read_artifact(settings.model_path) if settings.model_path else stored_artifact(bento)
     scorer, attributor = open_model(artifact)
     contract = artifact.contract
     policy = read_policy(settings.policy_path, contract) if settings.policy_path else _stored_policy(bento, contract)
@@ -117,16 +119,39 @@ def check_fit(artifact: Artifact, files: PolicyFiles) -> None:
         )
 
 
+def stored_artifact(bento: bentoml.Bento | None) -> Artifact:
+    """The store's model, its pickle unopened.
+
+    The manifest lies beside the files that it vouches for: who changes one can change the other. So the entry's
+    metadata, written when everything was verified, must vouch for all of them.
+
+    Raises:
+        ArtifactError: the model is not there, is damaged, or is not what was imported.
+    """
+    entry = _stored(MODEL_ENTRY, bento)
+    artifact = read_artifact(Path(entry.path))
+    if artifact.digests != _imported_digests(entry):
+        raise DigestMismatchError(_not_imported(entry))
+    return artifact
+
+
 def _stored_policy(bento: bentoml.Bento | None, contract: Contract) -> PolicyFiles:
     """The store's policy; a policy carries no digest of itself, so the entry's metadata vouches for it."""
     entry = _stored(POLICY_ENTRY, bento)
     policy = read_policy(Path(entry.path) / POLICY_FILE, contract)
-    metadata = entry.info.metadata
-    if not isinstance(metadata, dict) or policy.digests != metadata.get("sha256"):
-        raise InvalidPolicyError(
-            f"{entry.tag} in the store is not what was imported; delete the entry and import again"
-        )
+    if policy.digests != _imported_digests(entry):
+        raise InvalidPolicyError(_not_imported(entry))
     return policy
+
+
+def _imported_digests(entry: bentoml.Model) -> Any:
+    """SHA-256 by file name, as the import wrote them; None where nothing like it is there."""
+    metadata = entry.info.metadata
+    return metadata.get("sha256") if isinstance(metadata, dict) else None
+
+
+def _not_imported(entry: bentoml.Model) -> str:
+    return f"{entry.tag} in the store is not what was imported; delete the entry and import again"
 
 
 def _stored(entry: str, bento: bentoml.Bento | None) -> bentoml.Model:

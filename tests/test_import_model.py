@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -20,7 +21,7 @@ from sklearn.dummy import DummyClassifier
 
 import import_model
 from decision.files import CATALOGUE_FILE, POLICY_FILE
-from import_model import Entry, model_entry, policy_entry, save
+from import_model import STAGING, Entry, model_entry, policy_entry, save
 from preprocessing.contract import CONTRACT_FILE
 from scoring.artifact import (
     DISTRIBUTION,
@@ -444,15 +445,100 @@ class TestRefusal:
         assert "set BENTOML_HOME" in err[0]
 
 
+class TestRace:
+    """Two imports at once where nothing locks: the other one runs whole at a point of the first one's."""
+
+    @pytest.fixture(autouse=True)
+    def _no_locks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(_folder: int, _operation: int) -> None:
+            raise OSError(errno.ENOTSUP, "no locks")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+
+    @pytest.fixture
+    def overtaken(
+        self, store: Path, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[], dict[str, bytes]]:
+        """Have another import run when the next has found all to be new; gives what that one left in the store."""
+        looked, real = [], import_model._is_stored
+        finished: dict[str, bytes] = {}
+
+        def look(entry: Entry) -> bool:
+            stored = real(entry)
+            looked.append(entry)
+            if len(looked) == len(entries):
+                monkeypatch.setattr(import_model, "_is_stored", real)
+                save(entries)
+                finished.update({name: data for name, data in contents(store).items() if STAGING not in name})
+            return stored
+
+        monkeypatch.setattr(import_model, "_is_stored", look)
+        return lambda: finished
+
+    def test_the_same_twice(self, store: Path, entries: list[Entry], overtaken: Callable[[], dict[str, bytes]]) -> None:
+        """Whoever comes second finds the work done, and leaves it alone."""
+        assert [MODEL_TAG, POLICY_TAG] == [str(tag) for tag in save(entries)]
+        assert overtaken()
+        assert overtaken() == contents(store)
+
+    @pytest.mark.parametrize("failing", ["write_bytes", "replace"], ids=["a file", "the pointer"])
+    def test_a_failure_takes_back_nothing_of_the_other(
+        self,
+        store: Path,
+        entries: list[Entry],
+        overtaken: Callable[[], dict[str, bytes]],
+        monkeypatch: pytest.MonkeyPatch,
+        failing: str,
+    ) -> None:
+        """The disk is full for the second; the first had exited 0, and what it imported is still there."""
+        real = getattr(Path, failing)
+
+        def full(path: Path, *arguments: Any) -> Any:
+            if overtaken() and path.name in {POLICY_FILE, f"{POLICY_ENTRY}.latest"}:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(path, *arguments)
+
+        monkeypatch.setattr(Path, failing, full)
+        with pytest.raises(OSError, match="No space"):
+            save(entries)
+        assert overtaken()
+        assert overtaken() == contents(store)
+
+    @pytest.mark.parametrize("failing", ["write_bytes", "replace"], ids=["a file", "the pointer"])
+    def test_a_failure_leaves_the_store_as_it_was(
+        self, store: Path, entries: list[Entry], monkeypatch: pytest.MonkeyPatch, failing: str
+    ) -> None:
+        """Alone, and beside older versions: these are the latest still."""
+        save([entry._replace(tag=f"{entry.tag.partition(':')[0]}:0.0.1") for entry in entries])
+        before, real = contents(store), getattr(Path, failing)
+
+        def full(path: Path, *arguments: Any) -> Any:
+            if path.name in {POLICY_FILE, f"{MODEL_ENTRY}.latest"}:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(path, *arguments)
+
+        monkeypatch.setattr(Path, failing, full)
+        with pytest.raises(OSError, match="No space"):
+            save(entries)
+        assert before == contents(store)
+
+
 def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-# What a killed import may leave, of an entry in a folder.
+def replace_text(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+# What a killed import, or a meddler, may leave of an entry in a folder.
 REMAINS: dict[str, Callable[[Path], object]] = {
     "nothing but the folder": lambda folder: [path.unlink() for path in folder.iterdir()],
     "no description": lambda folder: (folder / "model.yaml").unlink(),
     "empty description": lambda folder: (folder / "model.yaml").write_bytes(b""),
+    "other digests in it": lambda folder: replace_text(folder / "model.yaml", "sha256:", "sha1:"),
     "half a description": lambda folder: truncate(folder / "model.yaml"),
     "a file missing": lambda folder: max(folder.glob("*.j*"), key=lambda path: path.stat().st_size).unlink(),
     "an empty file": lambda folder: os.truncate(max(folder.glob("*.json")), 0),

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.cors import CrossOrigin
+from serving.http.page import POLICY
 from serving.http.problems import (
     MEDIA_TYPE,
     InternalError,
@@ -31,6 +32,7 @@ from serving.telemetry.exchange import Exchange, current_exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
 
+_POLICY = POLICY.encode("ascii")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -153,6 +155,9 @@ class _Responder:
                 headers.append((b"x-trace-id", b"%032x" % span.trace_id))
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
+            headers.append((b"x-content-type-options", b"nosniff"))
+            if not any(name == b"content-security-policy" for name, _ in headers):
+                headers.append((b"content-security-policy", _POLICY))
             headers.extend(self.extra)
         elif not message.get("more_body", False):
             self.finished = True

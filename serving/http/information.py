@@ -15,32 +15,10 @@ from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.engine import Engine
 from serving.http.location import base_url
 from serving.http.openapi import openapi_document
+from serving.http.page import PAGE, PAGE_POLICY
 from serving.http.problems import NotReadyError
 from serving.routes import DOCS, DOCS_JSON, HEALTH, INDEX, VERSION
 from serving.settings import Settings
-
-# BentoML packages the page's script and style, so nothing is loaded from elsewhere; its own page loads a tag manager.
-_PAGE = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{SERVICE_NAME}</title>
-<link rel="icon" type="image/png" href="./static_content/favicon-light-32x32.png">
-<link rel="stylesheet" href="./static_content/swagger-ui.css">
-</head>
-<body>
-<div id="page"></div>
-<script src="./static_content/swagger-ui-bundle.js"></script>
-<script>
-fetch("./docs.json").then((answer) => answer.json()).then((spec) => {{
-  // Where this page came from is where its requests must go, whatever proxies have told the service.
-  spec.servers = [{{url: new URL(".", location).href.slice(0, -1)}}];
-  SwaggerUIBundle({{spec, dom_id: "#page", validatorUrl: null}});
-}});
-</script>
-</body>
-</html>
-"""
 
 
 class Information:
@@ -89,7 +67,7 @@ class Information:
             return JSONResponse(self.version())
 
         async def docs(_: Request) -> Response:
-            return HTMLResponse(_PAGE)
+            return HTMLResponse(PAGE, headers={"Content-Security-Policy": PAGE_POLICY})
 
         async def docs_json(request: Request) -> Response:
             # A saved file must say where its clients find the service: a relative URL means nothing there.

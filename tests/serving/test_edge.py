@@ -104,6 +104,20 @@ class TestResponses:
         assert start["status"] == document["status"]
         assert b"sentinel" not in body["body"]
 
+    @pytest.mark.parametrize("status", [200, 404, 500])
+    def test_no_answer_is_taken_for_a_page(self, status: int) -> None:
+        """Nor for another kind of file than it says."""
+        start, _ = call(PlainTextResponse("", status_code=status))
+
+        assert "nosniff" == headers(start)["x-content-type-options"]
+        assert headers(start)["content-security-policy"].startswith("default-src 'none'; ")
+
+    def test_own_content_security_policy_is_kept(self) -> None:
+        """A page says itself what it loads."""
+        start, _ = call(PlainTextResponse("", headers={"Content-Security-Policy": "default-src 'self'"}))
+
+        assert [b"default-src 'self'"] == [v for n, v in start["headers"] if n == b"content-security-policy"]
+
     def test_own_cache_control_is_kept(self) -> None:
         """An answer that says how it may be stored is believed."""
         start, _ = call(PlainTextResponse("", headers={"Cache-Control": "max-age=60"}))

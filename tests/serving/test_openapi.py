@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 
+from serving.routes import ROUTES
 from tests import expect
 from tests.applications import CATEGORIES, FIELDS, INTEGERS, NULLABLE, NUMBERS
 
@@ -236,6 +240,29 @@ class TestPage:
         for reference in (*references.found, "./docs.json"):
             assert reference.startswith("./")
             assert 200 == client.get(f"/{reference.removeprefix('./')}").status_code
+
+    def test_what_the_browser_may_run(self, client: httpx.Client) -> None:
+        """Nothing but files of this service and the page's own two texts: an injected one would be another."""
+        response = client.get("/docs")
+        directives = dict(d.strip().split(" ", 1) for d in response.headers["Content-Security-Policy"].split(";"))
+        for kind in ("script", "style"):
+            ((text,),) = [re.findall(rf"<{kind}>(.*?)</{kind}>", response.text, re.DOTALL)]
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert directives[f"{kind}-src"] == f"'self' 'sha256-{digest}'"
+        assert ("'none'", "'self'") == (directives["default-src"], directives["connect-src"])
+        assert directives["frame-ancestors"] == "'none'"
+        assert not re.search(r" (on\w+|style)=", response.text)
+
+    def test_every_answer_says_how_it_is_to_be_read(self, client: httpx.Client) -> None:
+        """No answer is taken for what it isn't, nor run as a page of its own."""
+        for path, route in ROUTES.items():
+            for method in (*route.methods, "DELETE", "OPTIONS"):
+                headers = client.request(method, path).headers
+                policies = headers.get_list("content-security-policy")
+                assert (["nosniff"], 1) == (headers.get_list("x-content-type-options"), len(policies)), (method, path)
+                assert policies[0].startswith("default-src 'none'; "), (method, path)
+                page = path == "/docs" and method in route.methods
+                assert page == ("script-src" in policies[0]), (method, path)
 
 
 class References(HTMLParser):

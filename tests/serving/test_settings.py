@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from serving.settings import PREFIX, Settings, SettingsError, load_settings
+from serving.settings import PREFIX, Settings, SettingsError, allowed_range, load_settings
 from tests.applications import examples
 from tests.artifacts import ROOT
 
@@ -103,11 +104,17 @@ class TestEnvironment:
             ("MAX_BODY_BYTES", "1023"),
             ("MAX_BATCH_ROWS", "1"),
             ("MAX_BATCH_ROWS", "10001"),
+            ("MAX_BODY_BYTES", "67108865"),
             ("MAX_CONCURRENCY", "0"),
+            ("MAX_CONCURRENCY", "65537"),
             ("BATCH_LATENCY_MS", "9"),
+            ("BATCH_LATENCY_MS", "600001"),
             ("TIMEOUT_SECONDS", "0"),
+            ("TIMEOUT_SECONDS", "1e300"),
             ("WORKERS", "0"),
+            ("WORKERS", "999999"),
             ("DRAIN_SECONDS", "-0.001"),
+            ("DRAIN_SECONDS", "1e12"),
         ],
     )
     def test_out_of_range(self, name: str, value: str) -> None:
@@ -115,6 +122,20 @@ class TestEnvironment:
         message = refusal({PREFIX + name: value})
         assert message.startswith(f"settings refused: {PREFIX}{name}: Input should be ")
         assert "than" in message
+        assert message.endswith(f"; set it to a number from {allowed_range(name.lower())}")
+
+    def test_every_number_has_two_bounds(self) -> None:
+        """What is too much is refused at start, not found out under load."""
+        numbers = [name for name, value in Settings() if isinstance(value, int | float)]
+        assert len(numbers) == 7
+        assert [name for name in numbers if not allowed_range(name)] == []
+
+    def test_every_bound_is_in_the_documentation(self) -> None:
+        page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+        rows = dict(re.findall(r"^\| `CREDIT_RISK_(\w+)` \| [^|]+ \| ([^|]+) \|", page, re.MULTILINE))
+        assert {name.upper(): allowed_range(name) or "" for name in Settings.model_fields} == {
+            name: "" if " to " not in bounds else bounds for name, bounds in rows.items()
+        }
 
     @pytest.mark.parametrize(
         "value",
@@ -201,13 +222,28 @@ def test_ends_the_process() -> None:
     assert run.stderr.startswith("settings refused: CREDIT_RISK_WORKERS: ")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["API_SERVICE_HOST", "API_SERVICE_PORT", "API_SERVICE_PORT_HTTP", "API_PORT", "API_PORT_3000_TCP_ADDR"],
-)
-def test_what_kubernetes_makes_of_a_service_is_no_setting(name: str) -> None:
+@pytest.mark.parametrize("service", ["CREDIT_RISK", "CREDIT_RISK_API", "CREDIT_RISK_API_CANARY"])
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_what_kubernetes_makes_of_a_service_is_no_setting(service: str, protocol: str) -> None:
     """A Service named credit-risk-api puts such variables into every container of its namespace."""
-    assert Settings() == load_settings({f"CREDIT_RISK_{name}": "10.0.0.1"})
+    url, port = f"{protocol}://10.0.0.1:3000", f"PORT_3000_{protocol.upper()}"
+    links = {"SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "3000", "SERVICE_PORT_HTTP": "3000", "PORT": url, port: url}
+    links |= {f"{port}_PROTO": protocol, f"{port}_PORT": "3000", f"{port}_ADDR": "10.0.0.1"}
+    assert Settings() == load_settings({f"{service}_{name}": value for name, value in links.items()})
+
+
+@pytest.mark.parametrize("value", ["3000", "10.0.0.1", "http://10.0.0.1:3000", "tcp://10.0.0.1"])
+def test_a_port_that_is_no_url_is_no_service(value: str) -> None:
+    """Who sets CREDIT_RISK_PORT means the port, and is told where that is set."""
+    message = "settings refused: CREDIT_RISK_PORT: no such setting; the port is --port of `bentoml serve`, "
+    assert refusal({"CREDIT_RISK_PORT": value}).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["API_SERVICE_HOST", "API_SERVICE_PORT", "API_PORT", "OTHER_PORT_3000_TCP_ADDR"])
+def test_of_a_service_only_where_there_is_one(name: str) -> None:
+    """Like the variables of a Service, but without the URL that Kubernetes puts beside them."""
+    environment = {f"CREDIT_RISK_{name}": "10.0.0.1", "CREDIT_RISK_ELSE_PORT": "tcp://10.0.0.1:3000"}
+    assert refusal(environment) == f"settings refused: CREDIT_RISK_{name}: no such setting; docs/settings.md lists them"
 
 
 def test_an_empty_variable_is_unset() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import bentoml
 import numpy as np
 import pytest
+import yaml
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE
@@ -20,9 +21,11 @@ from scoring.artifact import (
     MODEL,
     Artifact,
     ArtifactError,
+    DigestMismatchError,
     IncoherentArtifactError,
     MissingFileError,
     read_artifact,
+    sha256,
 )
 from scoring.scorer import Scorer
 from serving.settings import Settings
@@ -159,6 +162,30 @@ class TestVerification:
         file = store / MODEL_ENTRY / "9.0.1" / MODEL
         file.write_bytes(file.read_bytes()[:-1] + b"?")
         with pytest.raises(ArtifactError, match=f"{MODEL}: its sha256 is"):
+            load_served(Settings(), None)
+
+    @pytest.mark.parametrize("named", [MODEL, GOLDEN], ids=["the model", "what it is tested by"])
+    def test_a_model_that_vouches_for_itself(self, folders: Path, store: Path, named: str) -> None:
+        """Who changes a file can change the manifest beside it: the digests of the import are held against both."""
+        save(entries(folders, "9.0.1"))
+        folder = store / MODEL_ENTRY / "9.0.1"
+        (folder / named).write_bytes((folder / named).read_bytes() + b"\n")
+        edit(folder / MANIFEST, lambda m: m["artifacts"].update({named: sha256((folder / named).read_bytes())}))
+        read_artifact(folder)  # by itself it is as good as before
+        refused = rf"^{MODEL_ENTRY}:9\.0\.1 in the store is not what was imported; delete the entry and import again$"
+        with pytest.raises(DigestMismatchError, match=refused):
+            load_served(Settings(), None)
+
+    @pytest.mark.parametrize("entry", [MODEL_ENTRY, POLICY_ENTRY])
+    @pytest.mark.parametrize("metadata", [{}, {"sha256": {}}, {"sha256": "abc"}])
+    def test_an_entry_that_nobody_vouches_for(
+        self, folders: Path, store: Path, entry: str, metadata: dict[str, Any]
+    ) -> None:
+        """Without the digests of an import an entry was made by something else, and is not served."""
+        save(entries(folders, "9.0.1"))
+        description = store / entry / "9.0.1" / "model.yaml"
+        description.write_text(yaml.safe_dump(yaml.safe_load(description.read_text()) | {"metadata": metadata}))
+        with pytest.raises((DigestMismatchError, InvalidPolicyError), match=f"{entry}:9.0.1 in the store is not what"):
             load_served(Settings(), None)
 
     def test_policy_is_verified(self, folders: Path, tmp_path: Path) -> None:
