@@ -103,8 +103,8 @@ def _directions(field: Ratio, above: AnyField | None, below: AnyField | None) ->
             and not field.missing_is_worst
         ):
             yield (
-                f"fields.{field.name}.missing: it goes missing with a state of {operand.name} that stands worst; remove "
-                "it here, or that standing"
+                f"fields.{field.name}.missing: it goes missing with a state of {operand.name} that stands worst; "
+                "remove it here, or that standing"
             )
         elif isinstance(operand, Number | Integer) and "best" in operand.standing.values():
             yield (

@@ -108,7 +108,7 @@ class TestFaults:
             (lambda d: d.update(version="1"), "version: String should match pattern"),
             (lambda d: field(d, "price").update(example=4), "fields.price.example: "),
             (lambda d: field(d, "price").pop("example"), "fields.price.example: required field is missing"),
-            (lambda d: (field(d, "savings").update(standing={"abroad": "worst"}),
+            (lambda d: (field(d, "savings").update(standing={"abroad": "worst"}, nullable=False),
                         field(d, "price_to_savings").update(missing="own")),
              "fields.price_to_savings.missing: it goes missing with a state of savings that stands worst; remove it"),
             (lambda d: d.update(file={"delimiter": ";;"}), "file.delimiter: takes one character"),
