@@ -98,7 +98,20 @@ def _directions(field: Ratio, above: AnyField | None, below: AnyField | None) ->
                 f"fields.{field.name}.missing: it goes missing with {operand.name}, which is worst; remove it here, or "
                 f"state `own` for {operand.name} too"
             )
+<<<<<<< HEAD
         elif operand.best_states:
+=======
+        elif (
+            isinstance(operand, Number | Integer)
+            and "worst" in operand.standing.values()
+            and not field.missing_is_worst
+        ):
+            yield (
+                f"fields.{field.name}.missing: it goes missing with a state of {operand.name} that stands worst; "
+                "remove it here, or that standing"
+            )
+        elif isinstance(operand, Number | Integer) and "best" in operand.standing.values():
+>>>>>>> c13c29e
             yield (
                 f"fields.{operand.name}.standing: in a state that stands best {field.name} goes missing, which is not; "
                 "remove that standing, or the ratio"

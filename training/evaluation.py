@@ -21,6 +21,7 @@ from tqdm import tqdm
 from preprocessing.features import FeatureSchema
 from training.calibration import cross_fitted
 from training.data import TrainingData
+from training.errors import DataError
 from training.metrics import Labels, Metrics, Probabilities, measure
 from training.recipe import CHALLENGERS, SEED, Recipe
 
@@ -99,9 +100,21 @@ class Evaluation:
 
 
 def split(data: TrainingData, groups: NDArray[np.int64], seed: int = SPLIT_SEED) -> list[tuple[Rows, Rows]]:
-    """Training and test rows of each fold; no group is on both sides."""
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    return list(folds.split(np.zeros(len(data.labels)), data.labels, groups))
+    """Training and test rows of each fold; no group is on both sides.
+
+    Raises:
+        DataError: the groups are too few, or too large, for both labels in each.
+    """
+    folds = []
+    if (count := len(np.unique(groups))) >= FOLDS:
+        splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+        folds = list(splitter.split(np.zeros(len(data.labels)), data.labels, groups))
+    if not folds or any(len(np.unique(data.labels[rows])) < 2 for fold in folds for rows in fold):
+        raise DataError(
+            f"rows that must stay on one side of a split make {count} group(s), too few for {FOLDS} folds with both "
+            "labels in each; have the contract's `applicant` and `disjoint` name fields with more values"
+        )
+    return folds
 
 
 def evaluate(data: TrainingData, recipe: Recipe, groups: NDArray[np.int64]) -> Evaluation:

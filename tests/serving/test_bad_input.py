@@ -208,7 +208,7 @@ class TestWrongFields:
 
     def test_ratio(self, client: httpx.Client, example: dict[str, Any], path: str) -> None:
         """A stated ratio that disagrees is an error that names all three fields."""
-        response = post(client, path, json.dumps(example | {"loan_percent_income": 0.3}))
+        response = post(client, path, json.dumps(example | {"loan_percent_income": 0.4}))
 
         (error,) = expect.problem(response, 422, "invalid-request")["errors"]
         assert at(path, "loan_percent_income") == [error["loc"]]

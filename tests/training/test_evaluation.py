@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from tests.applications import CONTRACT, parse_application, portfolio, scoring_o
 from tests.training.loans import Row, WriteCsv
 from training.calibration import learned
 from training.data import TrainingData, read_training_data
+from training.errors import DataError
 from training.evaluation import FOLDS, WITHOUT_DIRECTIONS, Evaluation, evaluate, permutation_importance, split
 from training.groups import NOT_STATED, groups_of
 from training.recipe import CHALLENGERS, Recipe
@@ -49,6 +52,14 @@ class TestSplit:
             assert not set(real.groups[train]) & set(real.groups[test])
             rates.append(real.labels[test].mean())
         assert max(rates) - min(rates) < 0.002
+
+    @pytest.mark.parametrize("field", ["cb_person_default_on_file", "reference"])
+    def test_too_few_groups(self, field: str, data: TrainingData) -> None:
+        """Rows equal in a flag, or in what no training file holds, leave nothing to split."""
+        few = replace(data, contract=CONTRACT.model_copy(update={"disjoint": (field,)}))
+        assert few.disjoint is not None
+        with pytest.raises(DataError, match=r"make [12] group\(s\), too few for 5 folds .*; have the contract's"):
+            split(few, few.disjoint)
 
     def test_a_contract_that_tells_no_applicants_apart(self, rows: list[Row], write_csv: WriteCsv) -> None:
         """Then every row stands for itself, and the same applicant may be on both sides."""
