@@ -98,9 +98,6 @@ def _directions(field: Ratio, above: AnyField | None, below: AnyField | None) ->
                 f"fields.{field.name}.missing: it goes missing with {operand.name}, which is worst; remove it here, or "
                 f"state `own` for {operand.name} too"
             )
-<<<<<<< HEAD
-        elif operand.best_states:
-=======
         elif (
             isinstance(operand, Number | Integer)
             and "worst" in operand.standing.values()
@@ -110,8 +107,7 @@ def _directions(field: Ratio, above: AnyField | None, below: AnyField | None) ->
                 f"fields.{field.name}.missing: it goes missing with a state of {operand.name} that stands worst; "
                 "remove it here, or that standing"
             )
-        elif isinstance(operand, Number | Integer) and "best" in operand.standing.values():
->>>>>>> c13c29e
+        elif operand.best_states:
             yield (
                 f"fields.{operand.name}.standing: in a state that stands best {field.name} goes missing, which is not; "
                 "remove that standing, or the ratio"
