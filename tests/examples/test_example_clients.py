@@ -130,7 +130,7 @@ def test_it_prints_decisions(
 
     shown = " ".join(command)
     if "dataframe" in shown:
-        assert ["681", "282", "37", "1"] == re.findall(r"^[A-Z]\w+ +(\d+)$", result.stdout, re.MULTILINE)
+        assert ["332", "668", "1"] == re.findall(r"^[A-Z]\w+ +(\d+)$", result.stdout, re.MULTILINE)
         assert re.search(r"^loan-7 +NaN +NaN +{'loan_grade'", result.stdout, re.MULTILINE)
         return
     assert sent == decided(result.stdout)
