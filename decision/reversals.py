@@ -91,8 +91,8 @@ def _never_better(field: AnyField) -> list[str | None]:
 def _compares(conditions: Sequence[Condition], field: AnyField) -> bool:
     """Whether the conditions on a field hold for some value of it, or for a state that is better than any."""
     asked = _asked(conditions, field.name)
-    best = [s for s, end in field.standing.items() if end == "best"] if isinstance(field, Number | Integer) else []
-    return any(all(c.matches({field.name: value}) for c in asked) for value in [*_values(field, asked), *best])
+    values = [*_values(field, asked), *field.best_states]
+    return any(all(c.matches({field.name: value}) for c in asked) for value in values)
 
 
 def _holds_for_all(

@@ -21,12 +21,12 @@ import io
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocessing.features import FeatureSchema
+from scoring.archive import read_archive
 from scoring.boosting import Ensemble
 from scoring.calibration import UNCALIBRATED, Calibration
 from scoring.trees import MAX_DEPTH, NO_SPLIT, Trees
@@ -61,10 +61,10 @@ class Tables:
         Raises:
             ValueError: it is something else.
         """
+        arrays = read_archive(content, "attribution tables")
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                values, base_value = archive["values"], float(archive["base_value"])
-        except (OSError, KeyError, TypeError, EOFError, ValueError, BadZipFile) as exc:
+            values, base_value = arrays["values"], float(arrays["base_value"])
+        except (KeyError, TypeError, ValueError) as exc:
             raise ValueError(f"not an archive of attribution tables: {type(exc).__name__}") from exc
         if values.ndim != 2 or values.dtype != np.float64 or not np.isfinite(values).all():
             raise ValueError("attribution tables must be one finite float64 matrix")

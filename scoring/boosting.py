@@ -94,11 +94,14 @@ class Ensemble:
         columns: list[int] = np.unique(self._feature[self._feature != NO_SPLIT]).tolist()
         return columns
 
-    def bounds(self, features: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """For each slot, the half-open interval (low, high] that one of `features` must lie in to come there."""
-        low, high = np.full(self.value.shape, -np.inf), np.full(self.value.shape, np.inf)
+    def bounds(
+        self, features: Sequence[int], trees: slice = slice(None)
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each slot of some trees, the interval (low, high] that one of `features` must lie in to come there."""
+        feature, thresholds = self._feature[trees], self._threshold[trees]
+        low, high = np.full(feature.shape, -np.inf), np.full(feature.shape, np.inf)
         for numbers, goes_right in self._paths():
-            read, threshold = np.isin(self._feature[:, numbers], features), self._threshold[:, numbers]
+            read, threshold = np.isin(feature[:, numbers], features), thresholds[:, numbers]
             np.maximum(low, threshold, out=low, where=read & goes_right)
             np.minimum(high, threshold, out=high, where=read & ~goes_right)
         return low, high

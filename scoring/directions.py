@@ -54,7 +54,7 @@ def reversals(ensemble: Ensemble, directions: Sequence[Direction | None]) -> Ite
         apart = np.zeros(excess.shape, dtype=np.int8)
         below = {}
         for column in columns:
-            low, high = (bound[trees] for bound in ensemble.bounds([column]))
+            low, high = ensemble.bounds([column], trees)
             first_below = high[:, :, np.newaxis] <= low[:, np.newaxis, :]
             apart += first_below
             apart += first_below.swapaxes(1, 2)

@@ -36,7 +36,7 @@ class KnownRanges:
 
     def __init__(self, contract: Contract, distribution: TrainingDistribution) -> None:
         by_name = {bins.field: bins for bins in distribution.bins}
-        scored = [field for field in contract.fields if field.name in contract.scored]
+        scored = [field for field in contract.fields if field.scored]
         if missing := [field.name for field in scored if field.name not in by_name]:
             raise ValueError(f"it has no entry for {', '.join(missing)}")
         self._known = [

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from zipfile import BadZipFile
-from zlib import error as ZlibError  # noqa: N812  # zlib's own name says nothing here
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scoring.archive import read_archive
 
 MAX_DEPTH = 6
 """A tree's splits are the bits of a word of at most 64."""
@@ -112,11 +112,7 @@ class Trees:
         Raises:
             ValueError: it is something else.
         """
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                arrays = {name: np.asarray(archive[name]) for name in archive.files}
-        except (OSError, TypeError, EOFError, ValueError, RuntimeError, BadZipFile, ZlibError) as exc:
-            raise ValueError(f"not an archive of trees: {type(exc).__name__}") from exc
+        arrays = read_archive(content, "trees")
         if arrays.keys() != _ARRAYS.keys():
             raise ValueError(f"an archive of trees holds {', '.join(_ARRAYS)}, and nothing else")
         for name, kind in _ARRAYS.items():
