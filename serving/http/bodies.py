@@ -119,12 +119,25 @@ def _partial(request: Request) -> bool:
     return value == "true"
 
 
-async def _read_json(request: Request, limits: Settings) -> Any:
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+def _content_type(request: Request) -> str:
+    """The body's media type, which has to be declared once, and as JSON without an encoding.
+
+    Raises:
+        UnsupportedMediaTypeError: any header of either name says something else.
+    """
+    types: list[str] = []
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            types.append(value.decode("latin-1"))
+        elif name == b"content-encoding" and value.strip().lower() not in (b"identity", b""):
+            raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
+    if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaTypeError
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
+    return types[0]
+
+
+async def _read_json(request: Request, limits: Settings) -> Any:
+    content_type = _content_type(request)
     body = await _read_body(request, limits.max_body_bytes)
     try:
         return from_json(body)
