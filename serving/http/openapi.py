@@ -24,7 +24,7 @@ from serving.http.answers import (
     explanation,
     prediction,
 )
-from serving.http.bodies import invalid, too_large
+from serving.http.bodies import too_large
 from serving.http.problems import (
     MEDIA_TYPE,
     InternalError,
@@ -36,6 +36,7 @@ from serving.http.problems import (
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
+from serving.http.refusals import invalid
 from serving.http.schemas import REF, merged, schemas
 from serving.routes import HEALTH, HEALTHZ, LIVEZ, METRICS, PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, READYZ, VERSION
 from serving.settings import Settings
