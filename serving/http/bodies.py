@@ -77,7 +77,7 @@ class Bodies:
     async def _read_one(self, request: Request) -> list[Item]:
         contract = self._contract_of()
         body, content_type = await _read_body(request, self._limits)
-        document = _decode(body, content_type, contract, self._limits)
+        document = _decode(body, content_type, _most_marks(contract, 1))
         _note_rows(1)
         try:
             return [contract.parse(document)]
@@ -90,7 +90,8 @@ class Bodies:
         body, content_type = await _read_body(request, self._limits)
         # One list at a time: of many that came at once, each takes its turns on the event loop alone.
         async with self._turn:
-            document, most = _decode(body, content_type, contract, self._limits), self._limits.max_batch_rows
+            most = self._limits.max_batch_rows
+            document = _decode(body, content_type, _most_marks(contract, most))
             if not isinstance(document, list):
                 raise InvalidRequestError("the body must be a JSON list of applications; send one alone to /predict")
             if not 1 <= len(document) <= most:
@@ -185,9 +186,12 @@ async def _read_body(request: Request, limits: Settings) -> tuple[bytes, str]:
     return bytes(body), content_type
 
 
-def _decode(body: bytes, content_type: str, contract: Contract, limits: Settings) -> Any:
+def _most_marks(contract: Contract, rows: int) -> int:
+    return (2 * len(contract.fields) + SPARE_MARKS) * max(rows, LEAST_ROWS)
+
+
+def _decode(body: bytes, content_type: str, most: int) -> Any:
     # The parser makes everything in one go, and nothing else runs meanwhile; what it would make can be told beforehand.
-    most = (2 * len(contract.fields) + SPARE_MARKS) * max(limits.max_batch_rows, LEAST_ROWS)
     if len(body) > most and body.count(b",") + body.count(b":") > most:
         raise InvalidRequestError(f"the body holds more than {most} commas and colons; send fewer values")
     try:
