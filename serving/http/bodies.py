@@ -12,12 +12,13 @@ from time import perf_counter
 from typing import Any
 
 from pydantic_core import from_json
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from serving.http.batches import ROWS_BETWEEN_YIELDS, Item, Queued
 from serving.http.encodings import refusal
+from serving.http.heads import REFUSAL
 from serving.http.problems import (
     BodyTooLargeError,
     InvalidRequestError,
@@ -35,6 +36,9 @@ SPARE_MARKS = 104
 
 LEAST_ROWS = 50
 """For which there are always commas and colons enough, however few may be sent."""
+
+_ARRIVED = "credit_risk.body"
+"""Where a complete body waits in its request's scope, with its media type."""
 
 ContractOf = Callable[[], Contract]
 """The served contract, which is known only once the model is loaded; until then a NotReadyError is raised."""
@@ -55,6 +59,15 @@ class Bodies:
         self._turn = asyncio.Lock()
         self._tracing = telemetry.tracing
         self._count_invalid = telemetry.metrics.count_invalid
+
+    async def arrive(self, request: Request) -> None:
+        """Wait until the body is complete, and keep it with the request for whoever reads it.
+
+        Raises:
+            ProblemError: it is refused by its head, too large, too slow or broken off; or nothing is served yet.
+        """
+        self._contract_of()
+        request.scope[_ARRIVED] = await _read_body(request, self._limits)
 
     def one(self, request: Request) -> Awaitable[list[Queued]]:
         """The application of a request, or what is wrong with it."""
@@ -171,18 +184,30 @@ def _content_type(request: Request) -> str:
 
 async def _read_body(request: Request, limits: Settings) -> tuple[bytes, str]:
     """The body and its media type, both within the limits."""
+    if (arrived := request.scope.pop(_ARRIVED, None)) is not None:
+        found: tuple[bytes, str] = arrived
+        return found
     content_type, limit = _content_type(request), limits.max_body_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise too_large(limit)
-    except ClientDisconnect:
-        raise MalformedJSONError("the connection was closed before the body was complete") from None
+    body: bytes | bytearray = b""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedJSONError("the connection was closed before the body was complete")
+        more = message.get("more_body", False)
+        if not body:
+            body = message.get("body", b"")  # mostly all comes at once, and is never copied
+        else:
+            if isinstance(body, bytes):
+                body = bytearray(body)
+            body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        if more and (refused := request.scope.get(REFUSAL)) is not None:
+            raise refused
     return bytes(body), content_type
 
 
@@ -192,13 +217,15 @@ def _most_marks(contract: Contract, rows: int) -> int:
 
 def _decode(body: bytes, content_type: str, most: int) -> Any:
     # The parser makes everything in one go, and nothing else runs meanwhile; what it would make can be told beforehand.
-    if len(body) > most and body.count(b",") + body.count(b":") > most:
-        raise InvalidRequestError(f"the body holds more than {most} commas and colons; send fewer values")
+    too_many = len(body) > most and body.count(b",") + body.count(b":") > most
     try:
-        return from_json(body)
+        if not too_many:
+            return from_json(body)
+        from_json(body[:most], allow_partial=True)  # it may be no JSON either
     except ValueError as exc:
         # The parser's message gives the problem and its position, and repeats nothing of the body.
         raise MalformedJSONError(refusal(body, exc, content_type)) from None
+    raise InvalidRequestError(f"the body holds more than {most} commas and colons; send fewer values")
 
 
 def too_large(limit: int) -> BodyTooLargeError:

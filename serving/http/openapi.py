@@ -33,6 +33,7 @@ from serving.http.problems import (
     OverloadedError,
     ProblemError,
     RequestTimeoutError,
+    SlowRequestError,
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
@@ -164,6 +165,7 @@ def _scoring_problems(engine: Engine | None, settings: Settings, *, in_list: boo
     errors = [error.at(0) if in_list else error for error in _example_errors(engine)]
     return [
         MalformedJSONError("EOF while parsing an object at line 1 column 1; send one valid UTF-8 JSON document"),
+        SlowRequestError(),
         too_large(settings.max_body_bytes),
         UnsupportedMediaTypeError(),
         invalid(errors),

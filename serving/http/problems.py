@@ -5,6 +5,7 @@
     +-- BadHeadError               400
     +-- NotFoundError              404
     +-- MethodNotAllowedError      405
+    +-- SlowRequestError           408
     +-- BodyTooLargeError          413
     +-- UnsupportedMediaTypeError  415
     +-- InvalidRequestError        422   names every wrong field
@@ -103,6 +104,11 @@ class NotFoundError(ProblemError):
 class MethodNotAllowedError(ProblemError):
     status, kind, title = 405, "method-not-allowed", "This route takes another method"
     default_detail = "use the method that GET /docs names for this route"
+
+
+class SlowRequestError(ProblemError):
+    status, kind, title = 408, "slow-request", "The request came too slowly"
+    default_detail = "its head or its body was not complete within the time limit; send it again, in one go"
 
 
 class BodyTooLargeError(ProblemError):

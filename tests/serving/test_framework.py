@@ -110,7 +110,7 @@ class TestInternals:
             telemetry = Telemetry()
             assert (parser, startup) == (uvicorn.config.HTTP_PROTOCOLS, uvicorn.Server.startup)
             assert not [each for each in logging.root.handlers if type(each).__module__.startswith("serving")]
-            install(telemetry.logs, "INFO")
+            install(telemetry.logs, Settings())
             assert startup is not uvicorn.Server.startup
             print(uvicorn.config.HTTP_PROTOCOLS["auto"])
         """

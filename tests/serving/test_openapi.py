@@ -196,7 +196,7 @@ class TestScoringRoutes:
         """Each status of the contract has its entry, with an example, the id header, and Retry-After where it comes."""
         responses = document["paths"][path]["post"]["responses"]
 
-        assert {"200", "400", "413", "415", "422", "429", "500", "503", "504"} == responses.keys()
+        assert {"200", "400", "408", "413", "415", "422", "429", "500", "503", "504"} == responses.keys()
         for status, response in responses.items():
             assert ("Retry-After" in response["headers"]) == (status in ("429", "503"))
             assert "X-Request-ID" in response["headers"]
