@@ -56,7 +56,6 @@ class Bodies:
     def __init__(self, limits: Settings, contract_of: ContractOf, telemetry: Telemetry) -> None:
         self._limits = limits
         self._contract_of = contract_of
-        self._turn = asyncio.Lock()
         self._tracing = telemetry.tracing
         self._count_invalid = telemetry.metrics.count_invalid
 
@@ -101,17 +100,15 @@ class Bodies:
     async def _read_many(self, request: Request) -> list[Item]:
         partial, contract = _partial(request), self._contract_of()
         body, content_type = await _read_body(request, self._limits)
-        # One list at a time: of many that came at once, each takes its turns on the event loop alone.
-        async with self._turn:
-            most = self._limits.max_batch_rows
-            document = _decode(body, content_type, _most_marks(contract, most))
-            if not isinstance(document, list):
-                raise InvalidRequestError("the body must be a JSON list of applications; send one alone to /predict")
-            if not 1 <= len(document) <= most:
-                raise InvalidRequestError(f"the list holds {len(document)} applications; send 1 to {most}")
-            _note_rows(len(document))
-            room = Room(len(body), len(document), partial=partial)
-            return await (self._parse_some if partial else self._parse_all)(contract, document, room)
+        most = self._limits.max_batch_rows
+        document = _decode(body, content_type, _most_marks(contract, most))
+        if not isinstance(document, list):
+            raise InvalidRequestError("the body must be a JSON list of applications; send one alone to /predict")
+        if not 1 <= len(document) <= most:
+            raise InvalidRequestError(f"the list holds {len(document)} applications; send 1 to {most}")
+        _note_rows(len(document))
+        room = Room(len(body), len(document), partial=partial)
+        return await (self._parse_some if partial else self._parse_all)(contract, document, room)
 
     async def _parse_all(self, contract: Contract, document: list[Any], room: Room) -> list[Item]:
         """Every row, or what is wrong with those up to which there is room to say it."""
