@@ -39,9 +39,10 @@ with refusals_as_lines():
     settings = load_settings()
     tracing_options = tracing_settings(os.environ)
 telemetry = Telemetry()
-install(telemetry.logs, settings.log_level)
+install(telemetry.logs, settings)
 information = Information(settings)
-descriptors = Descriptors(Bodies(settings, information.contract, telemetry), Responses(telemetry))
+bodies = Bodies(settings, information.contract, telemetry)
+descriptors = Descriptors(bodies, Responses(telemetry))
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -73,6 +74,7 @@ class CreditRisk:
     policy = StoreEntry(f"{POLICY_ENTRY}:latest")
     settings = settings
     telemetry = telemetry
+    bodies = bodies
     in_threads = frozenset({"predict_explain"})
 
     def __init__(self) -> None:

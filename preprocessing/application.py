@@ -7,7 +7,7 @@ number such as 30.0 is taken where an integer is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,8 +91,31 @@ _REMEDIES = {
 }
 
 
-def field_errors(exc: ValidationError) -> tuple[FieldError, ...]:
-    """A model's refusal, field by field and without values."""
+def without_most_unknown(document: object, known: Container[str]) -> tuple[object, int]:
+    """A document with no more unknown fields than are named, and how many were left out.
+
+    A model makes an error of each: a megabyte of unknown fields would cost a second and a hundred megabytes.
+
+    Args:
+        document: decoded JSON of any kind.
+        known: the fields that an application has.
+    """
+    if not isinstance(document, dict) or len(document) <= MAX_UNKNOWN_FIELDS_NAMED:
+        return document, 0
+    unknown = [name for name in document if name not in known]
+    if len(unknown) <= MAX_UNKNOWN_FIELDS_NAMED:
+        return document, 0
+    left_out = set(unknown[MAX_UNKNOWN_FIELDS_NAMED:])
+    return {name: value for name, value in document.items() if name not in left_out}, len(left_out)
+
+
+def field_errors(exc: ValidationError, left_out: int = 0) -> tuple[FieldError, ...]:
+    """A model's refusal, field by field and without values.
+
+    Args:
+        exc: the refusal.
+        left_out: unknown fields that the model was not shown.
+    """
     errors: list[FieldError] = []
     unknown = 0
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
@@ -103,6 +126,7 @@ def field_errors(exc: ValidationError) -> tuple[FieldError, ...]:
                 errors.append(FieldError((printable(str(error["loc"][0])),), "unknown field; remove it", kind))
         else:
             errors.append(FieldError(tuple(error["loc"][:1]), _REMEDIES.get(kind, error["msg"]), kind))
+    unknown += left_out
     if unknown > MAX_UNKNOWN_FIELDS_NAMED:
         more = unknown - MAX_UNKNOWN_FIELDS_NAMED
         errors.append(FieldError((), f"{more} more unknown field(s); remove them", "extra_forbidden"))

@@ -16,7 +16,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
-from preprocessing.application import Application, InvalidApplicationError, field_errors, validator
+from preprocessing.application import (
+    Application,
+    InvalidApplicationError,
+    field_errors,
+    validator,
+    without_most_unknown,
+)
 from preprocessing.base import Direction
 from preprocessing.coherence import contradictions
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
@@ -242,11 +248,12 @@ class Contract(Strict):
         Raises:
             InvalidApplicationError: with every wrong field named, and no value repeated.
         """
+        document, left_out = without_most_unknown(document, self.model.model_fields)
         try:
             values = self.model.model_validate(document).__dict__
         except ValidationError as exc:
             # Chaining would carry the values along into whatever prints the exception.
-            raise InvalidApplicationError(field_errors(exc)) from None
+            raise InvalidApplicationError(field_errors(exc, left_out)) from None
         return self._with_ratios(values)
 
     def with_values(self, application: Application, values: Mapping[str, Any]) -> Application:

@@ -77,6 +77,10 @@ class Settings(BaseModel):
     max_concurrency: Annotated[
         int, Field(ge=1, le=65_536, description="Scoring requests at once, split among the workers; more is 429.")
     ] = 512
+    max_concurrency_per_caller: Annotated[
+        int | None,
+        Field(ge=1, le=65_536, description="The same of one client address; more is 429. Unset: seven eighths of all."),
+    ] = None
     batch_latency_ms: Annotated[
         int,
         Field(
@@ -85,8 +89,14 @@ class Settings(BaseModel):
             description="Latency objective of the adaptive batcher; requests that can't meet it are 503.",
         ),
     ] = 3000
+    head_seconds: Annotated[
+        float, Field(ge=1, le=3600, description="Longest time from a request's first byte to its body; then 408.")
+    ] = 10.0
+    body_seconds: Annotated[
+        float, Field(ge=1, le=3600, description="Longest time for a request's body to come; then 408.")
+    ] = 10.0
     timeout_seconds: Annotated[
-        float, Field(ge=0.01, le=3600, description="Longest time for one request; then 504.")
+        float, Field(ge=0.01, le=3600, description="Longest time from the complete request to its answer; then 504.")
     ] = 10.0
     workers: Annotated[int, Field(ge=1, le=256, description="Worker processes; one per container.")] = 1
     drain_seconds: Annotated[

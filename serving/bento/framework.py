@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -28,6 +29,7 @@ from serving.bento.lifecycle import settle_heap
 from serving.bento.traffic import BentoTraffic, traffic_metrics
 from serving.bento.versions import TESTED
 from serving.http.batches import Item, Queued, Result
+from serving.http.bodies import Bodies
 from serving.http.direct import DirectRoute, Places
 from serving.http.edge import Edge
 from serving.settings import Settings
@@ -47,11 +49,13 @@ class Hosted(Protocol):
     Attributes:
         settings: limits, and whose pages may read the answers.
         telemetry: counts and logs its requests.
+        bodies: waits for the scoring routes' requests.
         in_threads: the APIs whose batches are not worked off on the event loop.
     """
 
     settings: Settings
     telemetry: Telemetry
+    bodies: Bodies
     in_threads: frozenset[str]
 
     def warm_up_items(self) -> Sequence[Item]:
@@ -128,7 +132,7 @@ class AppFactory(ServiceAppFactory):
     def direct_routes(self, app: Starlette) -> dict[str, DirectRoute]:
         """The scoring routes, which need nothing more of the application once it has started."""
         telemetry = self._hosted.telemetry
-        metrics, places = traffic_metrics(app), Places(self.max_concurrency)
+        metrics, places = traffic_metrics(app), self._places()
         routes = {}
         for name, dispatcher in self.dispatchers.items():
             method = self.service.apis[name]
@@ -142,6 +146,7 @@ class AppFactory(ServiceAppFactory):
             self._infer[name] = self._merged(method.func, telemetry.tallies.histogram(batch_size).observe)
             routes[method.route] = DirectRoute(
                 route=method.route,
+                arrive=self._hosted.bodies.arrive,
                 read=method.input_spec.from_http_request,
                 infer=dispatcher(self._infer[name]),
                 write=method.output_spec.to_http_response,
@@ -152,6 +157,12 @@ class AppFactory(ServiceAppFactory):
                 tracing=telemetry.tracing,
             )
         return routes
+
+    def _places(self) -> Places:
+        settings = self._hosted.settings
+        per_caller = settings.max_concurrency_per_caller
+        # As BentoML splits the limit of all.
+        return Places(self.max_concurrency, per_caller and math.ceil(per_caller / settings.workers))
 
     def _merged(
         self, method: Callable[[Any, list[Queued]], Awaitable[list[Result]]], observe: Callable[[float], None]

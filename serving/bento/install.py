@@ -10,6 +10,8 @@ import uvicorn.config
 from bentoml.exceptions import ServiceUnavailable
 
 from serving.bento.listening import listen_with_several_handles
+from serving.bento.protocol import HTTPProtocol
+from serving.settings import Settings
 from serving.telemetry.logs import Logs
 from serving.telemetry.tracing import TracingSettings
 
@@ -24,16 +26,18 @@ class Shed(logging.Filter):
         return not (split or isinstance(exc, ServiceUnavailable))
 
 
-def install(logs: Logs, level: str) -> None:
+def install(logs: Logs, settings: Settings) -> None:
     """Have uvicorn parse and listen as this service needs it to, and log as everything here does.
 
     Args:
         logs: that everything is written to.
-        level: the least severe that is written.
+        settings: the least severe level that is written, and how long heads and bodies may take.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.bento.protocol:HTTPProtocol"
     listen_with_several_handles()
-    logs.configure(level, [Shed()])
+    HTTPProtocol.head_seconds = settings.head_seconds
+    HTTPProtocol.body_seconds = settings.body_seconds
+    logs.configure(settings.log_level, [Shed()])
 
 
 def tracing_configuration(settings: TracingSettings) -> dict[str, Any]:

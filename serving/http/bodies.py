@@ -7,17 +7,18 @@ exception in a batch would fail all the requests that were merged into it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
 from pydantic_core import from_json
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from preprocessing.application import FieldError, InvalidApplicationError
+from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from serving.http.batches import ROWS_BETWEEN_YIELDS, Item, Queued
 from serving.http.encodings import refusal
+from serving.http.heads import REFUSAL
 from serving.http.problems import (
     BodyTooLargeError,
     InvalidRequestError,
@@ -25,9 +26,19 @@ from serving.http.problems import (
     ProblemError,
     UnsupportedMediaTypeError,
 )
+from serving.http.refusals import Room, invalid
 from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.telemetry import Telemetry
+
+SPARE_MARKS = 104
+"""Commas and colons for each row besides those of its fields: 20 unknown fields, and a reference full of them."""
+
+LEAST_ROWS = 50
+"""For which there are always commas and colons enough, however few may be sent."""
+
+_ARRIVED = "credit_risk.body"
+"""Where a complete body waits in its request's scope, with its media type."""
 
 ContractOf = Callable[[], Contract]
 """The served contract, which is known only once the model is loaded; until then a NotReadyError is raised."""
@@ -48,6 +59,15 @@ class Bodies:
         self._tracing = telemetry.tracing
         self._count_invalid = telemetry.metrics.count_invalid
 
+    async def arrive(self, request: Request) -> None:
+        """Wait until the body is complete, and keep it with the request for whoever reads it.
+
+        Raises:
+            ProblemError: it is refused by its head, too large, too slow or broken off; or nothing is served yet.
+        """
+        self._contract_of()
+        request.scope[_ARRIVED] = await _read_body(request, self._limits)
+
     def one(self, request: Request) -> Awaitable[list[Queued]]:
         """The application of a request, or what is wrong with it."""
         return self._queued(request, self._read_one)
@@ -67,7 +87,9 @@ class Bodies:
         return [Queued(item, now, span) for item in items]
 
     async def _read_one(self, request: Request) -> list[Item]:
-        contract, document = self._contract_of(), await _read_json(request, self._limits)
+        contract = self._contract_of()
+        body, content_type = await _read_body(request, self._limits)
+        document = _decode(body, content_type, _most_marks(contract, 1))
         _note_rows(1)
         try:
             return [contract.parse(document)]
@@ -77,39 +99,60 @@ class Bodies:
 
     async def _read_many(self, request: Request) -> list[Item]:
         partial, contract = _partial(request), self._contract_of()
-        document, most = await _read_json(request, self._limits), self._limits.max_batch_rows
+        body, content_type = await _read_body(request, self._limits)
+        most = self._limits.max_batch_rows
+        document = _decode(body, content_type, _most_marks(contract, most))
         if not isinstance(document, list):
             raise InvalidRequestError("the body must be a JSON list of applications; send one alone to /predict")
         if not 1 <= len(document) <= most:
             raise InvalidRequestError(f"the list holds {len(document)} applications; send 1 to {most}")
         _note_rows(len(document))
-        items = await self._parse_rows(contract, document)
-        if not partial and (
-            errors := [error for item in items if isinstance(item, InvalidApplicationError) for error in item.errors]
-        ):
+        room = Room(len(body), len(document), partial=partial)
+        return await (self._parse_some if partial else self._parse_all)(contract, document, room)
+
+    async def _parse_all(self, contract: Contract, document: list[Any], room: Room) -> list[Item]:
+        """Every row, or what is wrong with those up to which there is room to say it."""
+        items: list[Item] = []
+        errors: list[FieldError] = []
+        for row, entry in enumerate(document):
+            item = self._parse_row(contract, row, entry)
+            if not isinstance(item, InvalidApplicationError):
+                items.append(item)
+            elif room.take(row, item.errors):
+                errors += item.errors
+            else:
+                raise invalid(errors, unread=len(document) - row)
+            await _give_way(row)
+        if errors:
             raise invalid(errors)
         return items
 
-    async def _parse_rows(self, contract: Contract, document: list[Any]) -> list[Item]:
+    async def _parse_some(self, contract: Contract, document: list[Any], room: Room) -> list[Item]:
+        """Every row, bad ones as what is wrong with them."""
         items: list[Item] = []
         for row, entry in enumerate(document):
-            try:
-                items.append(contract.parse(entry))
-            except InvalidApplicationError as exc:
-                self._count(exc, contract)
-                items.append(InvalidApplicationError(tuple(error.at(row) for error in exc.errors)))
-            if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
-                await asyncio.sleep(0)
+            item = self._parse_row(contract, row, entry)
+            if isinstance(item, InvalidApplicationError) and not room.take(row, item.errors):
+                item = room.counted(row, item)
+            items.append(item)
+            await _give_way(row)
         return items
+
+    def _parse_row(self, contract: Contract, row: int, entry: Any) -> Application | InvalidApplicationError:
+        try:
+            return contract.parse(entry)
+        except InvalidApplicationError as exc:
+            self._count(exc, contract)
+            return InvalidApplicationError(tuple(error.at(row) for error in exc.errors))
 
     def _count(self, exc: InvalidApplicationError, contract: Contract) -> None:
         for error in exc.errors:
             self._count_invalid(error.loc, error.type, contract.by_name)
 
 
-def invalid(errors: Sequence[FieldError]) -> InvalidRequestError:
-    """What is said of a request with these errors in it."""
-    return InvalidRequestError(f"{len(errors)} invalid field(s); `errors` names each", errors=errors)
+async def _give_way(row: int) -> None:
+    if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
+        await asyncio.sleep(0)
 
 
 def _partial(request: Request) -> bool:
@@ -119,33 +162,67 @@ def _partial(request: Request) -> bool:
     return value == "true"
 
 
-async def _read_json(request: Request, limits: Settings) -> Any:
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+def _content_type(request: Request) -> str:
+    """The body's media type, which has to be declared once, and as JSON without an encoding.
+
+    Raises:
+        UnsupportedMediaTypeError: any header of either name says something else.
+    """
+    types: list[str] = []
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            types.append(value.decode("latin-1"))
+        elif name == b"content-encoding" and value.strip().lower() not in (b"identity", b""):
+            raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
+    if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaTypeError
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
-    body = await _read_body(request, limits.max_body_bytes)
-    try:
-        return from_json(body)
-    except ValueError as exc:
-        # The parser's message gives the problem and its position, and repeats nothing of the body.
-        raise MalformedJSONError(refusal(body, exc, content_type)) from None
+    return types[0]
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, limits: Settings) -> tuple[bytes, str]:
+    """The body and its media type, both within the limits."""
+    if (arrived := request.scope.pop(_ARRIVED, None)) is not None:
+        found: tuple[bytes, str] = arrived
+        return found
+    content_type, limit = _content_type(request), limits.max_body_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
-    body = bytearray()
+    body: bytes | bytearray = b""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedJSONError("the connection was closed before the body was complete")
+        more = message.get("more_body", False)
+        if not body:
+            body = message.get("body", b"")  # mostly all comes at once, and is never copied
+        else:
+            if isinstance(body, bytes):
+                body = bytearray(body)
+            body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        if more and (refused := request.scope.get(REFUSAL)) is not None:
+            raise refused
+    return bytes(body), content_type
+
+
+def _most_marks(contract: Contract, rows: int) -> int:
+    return (2 * len(contract.fields) + SPARE_MARKS) * max(rows, LEAST_ROWS)
+
+
+def _decode(body: bytes, content_type: str, most: int) -> Any:
+    # The parser makes everything in one go, and nothing else runs meanwhile; what it would make can be told beforehand.
+    too_many = len(body) > most and body.count(b",") + body.count(b":") > most
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise too_large(limit)
-    except ClientDisconnect:
-        raise MalformedJSONError("the connection was closed before the body was complete") from None
-    return bytes(body)
+        if not too_many:
+            return from_json(body)
+        from_json(body[:most], allow_partial=True)  # it may be no JSON either
+    except ValueError as exc:
+        # The parser's message gives the problem and its position, and repeats nothing of the body.
+        raise MalformedJSONError(refusal(body, exc, content_type)) from None
+    raise InvalidRequestError(f"the body holds more than {most} commas and colons; send fewer values")
 
 
 def too_large(limit: int) -> BodyTooLargeError:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serving.http.batches import Queued, Result
-from serving.http.problems import OverloadedError, RequestTimeoutError, TooManyRequestsError
+from serving.http.problems import OverloadedError, ProblemError, RequestTimeoutError, TooManyRequestsError
 from serving.telemetry.exchange import request_id
 from serving.telemetry.tracing import Tracing
 
@@ -39,22 +39,34 @@ class Traffic(Protocol):
 
 
 class Places:
-    """How many requests may be in progress at once, over all routes."""
+    """How many requests may be in progress at once, over all routes.
 
-    def __init__(self, number: int | None) -> None:
+    Args:
+        number: of places; None for as many as come.
+        per_caller: most that one caller may have; None for seven eighths of all, so that nobody has all of them.
+    """
+
+    def __init__(self, number: int | None, per_caller: int | None = None) -> None:
         self.free = number
+        self._most = per_caller if per_caller is not None or number is None else -(-number * 7 // 8)
+        self._taken: dict[str, int] = {}
 
-    def take(self) -> bool:
-        """Take a place, if there is one."""
-        if self.free is None:
-            return True
-        if self.free <= 0:
+    def take(self, caller: str) -> bool:
+        """Take a place, if there is one for this caller."""
+        taken = self._taken.get(caller, 0)
+        if (self._most is not None and taken >= self._most) or (self.free is not None and self.free <= 0):
             return False
-        self.free -= 1
+        self._taken[caller] = taken + 1
+        if self.free is not None:
+            self.free -= 1
         return True
 
-    def give_back(self) -> None:
+    def give_back(self, caller: str) -> None:
         """Give a place back."""
+        if self._taken[caller] == 1:
+            del self._taken[caller]
+        else:
+            self._taken[caller] -= 1
         if self.free is not None:
             self.free += 1
 
@@ -65,17 +77,20 @@ class DirectRoute:
 
     Attributes:
         route: its template, for the span's name.
+        arrive: waits for the complete body, or raises a ProblemError. A request has no place until then, or slow ones
+            would have them all.
         read: a request's rows.
         infer: their results, batched with other requests' rows.
         write: the response.
         places: shared by all scoring routes.
-        timeout: longest time to the response, seconds.
+        timeout: longest time from the complete body to the response, seconds.
         shed: what `infer` raises for a request that it sheds.
         traffic: counts the route's requests.
         tracing: makes the request's span.
     """
 
     route: str
+    arrive: Callable[[Request], Awaitable[None]]
     read: Callable[[Request, Any], Awaitable[list[Queued]]]
     infer: Callable[[list[Queued]], Awaitable[list[Result]]]
     write: Callable[[list[Result], Any], Awaitable[Response]]
@@ -102,7 +117,13 @@ class DirectRoute:
                 self.traffic.finished(status, asyncio.get_running_loop().time() - started)
 
     async def _respond(self, request: Request) -> Response:
-        if not self.places.take():
+        try:
+            await self.arrive(request)
+        except ProblemError as problem:
+            return problem.response(request_id())
+        client = request.scope.get("client")
+        caller = client[0] if client else ""
+        if not self.places.take(caller):
             await asyncio.sleep(REFUSAL_SECONDS)
             return TooManyRequestsError().response(request_id())
         try:
@@ -112,4 +133,4 @@ class DirectRoute:
             # A dispatcher tells of a cancelled wait as of a shed one, so the exception alone doesn't say which it was.
             return (RequestTimeoutError if limit.expired() else OverloadedError)().response(request_id())
         finally:
-            self.places.give_back()
+            self.places.give_back(caller)

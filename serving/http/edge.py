@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.cors import CrossOrigin
+from serving.http.heads import REFUSAL
 from serving.http.page import POLICY
 from serving.http.problems import (
     MEDIA_TYPE,
@@ -72,7 +73,9 @@ class Edge:
         token = current_exchange.set(exchange)
         telemetry, responder = self.telemetry, _Responder(self, exchange, scope, receive, send)
         try:
-            if route is None:
+            if (refusal := scope.get(REFUSAL)) is not None:
+                await responder.problem(refusal)
+            elif route is None:
                 await responder.problem(NotFoundError())
             elif method == "OPTIONS":
                 response = Response(status_code=204, headers={"Allow": _allow(route.methods)})

@@ -24,7 +24,7 @@ from serving.http.answers import (
     explanation,
     prediction,
 )
-from serving.http.bodies import invalid, too_large
+from serving.http.bodies import too_large
 from serving.http.problems import (
     MEDIA_TYPE,
     InternalError,
@@ -33,9 +33,11 @@ from serving.http.problems import (
     OverloadedError,
     ProblemError,
     RequestTimeoutError,
+    SlowRequestError,
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
+from serving.http.refusals import invalid
 from serving.http.schemas import REF, merged, schemas
 from serving.routes import HEALTH, HEALTHZ, LIVEZ, METRICS, PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, READYZ, VERSION
 from serving.settings import Settings
@@ -163,6 +165,7 @@ def _scoring_problems(engine: Engine | None, settings: Settings, *, in_list: boo
     errors = [error.at(0) if in_list else error for error in _example_errors(engine)]
     return [
         MalformedJSONError("EOF while parsing an object at line 1 column 1; send one valid UTF-8 JSON document"),
+        SlowRequestError(),
         too_large(settings.max_body_bytes),
         UnsupportedMediaTypeError(),
         invalid(errors),

@@ -2,13 +2,17 @@
 
     ProblemError
     +-- MalformedJSONError         400
+    +-- BadHeadError               400
     +-- NotFoundError              404
     +-- MethodNotAllowedError      405
+    +-- SlowRequestError           408
     +-- BodyTooLargeError          413
     +-- UnsupportedMediaTypeError  415
     +-- InvalidRequestError        422   names every wrong field
     +-- TooManyRequestsError       429   Retry-After
+    +-- HeadTooLargeError          431
     +-- InternalError              500
+    +-- UnknownCodingError         501
     +-- NotReadyError              503   Retry-After
     +-- OverloadedError            503   Retry-After
     +-- RequestTimeoutError        504
@@ -87,6 +91,11 @@ class MalformedJSONError(ProblemError):
     default_detail = "the request can't be read; send one valid UTF-8 JSON document"
 
 
+class BadHeadError(ProblemError):
+    status, kind, title = 400, "bad-head", "The request's head is not valid"
+    default_detail = "send a head as RFC 9112 has it"
+
+
 class NotFoundError(ProblemError):
     status, kind, title = 404, "not-found", "No such route"
     default_detail = "nothing is served at this path; GET /docs lists what is"
@@ -95,6 +104,11 @@ class NotFoundError(ProblemError):
 class MethodNotAllowedError(ProblemError):
     status, kind, title = 405, "method-not-allowed", "This route takes another method"
     default_detail = "use the method that GET /docs names for this route"
+
+
+class SlowRequestError(ProblemError):
+    status, kind, title = 408, "slow-request", "The request came too slowly"
+    default_detail = "its head or its body was not complete within the time limit; send it again, in one go"
 
 
 class BodyTooLargeError(ProblemError):
@@ -118,9 +132,19 @@ class TooManyRequestsError(ProblemError):
     default_headers: ClassVar = {"Retry-After": "1"}
 
 
+class HeadTooLargeError(ProblemError):
+    status, kind, title = 431, "head-too-large", "The request's head is over the limit"
+    default_detail = "send fewer or shorter headers"
+
+
 class InternalError(ProblemError):
     status, kind, title = 500, "internal-error", "The service failed"
     default_detail = "the fault is the service's; report it with this request_id"
+
+
+class UnknownCodingError(ProblemError):
+    status, kind, title = 501, "unknown-transfer-coding", "The transfer coding is not known"
+    default_detail = "send the body with a Content-Length, or with Transfer-Encoding: chunked alone"
 
 
 class NotReadyError(ProblemError):
@@ -140,7 +164,10 @@ class RequestTimeoutError(ProblemError):
     default_detail = "the request was not answered within the time limit; repeat it, with fewer rows if it was a batch"
 
 
-_BY_STATUS = {kind.status: kind for kind in ProblemError.__subclasses__()} | {503: OverloadedError}
+_BY_STATUS = {kind.status: kind for kind in ProblemError.__subclasses__()} | {
+    400: MalformedJSONError,
+    503: OverloadedError,
+}
 
 
 def problem_for_status(status: int) -> ProblemError:

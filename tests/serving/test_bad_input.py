@@ -96,6 +96,16 @@ class TestMalformed:
         """Only a body declared as plain JSON is read; a pickle never is."""
         expect.problem(client.post(path, content=body, headers=headers), 415, "unsupported-media-type")
 
+    @pytest.mark.parametrize(
+        "header", [("Content-Encoding", "gzip"), ("Content-Type", "text/plain"), ("Content-Type", "application/json")]
+    )
+    def test_a_second_header_is_no_less_than_the_first(
+        self, client: httpx.Client, path: str, header: tuple[str, str]
+    ) -> None:
+        """What a second header of the same name says is not ignored."""
+        headers = [("Content-Type", "application/json"), ("Content-Encoding", "identity"), header]
+        expect.problem(client.post(path, content=b"{}", headers=headers), 415, "unsupported-media-type")
+
 
 BOM_8, BOM_16, BOM_32 = codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE
 

@@ -61,13 +61,18 @@ class TestRoute:
     """One route whose batches never come, or fail."""
 
     def _route(self, traffic: Counted, places: Places, infer: Any, tracing: Tracing | None = None) -> DirectRoute:
+        async def arrive(_request: Any) -> None:
+            pass
+
         async def read(_request: Any, _serde: Any) -> list[Any]:
             return []
 
         async def write(_results: list[Any], _serde: Any) -> Any:
             return PlainTextResponse("answered")
 
-        return DirectRoute("/predict", read, infer, write, places, 0.05, ShedError, traffic, tracing or Tracing())
+        return DirectRoute(
+            "/predict", arrive, read, infer, write, places, 0.05, ShedError, traffic, tracing or Tracing()
+        )
 
     def _call(self, route: DirectRoute) -> int:
         sent: list[Message] = []
@@ -143,3 +148,27 @@ class TestRoute:
         assert 429 == self._call(self._route(traffic, Places(0), answered))
         assert 200 == self._call(self._route(traffic, Places(None), answered))
         assert ([429, 200], 0) == (traffic.statuses, traffic.in_progress)
+
+
+class TestPlaces:
+    def test_no_caller_has_them_all(self) -> None:
+        """Seven eighths are for one caller; the rest, and what it gives back, for others."""
+        places = Places(16)
+        assert [True] * 14 + [False] * 2 == [places.take("a") for _ in range(16)]
+        assert [True, True, False] == [places.take("b") for _ in range(3)]
+        places.give_back("a")
+        assert places.take("b")
+        for caller in ("a",) * 13 + ("b",) * 3:
+            places.give_back(caller)
+        assert (16, {}) == (places.free, places._taken)
+
+    def test_of_one_caller_may_be_set(self) -> None:
+        """Also where there is no limit of all."""
+        for number in (None, 16):
+            places = Places(number, per_caller=2)
+            assert [True, True, False] == [places.take("a") for _ in range(3)]
+            assert places.take("b")
+
+    def test_without_a_limit_there_is_none_of_one(self) -> None:
+        places = Places(None)
+        assert all(places.take("a") for _ in range(1000))

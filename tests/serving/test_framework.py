@@ -28,7 +28,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from serving.bento import framework
 from serving.bento.store_entry import StoreEntry
 from serving.bento.versions import TESTED
+from serving.http.bodies import Bodies
 from serving.http.edge import Edge
+from serving.http.information import Information
 from serving.settings import Settings
 from serving.telemetry.telemetry import Telemetry
 from tests.servers import run_python
@@ -106,11 +108,12 @@ class TestInternals:
             parser, startup = dict(uvicorn.config.HTTP_PROTOCOLS), uvicorn.Server.startup
             import serving.bento.framework, serving.bento.protocol
             from serving.bento.install import install
+            from serving.settings import Settings
             from serving.telemetry.telemetry import Telemetry
             telemetry = Telemetry()
             assert (parser, startup) == (uvicorn.config.HTTP_PROTOCOLS, uvicorn.Server.startup)
             assert not [each for each in logging.root.handlers if type(each).__module__.startswith("serving")]
-            install(telemetry.logs, "INFO")
+            install(telemetry.logs, Settings())
             assert startup is not uvicorn.Server.startup
             print(uvicorn.config.HTTP_PROTOCOLS["auto"])
         """
@@ -141,6 +144,7 @@ class TestWarmUp:
         class Echo:
             settings = Settings()
             telemetry = Telemetry(CollectorRegistry())
+            bodies = Bodies(settings, Information(settings).contract, telemetry)
             in_threads = frozenset[str]()
 
             def warm_up_items(self) -> list[int]:

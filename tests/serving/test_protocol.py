@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.bento.protocol import MAX_HEAD_BYTES
+from serving.http.heads import MAX_HEAD_BYTES
 from tests.servers import HANG_SECONDS, Server
 
 SMUGGLED = b"GET /version HTTP/1.1\r\nHost: x\r\nX-Request-ID: smuggled\r\n\r\n"
@@ -143,6 +143,55 @@ class TestHeads:
                 pass
         assert sent < 64 * MAX_HEAD_BYTES
 
+    @pytest.mark.parametrize("parts", [1, 2, 9])
+    def test_that_are_too_large_are_refused(self, server: Server, example: dict[str, Any], parts: int) -> None:
+        """Over the limit however it is cut, also where it comes whole."""
+        headers = b"".join(b"X-%d: %b\r\n" % (number, b"y" * 1000) for number in range(66))
+        sent = request(json.dumps(example).encode(), headers)
+        received = exchange(server, cut(sent, *range(len(sent) // parts + 1, len(sent), len(sent) // parts + 1)))
+        assert received.startswith(b"HTTP/1.1 431 ")
+        assert b"urn:problem:credit-risk-api:head-too-large" in received
+
+    @pytest.mark.parametrize(
+        ("head", "status", "kind"),
+        [
+            (b"HTTP/1.1\r\n", 400, b"bad-head"),
+            (b"HTTP/1.1\r\nHost: x\r\nHost: x\r\n", 400, b"bad-head"),
+            (b"HTTP/1.0\r\nHost: x\r\nHost: y\r\n", 400, b"bad-head"),
+            (b"HTTP/1.1\r\nHost: x/y\r\n", 400, b"bad-head"),
+            (b"HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n", 501, b"unknown-transfer-coding"),
+            (b"HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501, b"unknown"),
+            (b"HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity, chunked\r\n", 501, b"unknown-transfer-coding"),
+            (b"HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n", 400, b"bad-head"),
+        ],
+    )
+    def test_that_leave_something_in_doubt_are_refused(
+        self, server: Server, head: bytes, status: int, kind: bytes
+    ) -> None:
+        """The answer is a problem document, what follows is no request, and the connection ends."""
+        sent = b"POST /predict " + head + b"Content-Type: application/json\r\nX-Request-ID: doubt\r\n\r\n"
+        received = exchange(server, [sent + b"2\r\n{}\r\n0\r\n\r\n" + SMUGGLED])
+        assert received.startswith(b"HTTP/1.1 %d " % status)
+        assert b"urn:problem:credit-risk-api:" + kind in received
+        assert b"x-request-id: doubt" in received
+        assert b"connection: close" in received
+        assert received.count(b"HTTP/1.1 ") == 1
+
+    def test_are_refused_behind_what_is_owed(self, server: Server, example: dict[str, Any]) -> None:
+        """A refusal comes in its turn."""
+        good = request(json.dumps(example).encode(), b"")
+        received = exchange(server, [good + good.replace(b"Host: x\r\n", b"") + good])
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert received.count(b"HTTP/1.1 ") == 2
+        assert b"HTTP/1.1 400 " in received
+
+    @pytest.mark.parametrize("host", [b"", b"x", b"x_y.z:80", b"[::1]:3000"])
+    def test_with_a_host_are_taken(self, server: Server, host: bytes) -> None:
+        assert exchange(server, [b"GET /livez HTTP/1.1\r\nHost: %b\r\n\r\n" % host]).startswith(b"HTTP/1.1 200 ")
+
+    def test_without_a_host_are_taken_from_http_1_0(self, server: Server) -> None:
+        assert exchange(server, [b"GET /livez HTTP/1.0\r\n\r\n"]).startswith(b"HTTP/1.1 200 ")
+
     def test_of_ordinary_size_are_taken(self, server: Server, example: dict[str, Any]) -> None:
         headers = b"".join(b"X-%d: %b\r\n" % (number, b"y" * 1000) for number in range(32))
         received = exchange(server, cut(request(json.dumps(example).encode(), headers), 10_000, 20_000))
@@ -163,7 +212,7 @@ class TestPipelines:
             end = time.monotonic() + 3
             try:
                 while time.monotonic() < end:
-                    connection.sendall(b"GET /health HTTP/1.1\r\n\r\n" * 4096)
+                    connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 4096)
             except OSError:
                 pass
         assert server.worker.memory_info().rss - before < 64 << 20

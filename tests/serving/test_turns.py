@@ -1,0 +1,174 @@
+"""Reading one request, however hostile, keeps the event loop from others for no longer than its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.types import Message
+
+from preprocessing.application import InvalidApplicationError
+from preprocessing.contract import Contract, read_contract_file
+from serving.http.batches import Queued
+from serving.http.bodies import Bodies
+from serving.http.problems import InvalidRequestError, ProblemError
+from serving.http.refusals import MAX_ANSWER_BYTES, MAX_GROWTH
+from serving.settings import Settings
+from tests.servers import ROOT
+
+LIMIT = 1_048_576
+TURN_SECONDS = 0.020
+
+
+class Counts:
+    """A telemetry that reads no clock and writes no file."""
+
+    class tracing:  # noqa: N801  # an attribute
+        current = staticmethod(lambda: None)
+
+        class span:  # noqa: N801  # the same
+            def __init__(self, _name: str) -> None: ...
+            def __enter__(self) -> None: ...
+            def __exit__(self, *_: object) -> None: ...
+
+    class metrics:  # noqa: N801  # the same
+        count_invalid = staticmethod(lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return read_contract_file(ROOT / "artifacts" / "model" / "contract.json")
+
+
+async def read(contract: Contract, path: str, body: bytes, query: bytes = b"") -> tuple[list[Queued], float]:
+    """What a body is read as, and the longest that the reading kept the loop: processor time, so that no other
+    program counts."""
+    bodies = Bodies(Settings(), lambda: contract, Counts())  # type: ignore[arg-type]  # all that is used of it
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    headers = [(b"content-type", b"application/json")]
+    request = Request({"type": "http", "method": "POST", "headers": headers, "query_string": query}, receive)
+    longest, done = 0.0, asyncio.Event()
+
+    async def watch() -> None:
+        nonlocal longest
+        before = time.thread_time()
+        while not done.is_set():
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            longest, before = max(longest, now - before), now
+
+    watchdog = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    try:
+        queued = await (bodies.many if path == "/predict/batch" else bodies.one)(request)
+    finally:
+        done.set()
+        await watchdog  # which looks once more: what never gave way counts too
+    return queued, longest
+
+
+def filled(unit: str, opening: str = "[", closing: str = "]") -> bytes:
+    """A body as large as it may be, of one unit over and over."""
+    return (opening + ",".join([unit] * ((LIMIT - 2) // (len(unit) + 1))) + closing).encode()
+
+
+def unknown(number: int) -> str:
+    return ",".join(f'"{name:x}":1' for name in range(number))
+
+
+HOSTILE = {
+    "empty objects": filled("{}"),
+    "numbers": filled("1"),
+    "strings": filled('"a"'),
+    "floats": filled("1.2345678901234567e-200"),
+    "500 empty objects": json.dumps([{}] * 500).encode(),
+    "500 rows of unknown fields": json.dumps([{f"u{name}": 1 for name in range(60)}] * 500).encode(),
+    "500 rows of 2000 bytes": json.dumps([{"x" * 2000: "y"}] * 500).encode(),
+    "one object of unknown fields": ("{" + unknown(90_000) + "}").encode(),
+    "one object within the marks": ("{" + unknown(31_000) + "}").encode(),
+    "rows within the marks": ("[" + ",".join(["{" + unknown(62) + "}"] * 500) + "]").encode(),
+    "long numbers": filled("1" * 4000),
+    "escapes": ('["' + "\\u00e9" * 170_000 + '"]').encode(),
+    "no UTF-8": b"[" + b'"\xff"' * 200_000,
+    "UTF-16": filled("1")[: LIMIT // 2].decode().encode("utf-16"),
+    "depth": b"[" * LIMIT,
+}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+@pytest.mark.parametrize("query", [b"", b"partial=true"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_request_keeps_the_loop(contract: Contract, path: str, query: bytes, kind: str) -> None:
+    """No body within the limits keeps the loop for 20 ms in one go."""
+    # The collector looks at whatever else this process holds; in the service that is frozen.
+    longest = min(asyncio.run(read(contract, path, HOSTILE[kind], query))[1] for _ in range(3))
+    assert longest < TURN_SECONDS
+
+
+def told(queued: list[Queued]) -> int:
+    """How many bytes are said of what is wrong, rows in their places included."""
+    items = [each.item for each in queued]
+    (first, *_) = items
+    if isinstance(first, ProblemError):
+        return len(first.response("0" * 128).body)
+    rows: list[Any] = [
+        {"errors": [[error.loc, error.msg, error.type] for error in item.errors]}
+        for item in items
+        if isinstance(item, InvalidApplicationError)
+    ]
+    return len(json.dumps(rows))
+
+
+@pytest.mark.parametrize("query", [b"", b"partial=true"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_an_answer_does_not_outgrow_its_request(contract: Contract, query: bytes, kind: str) -> None:
+    """What is said of bad input stays within 64 KiB; in a partial batch, within four times its request."""
+    most = max(MAX_ANSWER_BYTES, MAX_GROWTH * len(HOSTILE[kind]) if query else 0)
+    assert told(asyncio.run(read(contract, "/predict/batch", HOSTILE[kind], query))[0]) <= most
+
+
+class TestWhatIsSaid:
+    def test_first_and_then_a_count(self, contract: Contract) -> None:
+        """Of 500 bad rows the first are named field by field; the last entry counts those that were not checked."""
+        queued, _ = asyncio.run(read(contract, "/predict/batch", json.dumps([{}] * 500).encode()))
+        problem = queued[0].item
+        assert isinstance(problem, InvalidRequestError)
+        *named, rest = problem.errors
+        rows = {error.loc[0] for error in named}
+        assert rows == set(range(len(rows)))
+        assert rest.msg.startswith(f"{500 - len(rows)} more row(s) were not checked")
+
+    def test_in_a_partial_batch_every_bad_row_keeps_its_place(self, contract: Contract) -> None:
+        """Where there is no room for a row's errors, their number stands there."""
+        example = dict(contract.example)
+        body = json.dumps([{}] * 499 + [example]).encode()
+        queued, _ = asyncio.run(read(contract, "/predict/batch", body, b"partial=true"))
+        *bad, good = [each.item for each in queued]
+        assert not isinstance(good, Exception)
+        assert all(isinstance(item, InvalidApplicationError) for item in bad)
+        assert bad[-1].errors[0].loc == (498,)  # type: ignore[union-attr]  # just seen
+        assert "invalid field(s); send it alone" in bad[-1].errors[0].msg  # type: ignore[union-attr]  # the same
+
+    def test_without_room_for_a_count_the_batch_is_refused(self, contract: Contract) -> None:
+        """Operators may allow more rows than an answer could count."""
+        room_for_all = Settings(max_batch_rows=10_000)
+        bodies = Bodies(room_for_all, lambda: contract, Counts())  # type: ignore[arg-type]  # all that is used of it
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"[" + b",".join([b"{}"] * 10_000) + b"]", "more_body": False}
+
+        scope = {"type": "http", "headers": [(b"content-type", b"application/json")], "query_string": b"partial=true"}
+
+        async def many() -> list[Queued]:
+            return await bodies.many(Request(scope, receive))
+
+        (only,) = asyncio.run(many())
+        assert isinstance(only.item, InvalidRequestError)
+        assert "send fewer rows" in str(only.item)
