@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from serving.telemetry.drift import Drift
 from serving.telemetry.logs import Logs
+from serving.telemetry.metric_files import shared_metric_files
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.tally import Tallies
 from serving.telemetry.tracing import Tracing
@@ -29,6 +30,7 @@ class Telemetry:
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._files = shared_metric_files()
         self.tallies = Tallies()
         self.metrics = Metrics(self.tallies, registry)
         self.drift = Drift(self.tallies, registry)
@@ -37,4 +39,4 @@ class Telemetry:
 
     def upkeep(self, is_ready: Callable[[], bool]) -> Upkeep:
         """What is to be done once a second, begun; to be called from the event loop's thread."""
-        return Upkeep(self.tallies, self.metrics, is_ready)
+        return Upkeep(self.tallies, self.metrics, self._files, is_ready)
