@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +14,18 @@ from typing import Any
 import httpx
 import pytest
 
+from serving.telemetry.logs import JSONFormatter, QueuedHandler
+from serving.telemetry.output import Output
+from serving.telemetry.tracing import Tracing
 from tests.disks import fill, small_disk
-from tests.servers import Server, copy_store, serving, wait_for
+from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, serving, wait_for
 
 LOST = "metrics are lost to other workers: their files can't be used; this process keeps its own"
 AGAIN = "metrics are all in their files again"
+
+
+def record(message: str) -> logging.LogRecord:
+    return logging.LogRecord("credit_risk.test", logging.INFO, __file__, 1, message, None, None)
 
 
 def value(server: Server, series: str) -> float:
@@ -28,6 +40,67 @@ def provoke(server: Server, example: dict[str, Any]) -> int:
     bodies = [example | {field: each} for field in example for each in wrong]
     assert {422, 200} >= {httpx.post(f"{server.url}/predict", json=body).status_code for body in bodies}
     return len(bodies)
+
+
+class TestLogs:
+    def test_a_full_disk_costs_lines_that_are_counted_and_tears_none(self, tmp_path: Path) -> None:
+        dropped: list[int] = []
+        with small_disk(tmp_path / "disk", "64k") as disk:
+            filler = disk / "filler"
+            filler.write_bytes(bytes(30_000))
+            log = disk / "service.log"
+            with log.open("ab") as file:
+                handler = QueuedHandler(dropped.append, Output(file.fileno()))
+                handler.setFormatter(JSONFormatter(Tracing()))
+                for i in range(1000):
+                    handler.emit(record(f"before {i}"))
+                wait_for(lambda: len(log.read_text().splitlines()) + sum(dropped) >= 1000)
+                filler.unlink()
+                for i in range(10):
+                    handler.emit(record(f"after {i}"))
+                handler.close()
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+        (lost,) = (line for line in lines if line["message"] == "log lines were lost")
+        assert (sum(dropped), "ERROR") == (lost["lines"], lost["level"])
+        written = 1000 - lost["lines"]
+        assert 0 < written < 1000
+        expected = [*(f"before {i}" for i in range(written)), *(f"after {i}" for i in range(10))]
+        assert expected == [line["message"] for line in lines if line is not lost]
+
+    @pytest.mark.parametrize("reader", ["gone", "stalled"])
+    def test_a_process_ends_well_without_a_reader(self, reader: str) -> None:
+        script = """
+            import logging
+            from serving.telemetry import logs
+            from serving.telemetry.telemetry import Telemetry
+            logs.CLOSING_SECONDS = 0.5
+            Telemetry().logs.configure("INFO")
+            input()
+            for i in range(2000):
+                logging.getLogger("credit_risk.test").info("line %d", i)
+        """
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            if reader == "gone":
+                process.stdout.close()
+            process.stdin.write(b"\n")
+            process.stdin.close()
+            assert 0 == process.wait(HANG_SECONDS)
+            assert b"" == process.stderr.read()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
 
 
 @pytest.mark.slow
