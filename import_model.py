@@ -263,7 +263,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
     except OSError as exc:
-        print(f"import refused: {exc}; make room in the model store, or set BENTOML_HOME to another", file=sys.stderr)
+        # Of all that shutil could not copy, the first says why.
+        reason = exc.args[0][0][2] if isinstance(exc, shutil.Error) else exc
+        print(
+            f"import refused: {reason}; make room in the model store, or set BENTOML_HOME to another", file=sys.stderr
+        )
         return 1
     for tag in tags:
         print(tag)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import socket
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,8 @@ import pytest
 from serving.telemetry.logs import JSONFormatter, QueuedHandler
 from serving.telemetry.output import Output
 from serving.telemetry.tracing import Tracing
-from tests.disks import fill, small_disk
-from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, serving, wait_for
+from tests.disks import fill, remount, small_disk
+from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, environment, serving, wait_for
 
 LOST = "metrics are lost to other workers: their files can't be used; this process keeps its own"
 AGAIN = "metrics are all in their files again"
@@ -40,6 +43,27 @@ def provoke(server: Server, example: dict[str, Any]) -> int:
     bodies = [example | {field: each} for field in example for each in wrong]
     assert {422, 200} >= {httpx.post(f"{server.url}/predict", json=body).status_code for body in bodies}
     return len(bodies)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["size=64k", "size=600k", "size=8m,nr_inodes=20"])
+def test_an_import_that_finds_no_room_leaves_nothing(tmp_path: Path, options: str) -> None:
+    """Before the model, between its files, between it and the policy; one line says why."""
+    with small_disk(tmp_path / "home", options.removeprefix("size=")) as home:
+        result = subprocess.run(
+            [sys.executable, "import_model.py"],
+            cwd=ROOT,
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        left = [path for path in (home / "models").rglob("*") if path.name]
+    assert (1, "") == (result.returncode, result.stdout)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("import refused: [Errno 28] No space left on device")
+    assert line.endswith("; make room in the model store, or set BENTOML_HOME to another")
+    assert [] == left
 
 
 class TestLogs:
@@ -104,6 +128,55 @@ class TestLogs:
 
 
 @pytest.mark.slow
+class TestContainer:
+    """What a container's only process does, from its start on."""
+
+    @contextmanager
+    def running(self, home: Path, **settings: str) -> Iterator[Server]:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        settings |= {"BENTO_PATH": "service:CreditRisk", "BENTOML_HOST": "127.0.0.1", "BENTOML_PORT": str(port)}
+        log = home / "server.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "serving.bento.container"],
+                cwd=ROOT,
+                env=environment(home, **settings),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        server = Server(f"http://127.0.0.1:{port}", home, log, process)
+        try:
+            server.wait_until("/readyz")
+            yield server
+            server.terminate()
+            assert 0 == server.wait()
+            server.lines()
+        finally:
+            process.kill()
+            process.wait()
+
+    @pytest.mark.parametrize("cause", ["full", "read-only", "not there"])
+    def test_a_disk_that_fails_before_the_start(
+        self, store: Path, tmp_path: Path, example: dict[str, Any], cause: str
+    ) -> None:
+        home = copy_store(store, tmp_path / "home")
+        for folder in ("bentos", "envs", "tmp"):  # BentoML makes them wherever it is started
+            (home / folder).mkdir()
+        with small_disk(tmp_path / "disk", "64k") as disk:
+            fill(disk)
+            if cause == "read-only":
+                remount(disk, "ro")
+            temporary = disk / "filler" / "nowhere" if cause == "not there" else disk
+            with self.running(home, TMPDIR=str(temporary)) as server:
+                assert 200 == httpx.post(f"{server.url}/predict", json=example).status_code
+                wait_for(lambda: server.find(message=LOST))
+                assert 1.0 == value(server, "credit_risk_metrics_lost")
+                assert 1.0 == value(server, 'credit_risk_applications_total{kind="single"}')
+                assert len(server.find(message=LOST)) == 1
+
+
+@pytest.mark.slow
 class TestMetrics:
     @pytest.fixture
     def home(self, store: Path, tmp_path: Path) -> Path:
@@ -114,6 +187,20 @@ class TestMetrics:
         """What BentoML keeps metrics on."""
         with small_disk(home / "prometheus_multiproc_dir", "640k") as path:
             yield path
+
+    def test_a_folder_that_is_gone(self, home: Path, example: dict[str, Any]) -> None:
+        """As when somebody tidies /tmp; with two workers, which then find each other's metrics again."""
+        folder = home / "prometheus_multiproc_dir"
+        with serving(home, CREDIT_RISK_WORKERS="2") as server:
+            wait_for(lambda: len(server.find(message="Application startup complete.")) == 2)
+            shutil.rmtree(folder)
+            wait_for(lambda: len(server.find(message=LOST)) == 2)
+            assert 200 == httpx.post(f"{server.url}/predict", json=example).status_code
+            assert 200 == httpx.get(f"{server.url}/readyz").status_code
+            assert 200 == httpx.get(f"{server.url}/metrics").status_code
+            wait_for(lambda: len(server.find(message=AGAIN)) == 2)
+            wait_for(lambda: value(server, 'credit_risk_applications_total{kind="single"}') == 1.0)
+            assert len(server.find(message=LOST)) == 2
 
     def test_a_disk_that_fills_up(self, home: Path, disk: Path, example: dict[str, Any]) -> None:
         with serving(home) as server:
