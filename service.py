@@ -21,6 +21,7 @@ from serving.bento.framework import HostedService, hosted, tracer_provider
 from serving.bento.install import install, tracing_configuration
 from serving.bento.lifecycle import Draining
 from serving.bento.store_entry import StoreEntry
+from serving.bento.tls import check_tls
 from serving.engine import Assessment, Engine
 from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
@@ -38,6 +39,7 @@ from serving.telemetry.tracing import tracing_settings
 with refusals_as_lines():
     settings = load_settings()
     tracing_options = tracing_settings(os.environ)
+    check_tls(os.environ)
 telemetry = Telemetry()
 install(telemetry.logs, settings)
 information = Information(settings)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -190,7 +190,12 @@ class ServerElsewhere(Server):
 
 @contextmanager
 def serving(
-    home: Path, target: str = "service:CreditRisk", cwd: Path = ROOT, until: str | None = "/readyz", **settings: str
+    home: Path,
+    target: str = "service:CreditRisk",
+    cwd: Path = ROOT,
+    until: str | None = "/readyz",
+    options: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Server]:
     """A server on a free port of 127.0.0.1, once `until` is 200 there; on SIGTERM it must end well."""
     if ELSEWHERE:
@@ -200,7 +205,7 @@ def serving(
     log = home / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port), *options],
             cwd=cwd,
             env=environment(home, **settings),
             stdin=subprocess.DEVNULL,

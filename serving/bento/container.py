@@ -14,6 +14,7 @@ import socket
 import tempfile
 
 from serving import SERVICE_NAME
+from serving.bento.tls import container_options
 from serving.settings import SettingsError, load_settings
 from serving.telemetry.logs import refusals_as_lines
 
@@ -32,6 +33,7 @@ def main() -> None:
             raise SettingsError(
                 "settings refused: CREDIT_RISK_WORKERS: a container runs one worker; run more containers"
             )
+        tls = container_options(os.environ)
     host, port = os.environ.get("BENTOML_HOST") or "0.0.0.0", int(os.environ.get("BENTOML_PORT") or PORT)  # noqa: S104  # a container's
     listener = socket.create_server((host, port), backlog=2048)
 
@@ -43,7 +45,7 @@ def main() -> None:
         "--service-name": SERVICE_NAME,
         "--worker-id": 1,
     }
-    worker([os.environ["BENTO_PATH"], *(f"{name}={value}" for name, value in options.items())])
+    worker([os.environ["BENTO_PATH"], *(f"{name}={value}" for name, value in options.items()), *tls])
 
 
 def _metrics_folder() -> str:
