@@ -194,8 +194,16 @@ class TestServed:
         assert 500 == answer.json()["batch_size"]
 
     def test_bentomls_client(self, tls: Server, certificates: Certificates, example: dict[str, Any]) -> None:
-        with bentoml.SyncHTTPClient(tls.url, server_ready_timeout=None) as client:
-            client.client = httpx.Client(base_url=tls.url, verify=trusting(certificates, certificates.client))
+        """As docs/tls.md has it: by the class of its HTTP client."""
+
+        class Trusting(httpx.Client):
+            def __init__(self, **options: Any) -> None:
+                super().__init__(verify=trusting(certificates, certificates.client), **options)
+
+        class Client(bentoml.SyncHTTPClient):
+            client_cls = Trusting
+
+        with Client(tls.url) as client:
             assert "decision" in client.predict(example)
 
     @pytest.mark.parametrize("who", ["nobody", "stranger"])
