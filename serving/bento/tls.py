@@ -27,8 +27,8 @@ VARIABLES = {
 _PREFIX = "BENTOML_SSL_"
 
 BENTOML_CIPHERS = "TLSv1"
-"""What BentoML hands on where nobody has named ciphers. To OpenSSL 3 these are, for TLS 1.2, the oldest ones only: some
-without encryption, some without authentication, and none that careful clients take."""
+"""What BentoML hands on where nobody has named ciphers. To OpenSSL 3 these are, for TLS 1.2, the oldest ones only (CBC
+with SHA-1): careful clients have none of them, and can't agree with such a server on any."""
 
 _DEFAULTS = {"ssl_version": int(ssl.PROTOCOL_TLS_SERVER), "ssl_cert_reqs": 0, "ssl_ciphers": BENTOML_CIPHERS}
 """What BentoML hands on, with TLS and without, where nobody has said anything."""
