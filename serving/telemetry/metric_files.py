@@ -36,7 +36,7 @@ _DAMAGED = (OSError, RuntimeError, ValueError, struct.error)
 
 
 class GoneError(OSError):
-    """A file that is written to has no name any more, or another file has taken it: no other process finds it."""
+    """Another file has taken the name of one that is written to: no other process finds that."""
 
 
 def _read(path: str) -> list[Sample]:
@@ -85,12 +85,10 @@ class MetricFile:
         """Find out whether the file that is written to is still the one that others find under its name."""
         if self.fault is None and self._file is not None:
             try:
-                named = Path(self.path).stat()
+                if not os.path.samestat(Path(self.path).stat(), os.fstat(self._file)):
+                    self.fault = GoneError(f"another file has taken the name {self.path}")
             except OSError as exc:
                 self.fault = exc
-            else:
-                if not os.path.samestat(named, os.fstat(self._file)):
-                    self.fault = GoneError(f"another file has taken the name {self.path}")
 
     def write_all(self) -> None:
         """Write everything into a file of that name, and make it and its folder where they are not there."""

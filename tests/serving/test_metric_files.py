@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import inspect
 import os
@@ -15,9 +16,13 @@ from pathlib import Path
 import prometheus_client.multiprocess
 import prometheus_client.values
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
+from serving.telemetry.logs import service_log
 from serving.telemetry.metric_files import RETRY_LOOKS, MetricFiles
+from serving.telemetry.telemetry import Telemetry
+from serving.telemetry.upkeep import Upkeep
 from tests.disks import fill, small_disk
 from tests.servers import ROOT, wait_for
 
@@ -148,6 +153,25 @@ def test_a_folder_that_is_not_there_is_made_where_it_can_be(files: MetricFiles, 
     assert folder.startswith("file") == (files.fault() is not None)
     assert [made.path] == list(files.paths(str(tmp_path / folder)))
     assert [(key(1), 1.0, 0.0)] == [sample[:3] for sample in files.read_all_values_from_file(made.path)]
+
+
+def test_what_is_lost_is_told_once_and_counted(files: MetricFiles, caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    telemetry = Telemetry(registry)
+
+    async def look() -> list[float | None]:
+        upkeep = Upkeep(telemetry.tallies, telemetry.metrics, files, lambda: True)
+        lost = []
+        for fault in (None, OSError(errno.ENOSPC, "full"), OSError(errno.ENOSPC, "full"), None, None):
+            files.unreadable = {} if fault is None else {"counter_1.db": fault}
+            upkeep.once()
+            lost.append(registry.get_sample_value("credit_risk_metrics_lost"))
+        upkeep.stop()
+        return lost
+
+    caplog.set_level("WARNING", logger=service_log.name)
+    assert [0.0, 1.0, 1.0, 0.0, 0.0] == asyncio.run(look())
+    assert [False, True] == ["again" in record.message for record in caplog.records]
 
 
 SERIES = """
