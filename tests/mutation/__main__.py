@@ -7,6 +7,7 @@ already.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import resource
 import shutil
@@ -35,7 +36,10 @@ WALL_SECONDS = 900
 
 OUT_OF_TIME = {signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL}
 
-IMPORTED_ONCE = ("numpy", "scipy.special", "sklearn.ensemble", "joblib", "pydantic", "httpx", "pytest", "_pytest.assertion")
+IMPORTED_ONCE = (
+    "pytest", "hypothesis.strategies", "numpy", "scipy.stats", "sklearn.ensemble", "joblib", "pandas", "pydantic", "httpx",
+    "bentoml.models", "bentoml._internal.configuration.containers", "bentoml._internal.models",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,19 @@ def main(arguments: list[str] | None = None) -> int:
     if options.sample is not None:
         chosen = sample(by_module, options.sample, options.seed)
         print(f"{len(chosen)} drawn by seed {options.seed}", flush=True)
-    for name in IMPORTED_ONCE:
-        __import__(name)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        _import_once(Path(folder))
         tree = _copy(Path(folder) / "tree")
         return _report(chosen, _outcomes(chosen, tree))
+
+
+def _import_once(folder: Path) -> None:
+    """Import what every fork needs, and keep the bytecode of all else that they do."""
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(folder / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ |= {"PYTHONPYCACHEPREFIX": sys.pycache_prefix, "BENTOML_HOME": str(folder), "BENTOML_DO_NOT_TRACK": "True"}
+    for name in IMPORTED_ONCE:
+        importlib.import_module(name)
 
 
 def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
@@ -133,7 +145,8 @@ def _in_fork(tree: Path, arguments: tuple[str, ...]) -> int:
     if "MUTATION_SHOW" not in os.environ:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-    options = ["-x", "-p", "no:cacheprovider", "-m", "not slow and not container"]
+    # Libraries that bring plugins for pytest are there before it.
+    options = ["-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-m", "not slow and not container"]
     for plugin in ("xdist", "cov", "randomly"):
         options += ["-p", f"no:{plugin}"]
     return int(pytest.main([*options, *arguments], plugins=[_Quick()]))
