@@ -37,8 +37,8 @@ WALL_SECONDS = 900
 OUT_OF_TIME = {signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL}
 
 IMPORTED_ONCE = (
-    "pytest", "hypothesis.strategies", "numpy", "scipy.stats", "sklearn.ensemble", "joblib", "pandas", "pydantic", "httpx",
-    "bentoml.models", "bentoml._internal.configuration.containers", "bentoml._internal.models",
+    "pytest", "hypothesis.strategies", "numpy", "scipy.stats", "sklearn.ensemble", "joblib", "pandas", "pydantic",
+    "httpx", "bentoml.models", "bentoml._internal.configuration.containers", "bentoml._internal.models",
 )  # fmt: skip
 
 
@@ -58,7 +58,9 @@ class Run:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog=".ci/mutation", description=__doc__, epilog=EXIT_CODES)
-    parser.add_argument("--sample", type=int, metavar="N", help="about N mutants, of each module its share (default: all)")
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="about N mutants, of each module its share (default: all)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
     parser.add_argument("--only", metavar="TEXT", default="", help="modules with this in their path")
     options = parser.parse_args(arguments)
@@ -78,13 +80,17 @@ def _import_once(folder: Path) -> None:
     """Import what every fork needs, and keep the bytecode of all else that they do."""
     sys.dont_write_bytecode, sys.pycache_prefix = False, str(folder / "bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ |= {"PYTHONPYCACHEPREFIX": sys.pycache_prefix, "BENTOML_HOME": str(folder), "BENTOML_DO_NOT_TRACK": "True"}
+    os.environ |= {
+        "PYTHONPYCACHEPREFIX": sys.pycache_prefix,
+        "BENTOML_HOME": str(folder),
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
     for name in IMPORTED_ONCE:
         importlib.import_module(name)
 
 
 def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
-    """Of each, "killed", "stopped" where it ran out of time, or "survived"; killed ones are those that a test notices."""
+    """Of each, "killed", "stopped" where it ran out of time, or "survived" where no test noticed."""
     usual: dict[tuple[str, ...], float] = {}
     for stage in dict.fromkeys(tuple(stage) for mutant in chosen for stage in stages(mutant.module)):
         run = _pytest(tree, stage, WALL_SECONDS)
@@ -97,7 +103,9 @@ def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
         path = tree / mutant.module
         original = path.read_text(encoding="utf-8")
         path.write_text(mutant.code, encoding="utf-8")
-        os.utime(path, (done, done))  # of its own time and not only of its own size, which is all that bytecode is known by
+        os.utime(
+            path, (done, done)
+        )  # of its own time and not only of its own size, which is all that bytecode is known by
         try:
             outcomes.append(_outcome(tree, mutant, usual))
         finally:
@@ -146,7 +154,15 @@ def _in_fork(tree: Path, arguments: tuple[str, ...]) -> int:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
     # Libraries that bring plugins for pytest are there before it.
-    options = ["-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning", "-m", "not slow and not container"]
+    options = [
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+        "-m",
+        "not slow and not container",
+    ]
     for plugin in ("xdist", "cov", "randomly"):
         options += ["-p", f"no:{plugin}"]
     return int(pytest.main([*options, *arguments], plugins=[_Quick()]))
@@ -186,8 +202,8 @@ def _copy(tree: Path) -> Path:
 
 
 def _named(mutant: Mutant) -> str:
-    why = reason(mutant)
-    return f"{mutant.module}:{mutant.line} {mutant.operator}\n  - {mutant.was}\n  + {mutant.now}\n  {why or 'NO REASON IS STATED'}"
+    why = reason(mutant) or "NO REASON IS STATED"
+    return f"{mutant.module}:{mutant.line} {mutant.operator}\n  - {mutant.was}\n  + {mutant.now}\n  {why}"
 
 
 def _report(chosen: list[Mutant], outcomes: list[str]) -> int:
@@ -200,8 +216,8 @@ def _report(chosen: list[Mutant], outcomes: list[str]) -> int:
     unexplained = [mutant for mutant in survivors if reason(mutant) is None]
     share = 1 - len(survivors) / len(chosen)
     print(
-        f"\n{len(chosen)} mutants: {counts['killed']} killed, {counts['stopped']} stopped, {counts['survived']} survived, "
-        f"{len(unexplained)} of them without a reason: {share:.1%} killed"
+        f"\n{len(chosen)} mutants: {counts['killed']} killed, {counts['stopped']} stopped, {len(survivors)} survived, "
+        f"{len(unexplained)} of them without a reason; {share:.1%} noticed"
     )
     return 0 if share >= LEAST_KILLED and not unexplained else 1
 

@@ -64,7 +64,7 @@ def modules() -> list[str]:
 
 
 def stages(module: str) -> list[list[str]]:
-    """What pytest is given for a mutant of a module, one after the other until one fails: the module's own tests first."""
+    """What pytest is given for a mutant of a module, one after the other until one fails; the module's own first."""
     further: list[list[str]] = next(entry["stages"] for entry in CONFIG["tests"] if fnmatch(module, entry["modules"]))
     own = Path("tests") / Path(module).parent / f"test_{Path(module).stem}.py"
     return [[own.as_posix()], *further] if len(own.parts) > 2 and (ROOT / own).is_file() else further
