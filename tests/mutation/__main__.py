@@ -7,7 +7,7 @@ already.
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import os
 import resource
 import shutil
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.mutation.mutants import CONFIG, ROOT, Mutant, modules, mutants, reason, sample, stages
+from tests.mutation.mutants import CONFIG, ROOT, Mutant, modules, mutants, reason, sample, source, stages
 
 EXIT_CODES = "exit code: 0 at least 97% killed, and a reason for each survivor; 1 otherwise; 2 wrong arguments"
 
@@ -38,7 +38,7 @@ OUT_OF_TIME = {signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL}
 
 IMPORTED_ONCE = (
     "pytest", "hypothesis.strategies", "numpy", "scipy.stats", "sklearn.ensemble", "joblib", "pandas", "pydantic",
-    "httpx", "bentoml.models", "bentoml._internal.configuration.containers", "bentoml._internal.models",
+    "httpx", "shap", "bentoml.models", "bentoml._internal.configuration.containers", "bentoml._internal.models",
 )  # fmt: skip
 
 
@@ -86,30 +86,17 @@ def _import_once(folder: Path) -> None:
         "BENTOML_DO_NOT_TRACK": "True",
     }
     for name in IMPORTED_ONCE:
-        importlib.import_module(name)
+        if importlib.util.find_spec(name):
+            importlib.import_module(name)
 
 
 def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
     """Of each, "killed", "stopped" where it ran out of time, or "survived" where no test noticed."""
-    usual: dict[tuple[str, ...], float] = {}
-    for stage in dict.fromkeys(tuple(stage) for mutant in chosen for stage in stages(mutant.module)):
-        run = _pytest(tree, stage, WALL_SECONDS)
-        if run.code != 0:
-            sys.exit(f"pytest {' '.join(stage)} fails without any change; mend that first")
-        usual[stage] = run.cpu
-    outcomes = []
     begun = time.monotonic()
+    usual = _Usual(tree)
+    outcomes = []
     for done, mutant in enumerate(chosen, 1):
-        path = tree / mutant.module
-        original = path.read_text(encoding="utf-8")
-        path.write_text(mutant.code, encoding="utf-8")
-        os.utime(
-            path, (done, done)
-        )  # of its own time and not only of its own size, which is all that bytecode is known by
-        try:
-            outcomes.append(_outcome(tree, mutant, usual))
-        finally:
-            path.write_text(original, encoding="utf-8")
+        outcomes.append(_outcome(tree, mutant, usual, done))
         if outcomes[-1] != "killed":
             print(f"\n{outcomes[-1]}: {_named(mutant)}", flush=True)
         if done % 25 == 0:
@@ -117,9 +104,30 @@ def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
     return outcomes
 
 
-def _outcome(tree: Path, mutant: Mutant, usual: dict[tuple[str, ...], float]) -> str:
+class _Usual(dict[tuple[str, ...], float]):
+    """Of arguments for pytest the CPU seconds that they take without a change, found out when they are first asked for."""
+
+    def __init__(self, tree: Path) -> None:
+        self._tree = tree
+
+    def __missing__(self, stage: tuple[str, ...]) -> float:
+        run = _pytest(self._tree, stage, WALL_SECONDS)
+        if run.code != 0:
+            sys.exit(f"pytest {' '.join(stage)} fails without any change; mend that first")
+        self[stage] = run.cpu
+        return run.cpu
+
+
+def _outcome(tree: Path, mutant: Mutant, usual: _Usual, number: int) -> str:
+    path = tree / mutant.module
     for stage in map(tuple, stages(mutant.module)):
-        run = _pytest(tree, stage, int(3 * usual[stage]) + CPU_SECONDS)
+        seconds = int(3 * usual[stage]) + CPU_SECONDS
+        path.write_text(mutant.code, encoding="utf-8")
+        os.utime(path, (number, number))  # bytecode is known by its time and size, and the size may be another mutant's
+        try:
+            run = _pytest(tree, stage, seconds)
+        finally:
+            path.write_text(source(mutant.module), encoding="utf-8")
         if run.code != 0:
             return "stopped" if run.code is None else "killed"
     return "survived"

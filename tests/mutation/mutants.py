@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,20 +42,26 @@ class Mutant:
     @property
     def code(self) -> str:
         """The module with the change."""
-        code = mutate_code((ROOT / self.module).read_text(encoding="utf-8"), _made(self.operator), self.occurrence)
+        code = mutate_code(source(self.module), _made(self.operator), self.occurrence)
         assert code is not None
         return code
 
     @property
     def was(self) -> str:
         """The line that is changed."""
-        return (ROOT / self.module).read_text(encoding="utf-8").splitlines()[self.line - 1].strip()
+        return source(self.module).splitlines()[self.line - 1].strip()
 
     @property
     def now(self) -> str:
         """The line after it; nothing where it is gone."""
-        before, after = (ROOT / self.module).read_text(encoding="utf-8").splitlines(), self.code.splitlines()
+        before, after = source(self.module).splitlines(), self.code.splitlines()
         return after[self.line - 1].strip() if len(before) == len(after) else ""
+
+
+@cache
+def source(module: str) -> str:
+    """A module as it was when it was first read: somebody may be working on it."""
+    return (ROOT / module).read_text(encoding="utf-8")
 
 
 def modules() -> list[str]:
@@ -72,9 +79,8 @@ def stages(module: str) -> list[list[str]]:
 
 def mutants(module: str) -> Iterator[Mutant]:
     """All of a module's, without those that no rule of the configuration calls behaviour."""
-    source = (ROOT / module).read_text(encoding="utf-8")
-    nodes = list(ast_nodes(get_ast(source)))
-    typed = _annotations(source)
+    nodes = list(ast_nodes(get_ast(source(module))))
+    typed = _annotations(source(module))
     for operator in CONFIG["operators"]:
         positions = (at for node in nodes for at in _made(operator).mutation_positions(node))
         for occurrence, ((line, column), _) in enumerate(positions):
@@ -113,10 +119,10 @@ def _is_no_behaviour(mutant: Mutant) -> bool:
     return any(re.search(rule["was"], mutant.was) and re.search(rule.get("is", ""), mutant.now) for rule in rules)
 
 
-def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def _annotations(code: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Where types are written that nothing runs: their `|` is no operator of the program."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(code)):
         for name in ("annotation", "returns"):
             at = getattr(node, name, None)
             if isinstance(at, ast.expr):
