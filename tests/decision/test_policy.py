@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from decision import Outcome, Policy, decide, read_policy
 from decision.policy import Condition
+from decision.reversals import told_apart
 from preprocessing.contract import Contract, read_contract_file
 from tests.applications import CONTRACT, POLICY_FILE
 from tests.books import BOOKS, Document, contract_of, edited
@@ -260,6 +261,19 @@ class TestImprovements:
         for unsound in (("debt", "==", "none"), ("debt", "in", [7, 9]), ("ratio", "<", 2), ("ratio", "is_null", None)):
             with pytest.raises(ValidationError, match=f"would punish an improvement of {unsound[0]}"):
                 ruled(contract, unsound)
+
+
+@given(st.lists(st.integers(-24, 24).map(lambda n: n / 2), max_size=4), st.integers(-9, 9), st.integers(0, 12))
+def test_one_number_of_each_kind_that_bounds_tell_apart(bounds: list[float], least: int, width: int) -> None:
+    """Whatever is asked of a range, asking these numbers is enough; and none of them lies outside it."""
+    for whole, step in ((True, 1), (False, 0.25)):
+        told = told_apart([*bounds, "a state", None], least, least + width, whole=whole)
+        kinds = [tuple((number > bound) - (number < bound) for bound in bounds) for number in told]
+        for i in range(int(width / step) + 1):
+            assert tuple((least + i * step > bound) - (least + i * step < bound) for bound in bounds) in kinds
+        assert told == sorted({*told})
+        assert least <= told[0] <= told[-1] <= least + width
+        assert all(float(number).is_integer() for number in told) or not whole
 
 
 KINDS = {"type": "integer", "description": "d", "minimum": 1, "maximum": 9}

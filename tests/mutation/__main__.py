@@ -105,7 +105,7 @@ def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
 
 
 class _Usual(dict[tuple[str, ...], float]):
-    """Of arguments for pytest the CPU seconds that they take without a change, found out when they are first asked for."""
+    """Of arguments for pytest the CPU seconds that they take without a change, found out when first asked for."""
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree
