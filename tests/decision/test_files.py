@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from decision import InvalidPolicyError, read_policy
 from decision.__main__ import main
+from decision.files import beside_or_default
+from decision.policy import Condition
 from preprocessing.contract import read_contract_file
 from tests.applications import CONTRACT
 
@@ -272,6 +275,28 @@ def test_a_catalogue_says_which_category_it_is(change: Change, message: str, pol
 def test_check_falls_back_to_the_projects_own_catalogue(policy_file: Path) -> None:
     policy_file.with_name("reason_codes.json").unlink()
     assert main(["check", str(policy_file)]) == 0
+
+
+def test_a_file_beside_the_policy_comes_first(policy_file: Path) -> None:
+    """Where there is none the project's own is read; and where that is absent too, the missing one is named."""
+    beside = policy_file.with_name("reason_codes.json")
+    assert beside == beside_or_default(policy_file)
+    beside.unlink()
+    assert beside_or_default(policy_file).read_bytes() == (FOLDER / "reason_codes.json").read_bytes()
+    assert beside_or_default(policy_file, "nowhere.json") == policy_file.with_name("nowhere.json")
+
+
+@pytest.mark.parametrize("value", [1e12, -1e12, [3, -1e12]])
+def test_numbers_of_rules_are_bounded(value: Any) -> None:
+    """Up to a million million; one step beyond is refused, in a list too."""
+    op = "in" if isinstance(value, list) else "<"
+    condition = {"field": "person_age", "op": op, "value": value}
+    assert value == Condition.model_validate(condition, context={"contract": CONTRACT}).value
+    beyond = [math.nextafter(n, n * 2) for n in (value if isinstance(value, list) else [value])]
+    with pytest.raises(ValueError, match="numbers lie between"):
+        Condition.model_validate(
+            condition | {"value": beyond if op == "in" else beyond[0]}, context={"contract": CONTRACT}
+        )
 
 
 @pytest.mark.parametrize("folder", ["artifacts/policy", "artifacts/books/heloc", "artifacts/books/hmeq"])

@@ -7,6 +7,7 @@ already.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import os
 import resource
@@ -88,6 +89,8 @@ def _import_once(folder: Path) -> None:
     for name in IMPORTED_ONCE:
         if importlib.util.find_spec(name):
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # no fork looks through all that again
 
 
 def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
