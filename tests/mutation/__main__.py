@@ -64,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
     parser.add_argument("--only", metavar="TEXT", default="", help="modules with this in their path")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at once (default: 1)")
     options = parser.parse_args(arguments)
     by_module = {module: list(mutants(module)) for module in modules() if options.only in module}
     chosen = [mutant for each in by_module.values() for mutant in each]
@@ -73,8 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{len(chosen)} drawn by seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         _import_once(Path(folder))
-        tree = _copy(Path(folder) / "tree")
-        return _report(chosen, _outcomes(chosen, tree))
+        return _report(chosen, _side_by_side(chosen, Path(folder), options.jobs))
 
 
 def _import_once(folder: Path) -> None:
@@ -91,6 +91,29 @@ def _import_once(folder: Path) -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # no fork looks through all that again
+
+
+def _side_by_side(chosen: list[Mutant], folder: Path, jobs: int) -> list[str]:
+    """What `_outcomes` says, in forks that have a copy of the checkout each."""
+    told = []
+    for job in range(jobs):
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            try:
+                with os.fdopen(writing, "w") as answer:
+                    answer.write(" ".join(_outcomes(chosen[job::jobs], _copy(folder / f"tree-{job}"))))
+            except SystemExit as exc:
+                print(exc, file=sys.stderr, flush=True)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        told.append(reading)
+    outcomes = [""] * len(chosen)
+    for job, reading in enumerate(told):
+        with os.fdopen(reading) as answer:
+            outcomes[job::jobs] = answer.read().split()  # of a fork that failed there are too few, which is an error
+        os.wait()
+    return outcomes
 
 
 def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
