@@ -256,7 +256,10 @@ class TestImprovements:
         ]  # fmt: skip
         label = {"column": "bad", "defaulted": [1], "repaid": [0]}
         contract = contract_of({"format": 1, "name": "b", "version": "1.0.0", "label": label, "fields": fields})
-        for unknown, said in (("debt", "with numbers, or by ==, != or in with none, hidden"), ("wealth", "with numbers")):
+        for unknown, said in (
+            ("debt", "with numbers, or by ==, != or in with none, hidden"),
+            ("wealth", "with numbers"),
+        ):
             with pytest.raises(ValidationError, match=f"{unknown} is a number; compare it {said} "):
                 ruled(contract, (unknown, "==", "nowhere"))
         for sound in (("debt", "==", "hidden"), ("debt", ">=", 4), ("debt", "in", [8, 9]), ("ratio", ">", 2)):
