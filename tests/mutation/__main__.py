@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.mutation.mutants import CONFIG, ROOT, Mutant, modules, mutants, reason, sample, source, stages
+from tests.mutation.config import CONFIG, ROOT, modules, source, stages
+from tests.mutation.mutants import Mutant, mutants, reason, sample
 
 EXIT_CODES = "exit code: 0 at least 97% killed, and a reason for each survivor; 1 otherwise; 2 wrong arguments"
 

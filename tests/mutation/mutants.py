@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,10 +14,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-CONFIG: dict[str, Any] = tomllib.loads((HERE / "config.toml").read_text(encoding="utf-8"))
-SURVIVORS: list[dict[str, str]] = tomllib.loads((HERE / "survivors.toml").read_text(encoding="utf-8"))["survivor"]
+from tests.mutation.config import CONFIG, SURVIVORS, source
 
 
 @dataclass(frozen=True)
@@ -56,25 +50,6 @@ class Mutant:
         """The line after it; nothing where it is gone."""
         before, after = source(self.module).splitlines(), self.code.splitlines()
         return after[self.line - 1].strip() if len(before) == len(after) else ""
-
-
-@cache
-def source(module: str) -> str:
-    """A module as it was when it was first read: somebody may be working on it."""
-    return (ROOT / module).read_text(encoding="utf-8")
-
-
-def modules() -> list[str]:
-    """The modules under mutation."""
-    found = {path.relative_to(ROOT).as_posix() for glob in CONFIG["modules"] for path in ROOT.glob(glob)}
-    return sorted(found)
-
-
-def stages(module: str) -> list[list[str]]:
-    """What pytest is given for a mutant of a module, one after the other until one fails; the module's own first."""
-    further: list[list[str]] = next(entry["stages"] for entry in CONFIG["tests"] if fnmatch(module, entry["modules"]))
-    own = Path("tests") / Path(module).parent / f"test_{Path(module).stem}.py"
-    return [[own.as_posix()], *further] if len(own.parts) > 2 and (ROOT / own).is_file() else further
 
 
 def mutants(module: str) -> Iterator[Mutant]:
