@@ -1,4 +1,4 @@
-"""What is mutated, how, and which tests have to notice: `config.toml`; and why some mutants survive: `survivors.toml`."""
+"""What is mutated, how, and which tests have to notice; and why some mutants survive."""
 
 from __future__ import annotations
 
