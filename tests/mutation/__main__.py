@@ -127,7 +127,8 @@ def _outcomes(chosen: list[Mutant], tree: Path) -> list[str]:
         if outcomes[-1] != "killed":
             print(f"\n{outcomes[-1]}: {_named(mutant)}", flush=True)
         if done % 25 == 0:
-            print(f"{done} of {len(chosen)}, {time.monotonic() - begun:.0f} s", flush=True)
+            survived = outcomes.count("survived")
+            print(f"{done} of {len(chosen)}, {survived} survived, {time.monotonic() - begun:.0f} s", flush=True)
     return outcomes
 
 
@@ -245,7 +246,7 @@ def _report(chosen: list[Mutant], outcomes: list[str]) -> int:
     counts = Counter(outcomes)
     survivors = [mutant for mutant, outcome in zip(chosen, outcomes, strict=True) if outcome == "survived"]
     print()
-    for module in dict.fromkeys(mutant.module for mutant in chosen):
+    for module in sorted({mutant.module for mutant in chosen}):
         of_module = [outcome for mutant, outcome in zip(chosen, outcomes, strict=True) if mutant.module == module]
         print(f"{module:32} {len(of_module) - of_module.count('survived'):4} of {len(of_module):4} killed")
     unexplained = [mutant for mutant in survivors if reason(mutant) is None]

@@ -67,14 +67,14 @@ def mutants(module: str) -> Iterator[Mutant]:
 
 
 def sample(by_module: dict[str, list[Mutant]], size: int, seed: int) -> list[Mutant]:
-    """Of each module as many as its share of all, at least one, drawn by the seed."""
+    """Of each module as many as its share of all, at least one, drawn by the seed; the first of them are a sample too."""
     total = sum(map(len, by_module.values()))
     drawn: list[Mutant] = []
     for module, all_ in by_module.items():
         if all_:
             count = min(len(all_), max(1, round(size * len(all_) / total)))
             drawn += Random(f"{seed} {module}").sample(all_, count)
-    return drawn
+    return Random(seed).sample(drawn, len(drawn))
 
 
 def reason(mutant: Mutant) -> str | None:
