@@ -67,7 +67,7 @@ def mutants(module: str) -> Iterator[Mutant]:
 
 
 def sample(by_module: dict[str, list[Mutant]], size: int, seed: int) -> list[Mutant]:
-    """Of each module as many as its share of all, at least one, drawn by the seed; the first of them are a sample too."""
+    """Of each module as many as its share of all, at least one, drawn by the seed; their beginning is a sample too."""
     total = sum(map(len, by_module.values()))
     drawn: list[Mutant] = []
     for module, all_ in by_module.items():
