@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn.config
 from bentoml.exceptions import ServiceUnavailable
 
+from serving.bento.clock import go_by_a_steady_clock
 from serving.bento.listening import listen_with_several_handles
 from serving.bento.protocol import HTTPProtocol
 from serving.bento.tls import default_ciphers
@@ -28,7 +29,7 @@ class Shed(logging.Filter):
 
 
 def install(logs: Logs, settings: Settings) -> None:
-    """Have uvicorn parse, listen and encrypt as this service needs it to, and log as everything here does.
+    """Have uvicorn parse, listen and encrypt, and BentoML tell the time, as this service needs it; log as all here does.
 
     Args:
         logs: that everything is written to.
@@ -37,6 +38,7 @@ def install(logs: Logs, settings: Settings) -> None:
     uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.bento.protocol:HTTPProtocol"
     listen_with_several_handles()
     default_ciphers()
+    go_by_a_steady_clock()
     HTTPProtocol.head_seconds = settings.head_seconds
     HTTPProtocol.body_seconds = settings.body_seconds
     logs.configure(settings.log_level, [Shed()])
