@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from serving.telemetry.callers import CallerMetrics
 from serving.telemetry.drift import Drift
 from serving.telemetry.logs import Logs
 from serving.telemetry.metrics import Metrics
@@ -23,6 +24,7 @@ class Telemetry:
     Attributes:
         tallies: counts on their way to the metrics, BentoML's among them.
         metrics: this service's own.
+        callers: who comes, and who is refused.
         drift: where applications fall in the training distribution.
         tracing: off until it is started.
         logs: silent until they are configured.
@@ -31,6 +33,7 @@ class Telemetry:
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.tallies = Tallies()
         self.metrics = Metrics(self.tallies, registry)
+        self.callers = CallerMetrics(self.tallies, registry)
         self.drift = Drift(self.tallies, registry)
         self.tracing = Tracing()
         self.logs = Logs(self.tracing, self.metrics.dropped_log_lines.inc)
