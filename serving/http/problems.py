@@ -107,7 +107,7 @@ class UnauthorizedError(ProblemError):
 
 class ForbiddenError(ProblemError):
     status, kind, title = 403, "forbidden", "This route is not for this caller"
-    default_detail = "ask the service's operator for a credential with the scope that GET /docs names for this route"
+    default_detail = "use a credential with the scope that GET /docs names for this route; the service's operator has them"
 
 
 class NotFoundError(ProblemError):
