@@ -46,17 +46,24 @@ class KeysFile:
         await asyncio.to_thread(self._look)
 
     def _look(self) -> None:
+        # One that was broken is read again: it may have been looked at while it was being written.
+        if self._said is None and not self._has_changed():
+            return
         try:
-            # One that was broken is read again: it may have been looked at while it was being written.
-            if self._said is None and signature_of(self._path.stat()) == self._signature:
-                return
             document, self._signature = read_keys(self._path)
-        except (KeysError, OSError) as exc:
+        except KeysError as exc:
             self._failed()
-            reason = str(exc) if isinstance(exc, KeysError) else f"{self._path} can't be read ({exc.strerror})"
-            if reason != self._said:
-                self._said = reason
-                service_log.error("keys file refused; the keys read before go on", extra={"data": {"reason": reason}})
+            if str(exc) != self._said:
+                self._said = str(exc)
+                service_log.error(
+                    "keys file refused; the keys read before go on", extra={"data": {"reason": self._said}}
+                )
             return
         self._ring, self._said = KeyRing(document.keys), None
         service_log.info("keys read", extra={"data": {"keys": len(document.keys)}})
+
+    def _has_changed(self) -> bool:
+        try:
+            return signature_of(self._path.stat()) != self._signature
+        except OSError:
+            return True

@@ -22,7 +22,7 @@ def denial(denied: Denied) -> ProblemError:
     if denied.reason is Reason.SCOPE:
         challenge = f'{_BEARER}, error="insufficient_scope", scope="{denied.scope}"'
         return ForbiddenError(
-            f"this route needs the scope {denied.scope}; use a credential with it, which the service's operator has",
+            f"this route needs the scope {denied.scope}; use a credential with it; the operator has them",
             headers={"WWW-Authenticate": challenge},
         )
     if denied.reason is Reason.GUARDED:

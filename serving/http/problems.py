@@ -107,7 +107,7 @@ class UnauthorizedError(ProblemError):
 
 class ForbiddenError(ProblemError):
     status, kind, title = 403, "forbidden", "This route is not for this caller"
-    default_detail = "use a credential with the scope that GET /docs names for this route; the service's operator has them"
+    default_detail = "use a credential with the scope that GET /docs names for this route; the operator has them"
 
 
 class NotFoundError(ProblemError):
