@@ -16,6 +16,7 @@ from preprocessing.application import Application
 from preprocessing.fields import PD
 from scoring.artifact import ArtifactError
 from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.access.access import Access
 from serving.bento.descriptors import Descriptors
 from serving.bento.framework import HostedService, hosted, tracer_provider
 from serving.bento.install import install, tracing_configuration
@@ -42,6 +43,8 @@ with refusals_as_lines():
     check_tls(os.environ)
 telemetry = Telemetry()
 install(telemetry.logs, settings)
+with refusals_as_lines():
+    access = Access(settings, telemetry)
 information = Information(settings)
 bodies = Bodies(settings, information.contract, telemetry)
 descriptors = Descriptors(bodies, Responses(telemetry))
@@ -76,6 +79,7 @@ class CreditRisk:
     policy = StoreEntry(f"{POLICY_ENTRY}:latest")
     settings = settings
     telemetry = telemetry
+    access = access
     bodies = bodies
     in_threads = frozenset({"predict_explain"})
 
@@ -109,7 +113,7 @@ class CreditRisk:
         telemetry.tracing.stop()
 
     def __is_ready__(self) -> bool:
-        return self.engine is not None and not self.draining.active
+        return self.engine is not None and not self.draining.active and access.ready
 
     def warm_up_items(self) -> Sequence[Item]:
         """Applications to train the batchers on before the first request."""

@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from serving.routes import OPENABLE
 
 PREFIX = "CREDIT_RISK_"
 
@@ -59,6 +62,38 @@ def _root_path(value: Any) -> Any:
     return value
 
 
+def is_safe_url(url: str) -> bool:
+    """Whether what is fetched from a URL comes from whom it names: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
+
+
+def _url(value: Any) -> Any:
+    if isinstance(value, str) and not is_safe_url(value):
+        raise PydanticCustomError(
+            "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
+        )
+    return value
+
+
+def _open_routes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    routes = tuple(route for route in map(str.strip, value.split(",")) if route)
+    if unknown := [route for route in routes if route not in OPENABLE]:
+        raise PydanticCustomError(
+            "open_routes",
+            "{route} is none that can be opened; list some of {openable}, separated by commas",
+            {"route": ascii(unknown[0]), "openable": ", ".join(OPENABLE)},
+        )
+    return routes
+
+
 class SettingsError(SystemExit):
     """A setting that can't be used. Ends the process with one line, since nothing can be served."""
 
@@ -79,7 +114,11 @@ class Settings(BaseModel):
     ] = 512
     max_concurrency_per_caller: Annotated[
         int | None,
-        Field(ge=1, le=65_536, description="The same of one client address; more is 429. Unset: seven eighths of all."),
+        Field(
+            ge=1,
+            le=65_536,
+            description="The same of one caller, or client address; more is 429. Unset: seven eighths of all.",
+        ),
     ] = None
     batch_latency_ms: Annotated[
         int,
@@ -123,6 +162,48 @@ class Settings(BaseModel):
         BeforeValidator(_root_path),
         Field(description="Path that a proxy leaves in front of every route, such as `/credit-risk`."),
     ] = None
+    access: Annotated[
+        Literal["open", "keys", "issuer"],
+        Field(description="Who may do what: everybody everything, by API key, or by an issuer's token."),
+    ] = "open"
+    keys_file: Annotated[Path | None, Field(description="With `keys`: the file of `python -m serving keys`.")] = None
+    issuer_url: Annotated[
+        str | None,
+        BeforeValidator(_url),
+        Field(description="With `issuer`: the OpenID Connect issuer, exactly as its tokens name it."),
+    ] = None
+    audience: Annotated[
+        str | None, Field(description="With `issuer`: how this service is called in `aud` of the tokens.")
+    ] = None
+    jwks_url: Annotated[
+        str | None,
+        BeforeValidator(_url),
+        Field(description="With `issuer`: where its keys are. Unset: where its discovery document says."),
+    ] = None
+    scopes_claim: Annotated[
+        str | None, Field(description="With `issuer`: the claim that lists scopes. Unset: `scope`.")
+    ] = None
+    caller_claim: Annotated[
+        str | None, Field(description="With `issuer`: the claim that names the caller. Unset: `sub`.")
+    ] = None
+    open_routes: Annotated[
+        tuple[str, ...] | None,
+        BeforeValidator(_open_routes),
+        Field(description=f"Routes that ask for no credential all the same, of {', '.join(OPENABLE)}."),
+    ] = None
+    requests_per_second_per_caller: Annotated[
+        float | None,
+        Field(
+            ge=0.1, le=1_000_000, description="Most requests per second of one caller; more is 429. Unset: no limit."
+        ),
+    ] = None
+
+
+_OF_ACCESS = {
+    "keys": (("keys_file",), ()),
+    "issuer": (("issuer_url", "audience"), ("jwks_url", "scopes_claim", "caller_claim")),
+}
+"""What each way of access needs, and what else it takes."""
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -138,13 +219,31 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         if name.startswith(PREFIX) and value and not _is_service_link(name, services)
     }
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(given)
     except ValidationError as exc:
         problems = [
             f"{PREFIX}{'.'.join(map(str, error['loc'])).upper()}: {_told(error)}"
             for error in exc.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("settings refused: " + "; ".join(problems)) from exc
+    if problems := _access_problems(settings):
+        raise SettingsError("settings refused: " + "; ".join(problems))
+    return settings
+
+
+def _access_problems(settings: Settings) -> list[str]:
+    """What access lacks, and what is set for another way of it: who sets that believes that it is in force."""
+    problems = []
+    for access, (needed, optional) in _OF_ACCESS.items():
+        for name in (*needed, *optional):
+            given = getattr(settings, name) is not None
+            if settings.access == access and not given and name in needed:
+                problems.append(f"{PREFIX}{name.upper()}: unset; {PREFIX}ACCESS={access} needs it")
+            elif settings.access != access and given:
+                problems.append(f"{PREFIX}{name.upper()}: is for {PREFIX}ACCESS={access}; set that, or not this")
+    if settings.access == "open" and settings.open_routes is not None:
+        problems.append(f"{PREFIX}OPEN_ROUTES: {PREFIX}ACCESS is open, so that every route is; set that, or not this")
+    return problems
 
 
 def allowed_range(name: str) -> str:

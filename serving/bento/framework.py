@@ -25,6 +25,7 @@ from bentoml.exceptions import ServiceUnavailable
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from serving.access.access import Access
 from serving.bento.lifecycle import settle_heap
 from serving.bento.traffic import BentoTraffic, traffic_metrics
 from serving.bento.versions import TESTED
@@ -49,12 +50,14 @@ class Hosted(Protocol):
     Attributes:
         settings: limits, and whose pages may read the answers.
         telemetry: counts and logs its requests.
+        access: who may do what.
         bodies: waits for the scoring routes' requests.
         in_threads: the APIs whose batches are not worked off on the event loop.
     """
 
     settings: Settings
     telemetry: Telemetry
+    access: Access
     bodies: Bodies
     in_threads: frozenset[str]
 
@@ -199,4 +202,4 @@ class HostedService(Service[T]):
                 exc_info=exc,
             )
             raise SystemExit(1) from exc
-        return Edge(app, direct, self.inner.settings, self.inner.telemetry)
+        return Edge(app, direct, self.inner.settings, self.inner.telemetry, self.inner.access)

@@ -50,6 +50,7 @@ class Information:
             "model_version": identity.model_version if identity else None,
             "policy_version": identity.policy_version if identity else None,
             "bento": self.bento,
+            "access": self.settings.access,
             "digests": self.digests,
         }
 

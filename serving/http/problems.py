@@ -3,6 +3,8 @@
     ProblemError
     +-- MalformedJSONError         400
     +-- BadHeadError               400
+    +-- UnauthorizedError          401   WWW-Authenticate
+    +-- ForbiddenError             403
     +-- NotFoundError              404
     +-- MethodNotAllowedError      405
     +-- SlowRequestError           408
@@ -10,6 +12,7 @@
     +-- UnsupportedMediaTypeError  415
     +-- InvalidRequestError        422   names every wrong field
     +-- TooManyRequestsError       429   Retry-After
+    +-- RateLimitedError           429   Retry-After
     +-- HeadTooLargeError          431
     +-- InternalError              500
     +-- UnknownCodingError         501
@@ -96,6 +99,17 @@ class BadHeadError(ProblemError):
     default_detail = "send a head as RFC 9112 has it"
 
 
+class UnauthorizedError(ProblemError):
+    status, kind, title = 401, "unauthorized", "The request needs a valid credential"
+    default_detail = "send a valid key or token with the header Authorization: Bearer"
+    default_headers: ClassVar = {"WWW-Authenticate": 'Bearer realm="credit-risk-api"'}
+
+
+class ForbiddenError(ProblemError):
+    status, kind, title = 403, "forbidden", "This route is not for this caller"
+    default_detail = "use a credential with the scope that GET /docs names for this route; the operator has them"
+
+
 class NotFoundError(ProblemError):
     status, kind, title = 404, "not-found", "No such route"
     default_detail = "nothing is served at this path; GET /docs lists what is"
@@ -129,6 +143,12 @@ class InvalidRequestError(ProblemError):
 class TooManyRequestsError(ProblemError):
     status, kind, title = 429, "too-many-requests", "Too many requests are in progress"
     default_detail = "the concurrency limit is reached; repeat the request after Retry-After seconds"
+    default_headers: ClassVar = {"Retry-After": "1"}
+
+
+class RateLimitedError(ProblemError):
+    status, kind, title = 429, "rate-limited", "This caller sends too many requests"
+    default_detail = "the caller's requests per second are used up; repeat the request after Retry-After seconds"
     default_headers: ClassVar = {"Retry-After": "1"}
 
 
@@ -166,6 +186,7 @@ class RequestTimeoutError(ProblemError):
 
 _BY_STATUS = {kind.status: kind for kind in ProblemError.__subclasses__()} | {
     400: MalformedJSONError,
+    429: TooManyRequestsError,
     503: OverloadedError,
 }
 

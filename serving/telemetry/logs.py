@@ -55,6 +55,8 @@ def _beginning(tracing: Tracing, created: float, level: str, logger: str, messag
     exchange = current_exchange.get()
     if exchange is not None:
         line["request_id"] = exchange.request_id
+        if exchange.caller is not None:
+            line["caller"] = exchange.caller
     span = tracing.current() or (exchange.span if exchange is not None else None)
     if span is not None:
         line["trace_id"] = f"{span.trace_id:032x}"

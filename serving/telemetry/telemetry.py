@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from serving.telemetry.callers import CallerMetrics
 from serving.telemetry.drift import Drift
 from serving.telemetry.logs import Logs
 from serving.telemetry.metric_files import shared_metric_files
@@ -24,6 +25,7 @@ class Telemetry:
     Attributes:
         tallies: counts on their way to the metrics, BentoML's among them.
         metrics: this service's own.
+        callers: who comes, and who is refused.
         drift: where applications fall in the training distribution.
         tracing: off until it is started.
         logs: silent until they are configured.
@@ -33,6 +35,7 @@ class Telemetry:
         self._files = shared_metric_files()
         self.tallies = Tallies()
         self.metrics = Metrics(self.tallies, registry)
+        self.callers = CallerMetrics(self.tallies, registry)
         self.drift = Drift(self.tallies, registry)
         self.tracing = Tracing()
         self.logs = Logs(self.tracing, self.metrics.dropped_log_lines.inc)
