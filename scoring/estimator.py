@@ -49,7 +49,7 @@ def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:
     """Open the pickle of a verified artifact.
 
     Raises:
-        IncompatibleVersionError: scikit-learn, scipy or joblib is not as in training, or not what the model was written by.
+        IncompatibleVersionError: a library is not as in training, or not what the model was written by.
         IncoherentArtifactError: the model is not what the manifest and the schema describe.
     """
     check_libraries(artifact.manifest, PICKLE_LIBRARIES)

@@ -28,6 +28,7 @@ class Information:
         self.settings = settings
         self.engine: Engine | None = None
         self.digests: dict[str, str] = {}
+        self.signed_by: dict[str, str | None] = {"model": None, "policy": None}
         self.bento: str | None = None
 
     def contract(self) -> Contract:
@@ -51,6 +52,7 @@ class Information:
             "policy_version": identity.policy_version if identity else None,
             "bento": self.bento,
             "digests": self.digests,
+            "signed_by": self.signed_by,
         }
 
     def app(self) -> Starlette:

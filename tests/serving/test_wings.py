@@ -10,6 +10,7 @@ import pytest
 from tests.servers import ROOT, run_python
 
 FLOORS = (
+    ("serving.vouching",),
     ("serving", "serving.settings", "serving.routes"),
     ("serving.telemetry", "serving.engine", "serving.store"),
     ("serving.http",),
