@@ -147,14 +147,14 @@ class TestVouchedFor:
         assert run("--policy", policy)[2] == [f"no key is trusted: nobody vouches for {POLICY_TAG}"]
         assert noted(POLICY_TAG) is None
         entry = Path(bentoml.models.get(POLICY_TAG).path)
-        before = (entry / POLICY_FILE).stat()
+        before = (entry / POLICY_FILE).stat().st_ino
         for name in ("ours", "next"):
             sign(policy.parent, pairs[name].private)
             assert run("--policy", policy, trusting=(pairs["ours"], pairs["next"]))[:2] == (0, [POLICY_TAG])
             assert pairs[name].fingerprint == noted(POLICY_TAG)
         said = [f"the key sha256 {pairs['next'].fingerprint} vouches for {POLICY_TAG}"]
         assert run("--policy", policy) == (0, [POLICY_TAG], said)
-        assert before == (entry / POLICY_FILE).stat()
+        assert before == (entry / POLICY_FILE).stat().st_ino
 
     def test_what_is_verified_is_what_is_imported(
         self, model: Path, policy: Path, pairs: dict[str, Pair], run: Import, monkeypatch: pytest.MonkeyPatch
