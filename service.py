@@ -101,6 +101,7 @@ class CreditRisk:
         served = load_served(settings, bento)
         self.engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
         information.engine, information.digests = self.engine, served.digests
+        information.signed_by = served.signed_by
         manifest, policy = served.scorer.manifest, served.policy.policy
         telemetry.metrics.describe(manifest.version, manifest.created, policy.version, list(Outcome))
         telemetry.drift.watch(served.distribution.bins, PD)

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from serving.routes import OPENABLE
+from serving.vouching import TRUSTED_KEY, TrustedKeyError, key_paths
 
 PREFIX = "CREDIT_RISK_"
 
@@ -77,6 +78,23 @@ def _url(value: Any) -> Any:
     if isinstance(value, str) and not is_safe_url(value):
         raise PydanticCustomError(
             "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
+        )
+    return value
+
+
+def _key_paths(value: Any) -> Any:
+    try:
+        return key_paths(value) if isinstance(value, str) else value
+    except TrustedKeyError as exc:
+        raise PydanticCustomError("trusted_key", "{problem}", {"problem": str(exc)}) from exc
+
+
+def _vouched(value: Path | None, given: ValidationInfo) -> Path | None:
+    if value is not None and given.data.get("trusted_key"):
+        raise PydanticCustomError(
+            "unvouched",
+            "what a path names is served as it is, and no key vouches for it; have import_model.py put it into the "
+            f"store, or unset {TRUSTED_KEY}",
         )
     return value
 
@@ -145,11 +163,22 @@ class Settings(BaseModel):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe level that is logged.")
     ] = "INFO"
+    trusted_key: Annotated[
+        tuple[Path, ...] | None,
+        BeforeValidator(_key_paths),
+        Field(
+            description="Files of public keys, separated by commas; one must have vouched for model and policy, which "
+            "`import_model.py` checks. Unset: nobody needs to."
+        ),
+    ] = None
     model_path: Annotated[
-        Path | None, Field(description="Folder of a model artifact to serve instead of the store's.")
+        Path | None,
+        AfterValidator(_vouched),
+        Field(description="Folder of a model artifact to serve instead of the store's."),
     ] = None
     policy_path: Annotated[
         Path | None,
+        AfterValidator(_vouched),
         Field(description="A policy file to serve instead of the store's, with `reason_codes.json` beside it."),
     ] = None
     cors_origins: Annotated[

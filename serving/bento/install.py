@@ -29,7 +29,7 @@ class Shed(logging.Filter):
 
 
 def install(logs: Logs, settings: Settings) -> None:
-    """Have uvicorn parse, listen and encrypt, and BentoML tell the time, as this service needs it; log as all here does.
+    """Have uvicorn parse, listen and encrypt, and BentoML tell the time, as this needs it; log as all here does.
 
     Args:
         logs: that everything is written to.

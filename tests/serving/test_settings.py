@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from serving.settings import PREFIX, Settings, SettingsError, allowed_range, load_settings
+from serving.vouching import TRUSTED_KEY
 from tests.applications import examples
 from tests.artifacts import ROOT
 
@@ -73,6 +74,7 @@ class TestEnvironment:
             ("WORKERS", "4", 4),
             ("DRAIN_SECONDS", "0", 0.0),
             ("LOG_LEVEL", "ERROR", "ERROR"),
+            ("TRUSTED_KEY", "a.pem, b.pem", (Path("a.pem"), Path("b.pem"))),
             ("MODEL_PATH", "some/model", Path("some/model")),
             ("POLICY_PATH", "some/policy.json", Path("some/policy.json")),
             ("CORS_ORIGINS", "https://desk.example", ("https://desk.example",)),
@@ -90,6 +92,20 @@ class TestEnvironment:
     def test_other_variables(self) -> None:
         """Variables without the prefix are none of this project's business."""
         assert Settings() == load_settings({"WORKERS": "7", "PATH": "/bin", "credit_risk_workers": "7"})
+
+    @pytest.mark.parametrize("name", ["MODEL_PATH", "POLICY_PATH"])
+    def test_nobody_vouches_for_a_path(self, name: str) -> None:
+        """With a trusted key, nothing is served but what an import has verified."""
+        refused = refusal({PREFIX + name: "some/path", TRUSTED_KEY: "key.pem"})
+        assert refused.startswith(f"settings refused: {PREFIX}{name}: what a path names is served as it is, and no key")
+        assert f"have import_model.py put it into the store, or unset {TRUSTED_KEY}" in refused
+
+    @pytest.mark.parametrize("value", [",", " ", " , "])
+    def test_a_trusted_key_that_names_no_file(self, value: str) -> None:
+        """It would otherwise trust everybody."""
+        assert f"settings refused: {TRUSTED_KEY}: {value!a} names no file; name those of public keys" in refusal(
+            {TRUSTED_KEY: value}
+        )
 
     @pytest.mark.parametrize("name", ["WORKER", "MAXBATCHROWS", "", "MODEL__PATH"])
     def test_misspelt(self, name: str) -> None:

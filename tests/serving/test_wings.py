@@ -10,7 +10,7 @@ import pytest
 from tests.servers import ROOT, run_python
 
 FLOORS = (
-    ("serving", "serving.routes"),
+    ("serving", "serving.routes", "serving.vouching"),
     ("serving.settings",),
     ("serving.telemetry", "serving.engine", "serving.store"),
     ("serving.access",),
