@@ -21,6 +21,9 @@ from serving.vouching import TRUSTED_KEY, TrustedKeyError, key_paths
 
 PREFIX = "CREDIT_RISK_"
 
+MAX_HEAD_BYTES = 65_536
+"""What one message may need besides its body; h11's limit."""
+
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://[^\s/]+:\d+")
 _OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 """What Kubernetes puts into every container for a Service whose name begins like ours, behind the Service's name. One,
@@ -112,6 +115,17 @@ def _open_routes(value: Any) -> Any:
     return routes
 
 
+def _one_request_fits(value: int | None, info: ValidationInfo) -> int | None:
+    least = info.data.get("max_body_bytes", 0) + MAX_HEAD_BYTES
+    if value is not None and value < least:
+        raise PydanticCustomError(
+            "bytes_in_flight",
+            "a request with a body of CREDIT_RISK_MAX_BODY_BYTES would never fit, which needs {least}",
+            {"least": least},
+        )
+    return value
+
+
 class SettingsError(SystemExit):
     """A setting that can't be used. Ends the process with one line, since nothing can be served."""
 
@@ -124,6 +138,16 @@ class Settings(BaseModel):
     max_body_bytes: Annotated[
         int, Field(ge=1024, le=67_108_864, description="Largest request body, in bytes; more is 413.")
     ] = 1_048_576
+    max_bytes_in_flight: Annotated[
+        int | None,
+        Field(
+            ge=131_072,
+            le=4_294_967_296,
+            description="Bytes of requests that a worker holds at once, seven eighths of them from one client address; "
+            "more is 503. Unset: six bodies.",
+        ),
+        AfterValidator(_one_request_fits),
+    ] = None
     max_batch_rows: Annotated[
         int, Field(ge=2, le=10_000, description="Most applications in one /predict/batch; more is 422.")
     ] = 500
@@ -151,6 +175,10 @@ class Settings(BaseModel):
     ] = 10.0
     body_seconds: Annotated[
         float, Field(ge=1, le=3600, description="Longest time for a request's body to come; then 408.")
+    ] = 10.0
+    answer_seconds: Annotated[
+        float,
+        Field(ge=1, le=3600, description="Longest time for a client to read an answer; then its connection ends."),
     ] = 10.0
     timeout_seconds: Annotated[
         float, Field(ge=0.01, le=3600, description="Longest time from the complete request to its answer; then 504.")
@@ -226,6 +254,12 @@ class Settings(BaseModel):
             ge=0.1, le=1_000_000, description="Most requests per second of one caller; more is 429. Unset: no limit."
         ),
     ] = None
+
+    def bytes_in_flight(self) -> tuple[int, int]:
+        """Most bytes of all requests, and of one caller's: one request that is allowed fits where there is no other."""
+        one = self.max_body_bytes + MAX_HEAD_BYTES
+        most = self.max_bytes_in_flight or max(6 * self.max_body_bytes, one)
+        return most, max(most * 7 // 8, one)
 
 
 _OF_ACCESS = {

@@ -13,6 +13,7 @@ from serving.bento.clock import go_by_a_steady_clock
 from serving.bento.listening import listen_with_several_handles
 from serving.bento.protocol import HTTPProtocol
 from serving.bento.tls import default_ciphers
+from serving.http.in_flight import BytesInFlight
 from serving.settings import Settings
 from serving.telemetry.logs import Logs
 from serving.telemetry.tracing import TracingSettings
@@ -33,7 +34,7 @@ def install(logs: Logs, settings: Settings) -> None:
 
     Args:
         logs: that everything is written to.
-        settings: the least severe level that is written, and how long heads and bodies may take.
+        settings: the least severe level that is written, and what heads, bodies and answers are held to.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.bento.protocol:HTTPProtocol"
     listen_with_several_handles()
@@ -41,6 +42,9 @@ def install(logs: Logs, settings: Settings) -> None:
     go_by_a_steady_clock()
     HTTPProtocol.head_seconds = settings.head_seconds
     HTTPProtocol.body_seconds = settings.body_seconds
+    HTTPProtocol.answer_seconds = settings.answer_seconds
+    HTTPProtocol.max_body_bytes = settings.max_body_bytes
+    HTTPProtocol.in_flight = BytesInFlight(*settings.bytes_in_flight())
     logs.configure(settings.log_level, [Shed()])
 
 

@@ -130,7 +130,10 @@ class DirectRoute:
             return TooManyRequestsError().response(request_id())
         try:
             async with asyncio.timeout(self.timeout) as limit:
-                return await self.write(await self.infer(await self.read(request, None)), None)
+                results = await self.infer(await self.read(request, None))
+                response = await self.write(results, None)
+                results.clear()  # the dispatcher remembers the list until its next batch
+                return response
         except (TimeoutError, self.shed):
             # A dispatcher tells of a cancelled wait as of a shed one, so the exception alone doesn't say which it was.
             return (RequestTimeoutError if limit.expired() else OverloadedError)().response(request_id())

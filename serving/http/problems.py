@@ -26,7 +26,7 @@ Details and errors never repeat a value that the client sent.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -65,6 +65,11 @@ class ProblemError(Exception):
         super().__init__(self.detail)
         self.errors = tuple(errors)
         self.headers = self.default_headers | (headers or {})
+
+    def as_value(self) -> Self:
+        """The problem without the frames that it was raised through: kept, they would keep the body with them."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
 
     def document(self, request_id: str) -> dict[str, Any]:
         """The problem as a JSON-ready mapping."""
