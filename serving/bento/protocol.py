@@ -340,6 +340,7 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._deaf or len(self.pipeline) >= MAX_PIPELINED:
             raise BufferError("no more requests are read")  # the parser's only way to stop
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self._in_head = self._begun = True
         self._dropping = False
         self._messages += 1
@@ -353,11 +354,10 @@ class HTTPProtocol(HttpToolsProtocol):
         """The body begins."""
         self._in_head, self._in_body = False, True
         refusal = self._refusal()
-        held = self._hold_message()
         if refusal is not None:
             self.scope[REFUSAL] = refusal  # type: ignore[literal-required]  # a server may add to it
         super().on_headers_complete()
-        self._held_by[self.cycle] = held
+        held = self._held_by[self.cycle] = self._hold_message()  # only now: a target that is no URL ends it before
         if held == 0:
             self._drop()
         if self.scope["method"] == "POST":
@@ -405,6 +405,11 @@ class HTTPProtocol(HttpToolsProtocol):
         """The body ends."""
         self._in_body = False
         super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # Answered before it was complete: uvicorn took its time limit off when more of the body came.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_chunk_complete(self) -> None:
         """Chunks as small as a token of JSON are all frame."""
