@@ -34,7 +34,7 @@ RUN_HERE = (
     "export BENTOML_HOME=",
     ".venv/bin/python -m preprocessing table artifacts/books/",
     ".venv/bin/python -m preprocessing example artifacts/books/",
-    "umask 077 && openssl ",
+    "openssl genpkey ",
     "openssl pkey ",
     ".venv/bin/python -m training sign artifacts/",
     ".venv/bin/python import_model.py --trusted-key ",
