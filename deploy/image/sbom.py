@@ -1,8 +1,8 @@
 """Bills of materials as CycloneDX JSON: `python -m deploy.image.sbom IMAGE > sbom.cdx.json`, or with --locks.
 
 An image's is asked of the image itself: Python, every Python distribution, every Debian package, and model and policy
-with their files' digests and the key that vouched for them. The same image gives the same bytes. That of the locks is
-of all that imports, trains, tests and builds, with the digests of every file that may be installed.
+with their files' digests and the key that vouched for them. The same image gives the same bytes. The locks' is of
+all that imports, trains, tests and builds, with the digests of every file that may be installed.
 """
 
 from __future__ import annotations
