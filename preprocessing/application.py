@@ -109,7 +109,7 @@ def without_most_unknown(document: object, known: Container[str]) -> tuple[objec
     return {name: value for name, value in document.items() if name not in left_out}, len(left_out)
 
 
-def field_errors(exc: ValidationError, left_out: int = 0) -> tuple[FieldError, ...]:
+def field_errors(exc: ValidationError, left_out: int) -> tuple[FieldError, ...]:
     """A model's refusal, field by field and without values.
 
     Args:

@@ -84,6 +84,7 @@ def application() -> Edge:
 class Protocol(HTTPProtocol):
     """The service's, with small limits."""
 
+    head_seconds = body_seconds = answer_seconds = 10.0
     max_body_bytes = MAX_BODY_BYTES
     in_flight: BytesInFlight
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from serving.access.callers import Caller, Reason
+from serving.access.callers import Caller, Reason, address
 from serving.access.credentials import credential
 from serving.access.gate import may, needs_caller, refused_open
 from serving.access.keys import KeysError
@@ -150,7 +150,7 @@ class Access:
             exchange.caller = found.name
             if not may(found, route):
                 return Denied(Reason.SCOPE, route.scope)
-        if self._rate.limited and (wait := self._rate.wait(exchange.caller or _address(request), time.monotonic())):
+        if self._rate.limited and (wait := self._rate.wait(exchange.caller or address(request), time.monotonic())):
             return Denied(Reason.RATE, retry_seconds=wait)
         return None
 
@@ -185,8 +185,3 @@ class Access:
             except Exception:  # noqa: BLE001  # a fault here must not freeze who may do what
                 service_log.exception("access can't be refreshed")
             await asyncio.sleep(LOOK_SECONDS)
-
-
-def _address(request: Mapping[str, Any]) -> str:
-    client = request.get("client")
-    return str(client[0]) if client else ""

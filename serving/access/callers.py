@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from serving.routes import AccessScope
 
@@ -44,6 +45,16 @@ class Caller:
 
     name: str
     scopes: frozenset[AccessScope]
+
+
+def address(request: Mapping[str, Any]) -> str:
+    """By what a caller without a name is told from others; empty on a socket that has no addresses.
+
+    Args:
+        request: its ASGI scope.
+    """
+    client = request.get("client")
+    return str(client[0]) if client else ""
 
 
 def known_scopes(names: Iterable[str]) -> frozenset[AccessScope]:

@@ -16,11 +16,11 @@ except ImportError:  # pragma: no cover  # Windows, where the service itself isn
 
 from serving.access.keys import MAX_FILE_BYTES, KeysDocument, KeysError, parse_keys
 
-Signature = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int]
 """Of a file: device, inode, size, time of change; another one is another content."""
 
 
-def read_keys(path: Path) -> tuple[KeysDocument, Signature]:
+def read_keys(path: Path) -> tuple[KeysDocument, Stamp]:
     """The file as it is.
 
     Raises:
@@ -33,12 +33,12 @@ def read_keys(path: Path) -> tuple[KeysDocument, Signature]:
     except OSError as exc:
         raise KeysError(f"{path} can't be read ({exc.strerror}); make it with `python -m serving keys new`") from None
     try:
-        return parse_keys(content), signature_of(status)
+        return parse_keys(content), stamp_of(status)
     except KeysError as exc:
         raise KeysError(f"{path}: {exc}") from None
 
 
-def signature_of(status: os.stat_result) -> Signature:
+def stamp_of(status: os.stat_result) -> Stamp:
     """By which a changed file is known."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 

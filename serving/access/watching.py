@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serving.access.callers import Caller, Reason
-from serving.access.keyfile import read_keys, signature_of
+from serving.access.keyfile import read_keys, stamp_of
 from serving.access.keys import KeyRing, KeysError
 from serving.telemetry.logs import service_log
 
@@ -29,7 +29,7 @@ class KeysFile:
         self._path = path
         self._failed = failed
         self._said: str | None = None
-        document, self._signature = read_keys(path)
+        document, self._stamp = read_keys(path)
         self._ring = KeyRing(document.keys)
 
     @property
@@ -54,7 +54,7 @@ class KeysFile:
         if self._said is None and not self._has_changed():
             return
         try:
-            document, self._signature = read_keys(self._path)
+            document, self._stamp = read_keys(self._path)
         except KeysError as exc:
             self._failed()
             if str(exc) != self._said:
@@ -68,6 +68,6 @@ class KeysFile:
 
     def _has_changed(self) -> bool:
         try:
-            return signature_of(self._path.stat()) != self._signature
+            return stamp_of(self._path.stat()) != self._stamp
         except OSError:
             return True

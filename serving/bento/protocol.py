@@ -117,9 +117,9 @@ class HTTPProtocol(HttpToolsProtocol):
         in_flight: what all connections hold.
     """
 
-    head_seconds: ClassVar[float] = 10.0
-    body_seconds: ClassVar[float] = 10.0
-    answer_seconds: ClassVar[float] = 10.0
+    head_seconds: ClassVar[float]
+    body_seconds: ClassVar[float]
+    answer_seconds: ClassVar[float]
     max_body_bytes: ClassVar[int]
     in_flight: ClassVar[BytesInFlight]
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serving.access.callers import address
 from serving.http.batches import Queued, Result
 from serving.http.problems import OverloadedError, ProblemError, RequestTimeoutError, TooManyRequestsError
 from serving.telemetry.exchange import known_caller, request_id
@@ -122,9 +123,7 @@ class DirectRoute:
             await self.arrive(request)
         except ProblemError as problem:
             return problem.response(request_id())
-        if (caller := known_caller()) is None:
-            client = request.scope.get("client")
-            caller = client[0] if client else ""
+        caller = known_caller() or address(request.scope)
         if not self.places.take(caller):
             await asyncio.sleep(REFUSAL_SECONDS)
             return TooManyRequestsError().response(request_id())
