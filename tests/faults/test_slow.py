@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,66 +58,74 @@ class TestBodies:
         assert {408} == {request.response().status_code for request in slow}
 
 
-class TestTrickles:
+TRICKLES = {
+    "head": (b"GET /livez HTTP/1.1\r\nX: ", b"y", b"HTTP/1.1 408 "),
+    "line ends before a request": (b"\r\n", b"\r\n", b""),
+    "body": (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n",
+        b" ",
+        b"HTTP/1.1 408 ",
+    ),
+    "the rest of a refused body": (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n",
+        b" ",
+        b"HTTP/1.1 415 ",
+    ),
+    "a body that nobody reads": (
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n",
+        b" ",
+        b"HTTP/1.1 200 ",
+    ),
+    "the head of the next request": (
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /",
+        b"x",
+        b"HTTP/1.1 200 ",
+    ),
+    "trailers": (
+        (
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: "
+        ),
+        b"y",
+        b"HTTP/1.1 408 ",
+    ),
+}
+"""What a connection begins with, what then comes of it byte by byte, and how its answer begins."""
+
+
+def trickle(server: Server, beginning: bytes, more: bytes) -> bytes:
+    """What is answered until the connection ends; without a limit it would live for as long as there is patience."""
+    received = b""
+    with socket.create_connection(server.address, timeout=0.1) as connection:
+        connection.sendall(beginning)
+
+        def ended() -> bool:
+            nonlocal received
+            try:
+                part = connection.recv(65536)
+            except TimeoutError:
+                connection.sendall(more)
+                return False
+            received += part
+            return not part
+
+        with suppress(ConnectionError):
+            wait_for(ended, 60)
+    return received
+
+
+@pytest.fixture(scope="module")
+def trickled(hurried: Server) -> dict[str, bytes]:
+    """All at once, since each takes as long as it may."""
+    with ThreadPoolExecutor(len(TRICKLES)) as pool:
+        ends = {name: pool.submit(trickle, hurried, *sent) for name, (*sent, _) in TRICKLES.items()}
+    return {name: end.result() for name, end in ends.items()}
+
+
+@pytest.mark.parametrize("name", TRICKLES)
+def test_a_trickle_ends(trickled: dict[str, bytes], name: str) -> None:
     """What comes a byte at a time ends in time, wherever in a request it does; each byte alone is quick enough."""
-
-    @pytest.mark.parametrize(
-        ("beginning", "more", "answer"),
-        [
-            pytest.param(b"GET /livez HTTP/1.1\r\nX: ", b"y", b"HTTP/1.1 408 ", id="head"),
-            pytest.param(b"\r\n", b"\r\n", b"", id="line ends before a request"),
-            pytest.param(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n",
-                b" ",
-                b"HTTP/1.1 408 ",
-                id="body",
-            ),
-            pytest.param(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n",
-                b" ",
-                b"HTTP/1.1 415 ",
-                id="the rest of a refused body",
-            ),
-            pytest.param(
-                b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n",
-                b" ",
-                b"HTTP/1.1 200 ",
-                id="a body that nobody reads",
-            ),
-            pytest.param(
-                b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /",
-                b"x",
-                b"HTTP/1.1 200 ",
-                id="the head of the next request",
-            ),
-            pytest.param(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: ",
-                b"y",
-                b"HTTP/1.1 408 ",
-                id="trailers",
-            ),
-        ],
-    )
-    def test_end(self, hurried: Server, beginning: bytes, more: bytes, answer: bytes) -> None:
-        """Without a limit this connection would live for as long as the test has patience."""
-        received = b""
-        with socket.create_connection(hurried.address, timeout=0.1) as connection:
-            connection.sendall(beginning)
-
-            def ended() -> bool:
-                nonlocal received
-                try:
-                    part = connection.recv(65536)
-                except TimeoutError:
-                    connection.sendall(more)
-                    return False
-                received += part
-                return not part
-
-            with suppress(ConnectionError):
-                wait_for(ended, 60)
-        assert received.startswith(answer)
+    assert trickled[name].startswith(TRICKLES[name][-1])
 
 
 class TestHalfOpen:

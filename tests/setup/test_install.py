@@ -110,6 +110,7 @@ def test_uv_reads_what_it_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_pip_does_otherwise_does_not_count(tmp_path: Path) -> None:
     """A configuration that would have packages elsewhere, or nowhere, is none of an environment's."""
     packages = tmp_path / "packages"

@@ -85,6 +85,7 @@ class TestVouched:
 
 
 class TestOthersTools:
+    @pytest.mark.slow
     def test_verifies_what_is_signed_here(self, folder: Path, pairs: dict[str, Pair]) -> None:
         """OpenSSF's own command does, and sees a change."""
         command = [sys.executable, "-m", "model_signing", "verify", "key", folder, "--signature", folder / SIGNATURE]
@@ -93,6 +94,7 @@ class TestOthersTools:
         (folder / "alpha.json").write_bytes(b"{}")
         assert 0 != subprocess.run(command, capture_output=True, check=False).returncode
 
+    @pytest.mark.slow
     def test_what_it_signs_is_taken(self, folder: Path, pairs: dict[str, Pair]) -> None:
         """Also with a key that never leaves its hardware, say."""
         (folder / SIGNATURE).unlink()
