@@ -6,90 +6,26 @@ A variable with the prefix that names no setting is an error: a misspelt limit m
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from serving import setting_values
 from serving.routes import OPENABLE
-from serving.vouching import TRUSTED_KEY, TrustedKeyError, key_paths
+from serving.service_links import service_links
+from serving.vouching import TRUSTED_KEY
 
 PREFIX = "CREDIT_RISK_"
 
 MAX_HEAD_BYTES = 65_536
 """What one message may need besides its body; h11's limit."""
 
-_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://[^\s/]+:\d+")
-_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
-"""What Kubernetes puts into every container for a Service whose name begins like ours, behind the Service's name. One,
-`_PORT`, is a URL, and by that such a Service is known: `CREDIT_RISK_PORT=3000` is somebody's mistake."""
-
 _ELSEWHERE = {"port": "the port is --port of `bentoml serve`, PORT of `make serve`, BENTOML_PORT of a container"}
 """What is set otherwise, by the name that it is looked for under."""
-
-PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
-"""A path in front of every route, without a slash behind it."""
-
-_ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
-
-
-def _origins(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    origins = tuple(origin for origin in map(str.strip, value.split(",")) if origin)
-    for origin in origins:
-        found = _ORIGIN.fullmatch(origin)
-        if found is None or found[3] == _DEFAULT_PORTS[found[1]] or int(found[3] or 0) > 65_535:
-            raise PydanticCustomError(
-                "origin",
-                "{origin} is no origin as browsers send it; list exact origins such as https://desk.example or "
-                "http://localhost:8080, separated by commas: in lower case, without a path, a slash behind it or a "
-                "default port, and no *",
-                {"origin": ascii(origin)},
-            )
-    return origins
-
-
-def _root_path(value: Any) -> Any:
-    if isinstance(value, str) and not PATH_PREFIX.fullmatch(value):
-        raise PydanticCustomError(
-            "root_path",
-            "{path} is no path in front of the routes; write it as /credit-risk, with a slash before and none behind",
-            {"path": ascii(value)},
-        )
-    return value
-
-
-def is_safe_url(url: str) -> bool:
-    """Whether what is fetched from a URL comes from whom it names: https, or http on this machine."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        return False
-    here = parts.hostname in ("127.0.0.1", "::1", "localhost")
-    return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
-
-
-def _url(value: Any) -> Any:
-    if isinstance(value, str) and not is_safe_url(value):
-        raise PydanticCustomError(
-            "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
-        )
-    return value
-
-
-def _key_paths(value: Any) -> Any:
-    try:
-        return key_paths(value) if isinstance(value, str) else value
-    except TrustedKeyError as exc:
-        raise PydanticCustomError("trusted_key", "{problem}", {"problem": str(exc)}) from exc
 
 
 def _vouched(value: Path | None, given: ValidationInfo) -> Path | None:
@@ -100,19 +36,6 @@ def _vouched(value: Path | None, given: ValidationInfo) -> Path | None:
             f"store, or unset {TRUSTED_KEY}",
         )
     return value
-
-
-def _open_routes(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    routes = tuple(route for route in map(str.strip, value.split(",")) if route)
-    if unknown := [route for route in routes if route not in OPENABLE]:
-        raise PydanticCustomError(
-            "open_routes",
-            "{route} is none that can be opened; list some of {openable}, separated by commas",
-            {"route": ascii(unknown[0]), "openable": ", ".join(OPENABLE)},
-        )
-    return routes
 
 
 def _one_request_fits(value: int | None, info: ValidationInfo) -> int | None:
@@ -127,7 +50,14 @@ def _one_request_fits(value: int | None, info: ValidationInfo) -> int | None:
 
 
 class SettingsError(SystemExit):
-    """A setting that can't be used. Ends the process with one line, since nothing can be served."""
+    """Settings that can't be used. Ends the process with one line, since nothing can be served.
+
+    Args:
+        problems: each names a setting, what is wrong with it, and the remedy.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(f"settings refused: {'; '.join(problems)}")
 
 
 class Settings(BaseModel):
@@ -193,7 +123,7 @@ class Settings(BaseModel):
     ] = "INFO"
     trusted_key: Annotated[
         tuple[Path, ...] | None,
-        BeforeValidator(_key_paths),
+        BeforeValidator(setting_values.trusted_keys),
         Field(
             description="Files of public keys, separated by commas; one must have vouched for model and policy, which "
             "`import_model.py` checks. Unset: nobody needs to."
@@ -211,12 +141,12 @@ class Settings(BaseModel):
     ] = None
     cors_origins: Annotated[
         tuple[str, ...] | None,
-        BeforeValidator(_origins),
+        BeforeValidator(setting_values.origins),
         Field(description="Origins whose pages may read answers in a browser, separated by commas."),
     ] = None
     root_path: Annotated[
         str | None,
-        BeforeValidator(_root_path),
+        BeforeValidator(setting_values.root_path),
         Field(description="Path that a proxy leaves in front of every route, such as `/credit-risk`."),
     ] = None
     access: Annotated[
@@ -226,7 +156,7 @@ class Settings(BaseModel):
     keys_file: Annotated[Path | None, Field(description="With `keys`: the file of `python -m serving keys`.")] = None
     issuer_url: Annotated[
         str | None,
-        BeforeValidator(_url),
+        BeforeValidator(setting_values.url),
         Field(description="With `issuer`: the OpenID Connect issuer, exactly as its tokens name it."),
     ] = None
     audience: Annotated[
@@ -234,7 +164,7 @@ class Settings(BaseModel):
     ] = None
     jwks_url: Annotated[
         str | None,
-        BeforeValidator(_url),
+        BeforeValidator(setting_values.url),
         Field(description="With `issuer`: where its keys are. Unset: where its discovery document says."),
     ] = None
     scopes_claim: Annotated[
@@ -245,7 +175,7 @@ class Settings(BaseModel):
     ] = None
     open_routes: Annotated[
         tuple[str, ...] | None,
-        BeforeValidator(_open_routes),
+        BeforeValidator(setting_values.open_routes),
         Field(description=f"Routes that ask for no credential all the same, of {', '.join(OPENABLE)}."),
     ] = None
     requests_per_second_per_caller: Annotated[
@@ -275,11 +205,11 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         SettingsError: naming every variable that is unknown or out of range.
     """
-    services = _services(environment)
+    links = service_links(environment, PREFIX)
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and value and not _is_service_link(name, services)
+        if name.startswith(PREFIX) and value and name not in links
     }
     try:
         settings = Settings.model_validate(given)
@@ -288,9 +218,9 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             f"{PREFIX}{'.'.join(map(str, error['loc'])).upper()}: {_told(error)}"
             for error in exc.errors(include_url=False, include_input=False)
         ]
-        raise SettingsError("settings refused: " + "; ".join(problems)) from exc
+        raise SettingsError(*problems) from exc
     if problems := _access_problems(settings):
-        raise SettingsError("settings refused: " + "; ".join(problems))
+        raise SettingsError(*problems)
     return settings
 
 
@@ -323,18 +253,3 @@ def _told(error: ErrorDetails) -> str:
         return f"no such setting; {_ELSEWHERE.get(name, 'docs/settings.md lists them')}"
     allowed = allowed_range(name)
     return f"{error['msg']}; set it to a number from {allowed}" if allowed else error["msg"]
-
-
-def _services(environment: Mapping[str, str]) -> list[str]:
-    """The Services, as Kubernetes writes their names in variables, whose names begin like ours."""
-    return [
-        name.removesuffix("_PORT")
-        for name, value in environment.items()
-        if name.startswith(PREFIX) and name.endswith("_PORT") and _SERVICE_URL.fullmatch(value)
-    ]
-
-
-def _is_service_link(name: str, services: Iterable[str]) -> bool:
-    return any(
-        name.startswith(service) and _OF_A_SERVICE.fullmatch(name, len(service)) is not None for service in services
-    )

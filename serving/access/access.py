@@ -99,12 +99,12 @@ class Access:
             try:
                 return KeysFile(settings.keys_file, failed)
             except KeysError as exc:
-                raise SettingsError(f"settings refused: {PREFIX}KEYS_FILE: {exc}") from None
+                raise SettingsError(f"{PREFIX}KEYS_FILE: {exc}") from None
         from serving.access.issuer import Issuer  # noqa: PLC0415  # brings the cryptography, which nobody else needs
         from serving.access.tokens import Expected  # noqa: PLC0415  # the same
 
         if settings.issuer_url is None or settings.audience is None:
-            raise SettingsError(f"settings refused: {PREFIX}ACCESS={settings.access} lacks what it needs")
+            raise SettingsError(f"{PREFIX}ACCESS={settings.access} lacks what it needs")
         expected = Expected(
             settings.issuer_url,
             settings.audience,

@@ -19,7 +19,7 @@ from pydantic_core import from_json
 
 from serving.access.callers import Caller, Reason
 from serving.access.tokens import Expected, KeySet, KeySetError, Tokens
-from serving.settings import is_safe_url
+from serving.setting_values import is_safe_url
 from serving.telemetry.logs import service_log
 
 FRESH_SECONDS = 300.0

@@ -32,9 +32,7 @@ def main() -> None:
     with refusals_as_lines():
         _check_home()
         if load_settings().workers != 1:
-            raise SettingsError(
-                "settings refused: CREDIT_RISK_WORKERS: a container runs one worker; run more containers"
-            )
+            raise SettingsError("CREDIT_RISK_WORKERS: a container runs one worker; run more containers")
         tls = container_options(os.environ)
     host, port = os.environ.get("BENTOML_HOST") or "0.0.0.0", int(os.environ.get("BENTOML_PORT") or PORT)  # noqa: S104  # a container's
     listener = socket.create_server((host, port), backlog=2048)
@@ -69,7 +67,7 @@ def _check_home() -> None:
         (home / "tmp").mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise SettingsError(
-            f"settings refused: BENTOML_HOME: {home} can't be made: {exc.strerror}; give the container "
+            f"BENTOML_HOME: {home} can't be made: {exc.strerror}; give the container "
             "a writable /tmp (--tmpfs /tmp), or name a folder that is one"
         ) from exc
 

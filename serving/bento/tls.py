@@ -59,9 +59,9 @@ def container_options(environment: Mapping[str, str]) -> list[str]:
         if not name.startswith(_PREFIX) or not value:
             continue
         if name not in VARIABLES:
-            raise SettingsError(f"settings refused: {name}: no such setting; there are {', '.join(VARIABLES)}")
+            raise SettingsError(f"{name}: no such setting; there are {', '.join(VARIABLES)}")
         if name.endswith(("_VERSION", "_CERT_REQS")) and not value.isdecimal():
-            raise SettingsError(f"settings refused: {name}: must be a number of Python's ssl module, such as 2")
+            raise SettingsError(f"{name}: must be a number of Python's ssl module, such as 2")
         options.append(f"{_option(VARIABLES[name])}={value}")
     return options
 
@@ -80,9 +80,7 @@ def check_tls(environment: Mapping[str, str]) -> None:
     options = {name: None if value == _DEFAULTS.get(name) else value for name, value in options.items()}
     for variable, name in VARIABLES.items():
         if environment.get(variable) and options[name] is None:
-            raise SettingsError(
-                f"settings refused: {variable}: only the image reads it; for `bentoml serve` it is {_option(name)}"
-            )
+            raise SettingsError(f"{variable}: only the image reads it; for `bentoml serve` it is {_option(name)}")
     _check(options)
 
 
@@ -150,7 +148,7 @@ def _check_clients(try_out: ssl.SSLContext, requirement: int | None, authorities
 
 
 def _refused(name: str, problem: str) -> SettingsError:
-    return SettingsError(f"settings refused: {_option(name)}: {problem}")
+    return SettingsError(f"{_option(name)}: {problem}")
 
 
 def _option(name: str) -> str:

@@ -9,7 +9,7 @@ import re
 
 from starlette.requests import Request
 
-from serving.settings import PATH_PREFIX
+from serving.setting_values import PATH_PREFIX
 
 # Names that containers and nginx's upstreams go by may have underscores.
 _HOST = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")

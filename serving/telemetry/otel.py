@@ -36,7 +36,7 @@ def check_sdk(environment: Mapping[str, str]) -> None:
         _check_propagators(configured)
     for variable in _LIMITS:
         if (text := environment.get(variable, "").strip()) and _integer(text, -1) < 0:
-            raise SettingsError(f"settings refused: {variable}: must be an integer from 0 on")
+            raise SettingsError(f"{variable}: must be an integer from 0 on")
 
 
 def check_exporting(environment: Mapping[str, str]) -> None:
@@ -48,11 +48,11 @@ def check_exporting(environment: Mapping[str, str]) -> None:
     delay, queue, batch = (_integer(environment.get(name, ""), default) for name, default in _DEFAULTS.items())
     for variable, value in ((_DELAY, delay), (_QUEUE, queue), (_BATCH, batch)):
         if value < 1:
-            raise SettingsError(f"settings refused: {variable}: must be an integer from 1 on")
+            raise SettingsError(f"{variable}: must be an integer from 1 on")
     if queue > sys.maxsize:
-        raise SettingsError(f"settings refused: {_QUEUE}: must be at most {sys.maxsize}")
+        raise SettingsError(f"{_QUEUE}: must be at most {sys.maxsize}")
     if batch > queue:
-        raise SettingsError(f"settings refused: {_BATCH}: {batch} must not be over {_QUEUE}, {queue}; set both")
+        raise SettingsError(f"{_BATCH}: {batch} must not be over {_QUEUE}, {queue}; set both")
 
 
 def _check_propagators(configured: str) -> None:
@@ -62,7 +62,7 @@ def _check_propagators(configured: str) -> None:
             return
         if name not in installed:
             allowed = ", ".join(sorted(installed))
-            raise SettingsError(f"settings refused: OTEL_PROPAGATORS: must be none, or a list of these: {allowed}")
+            raise SettingsError(f"OTEL_PROPAGATORS: must be none, or a list of these: {allowed}")
 
 
 def _integer(text: str, default: int) -> int:

@@ -55,11 +55,11 @@ def tracing_settings(environment: Mapping[str, str]) -> TracingSettings:
     environment = {name: value for name, value in environment.items() if value}  # empty is unset, says OpenTelemetry
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").lower()
     if exporter not in ("", "otlp", "none"):
-        raise SettingsError("settings refused: OTEL_TRACES_EXPORTER: this service exports by otlp; use otlp or none")
+        raise SettingsError("OTEL_TRACES_EXPORTER: this service exports by otlp; use otlp or none")
     named = any(environment.get(f"OTEL_EXPORTER_OTLP_{kind}ENDPOINT") for kind in ("", "TRACES_"))
     for variable in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
         if environment.get(variable, "http/protobuf") != "http/protobuf":
-            raise SettingsError(f"settings refused: {variable}: this service speaks http/protobuf; use that")
+            raise SettingsError(f"{variable}: this service speaks http/protobuf; use that")
     disabled = environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none"
     sampler = environment.get("OTEL_TRACES_SAMPLER", "parentbased_traceidratio").lower()
     if sampler in _RATES:
@@ -68,7 +68,7 @@ def tracing_settings(environment: Mapping[str, str]) -> TracingSettings:
         rate = _ratio(environment.get("OTEL_TRACES_SAMPLER_ARG", "1"))
     else:
         allowed = ", ".join((_RATIO, *_RATES))
-        raise SettingsError(f"settings refused: OTEL_TRACES_SAMPLER: unknown sampler; use one of {allowed}")
+        raise SettingsError(f"OTEL_TRACES_SAMPLER: unknown sampler; use one of {allowed}")
     enabled = not disabled and (exporter == "otlp" or named)
     check_sdk(environment)
     if enabled:
@@ -82,7 +82,7 @@ def _ratio(text: str) -> float:
     except ValueError:
         rate = -1.0
     if not 0 <= rate <= 1:
-        raise SettingsError("settings refused: OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1")
+        raise SettingsError("OTEL_TRACES_SAMPLER_ARG: must be a number from 0 to 1")
     return rate
 
 

@@ -11,6 +11,7 @@ from tests.servers import ROOT, run_python
 
 FLOORS = (
     ("serving", "serving.routes", "serving.vouching"),
+    ("serving.setting_values", "serving.service_links"),
     ("serving.settings",),
     ("serving.telemetry", "serving.engine", "serving.store"),
     ("serving.access",),

@@ -1,0 +1,92 @@
+"""What the text of a setting stands for, by itself; a PydanticCustomError says what is wrong with it.
+
+Anything but text passes as it is: pydantic holds it against the setting's type.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic_core import PydanticCustomError
+
+from serving.routes import OPENABLE
+from serving.vouching import TrustedKeyError, key_paths
+
+PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+"""A path in front of every route, without a slash behind it."""
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def origins(value: Any) -> Any:
+    """Origins, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    listed = tuple(origin for origin in map(str.strip, value.split(",")) if origin)
+    for origin in listed:
+        found = _ORIGIN.fullmatch(origin)
+        if found is None or found[3] == _DEFAULT_PORTS[found[1]] or int(found[3] or 0) > 65_535:
+            raise PydanticCustomError(
+                "origin",
+                "{origin} is no origin as browsers send it; list exact origins such as https://desk.example or "
+                "http://localhost:8080, separated by commas: in lower case, without a path, a slash behind it or a "
+                "default port, and no *",
+                {"origin": ascii(origin)},
+            )
+    return listed
+
+
+def root_path(value: Any) -> Any:
+    """A path in front of the routes."""
+    if isinstance(value, str) and not PATH_PREFIX.fullmatch(value):
+        raise PydanticCustomError(
+            "root_path",
+            "{path} is no path in front of the routes; write it as /credit-risk, with a slash before and none behind",
+            {"path": ascii(value)},
+        )
+    return value
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether what is fetched from a URL comes from whom it names: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
+
+
+def url(value: Any) -> Any:
+    """A URL that keys are fetched from."""
+    if isinstance(value, str) and not is_safe_url(value):
+        raise PydanticCustomError(
+            "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
+        )
+    return value
+
+
+def trusted_keys(value: Any) -> Any:
+    """Files of public keys, separated by commas."""
+    try:
+        return key_paths(value) if isinstance(value, str) else value
+    except TrustedKeyError as exc:
+        raise PydanticCustomError("trusted_key", "{problem}", {"problem": str(exc)}) from exc
+
+
+def open_routes(value: Any) -> Any:
+    """Routes that may be opened, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    routes = tuple(route for route in map(str.strip, value.split(",")) if route)
+    if unknown := [route for route in routes if route not in OPENABLE]:
+        raise PydanticCustomError(
+            "open_routes",
+            "{route} is none that can be opened; list some of {openable}, separated by commas",
+            {"route": ascii(unknown[0]), "openable": ", ".join(OPENABLE)},
+        )
+    return routes
