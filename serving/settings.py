@@ -189,7 +189,12 @@ class Settings(BaseModel):
         """Most bytes of all requests, and of one caller's: one request that is allowed fits where there is no other."""
         one = self.max_body_bytes + MAX_HEAD_BYTES
         most = self.max_bytes_in_flight or max(16 * self.max_body_bytes, one)
-        return most, max(most * 7 // 8, one)
+        return most, max(share_of_one(most), one)
+
+
+def share_of_one(most: int) -> int:
+    """What one caller may have of what there is for all, where nothing else is set: nobody is to have everything."""
+    return -(-most * 7 // 8)
 
 
 _OF_ACCESS = {

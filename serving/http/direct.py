@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from serving.access.callers import address
 from serving.http.batches import Queued, Result
 from serving.http.problems import OverloadedError, ProblemError, RequestTimeoutError, TooManyRequestsError
+from serving.settings import share_of_one
 from serving.telemetry.exchange import known_caller, request_id
 from serving.telemetry.tracing import Tracing
 
@@ -44,13 +45,12 @@ class Places:
 
     Args:
         number: of places; None for as many as come.
-        per_caller: most that one caller may have, by name or else by address; None for seven eighths of all, so that
-            nobody has all of them.
+        per_caller: most that one caller may have, by name or else by address; None for the usual share.
     """
 
     def __init__(self, number: int | None, per_caller: int | None = None) -> None:
         self.free = number
-        self._most = per_caller if per_caller is not None or number is None else -(-number * 7 // 8)
+        self._most = per_caller if per_caller is not None or number is None else share_of_one(number)
         self._taken: dict[str, int] = {}
 
     def take(self, caller: str) -> bool:
