@@ -18,6 +18,7 @@ def bill() -> str:
     return bill_of_locks()
 
 
+@pytest.mark.slow
 def test_is_valid_and_the_same_each_time(bill: str) -> None:
     """It is CycloneDX 1.6 by the standard's own schema."""
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
