@@ -73,12 +73,16 @@ def is_safe_url(url: str) -> bool:
         _ = parts.port  # raises where it is no number
     except ValueError:
         return False
+    if "@" in parts.netloc:
+        return False  # what is fetched takes no password, and errors would repeat it
     here = parts.hostname in ("127.0.0.1", "::1", "localhost")
     return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
 
 
 def _url(value: Any) -> Any:
     if isinstance(value, str) and not is_safe_url(value):
+        if "@" in value:
+            raise PydanticCustomError("url", "is no https URL without user and password, which nothing here sends")
         raise PydanticCustomError(
             "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
         )

@@ -325,6 +325,7 @@ class TestSettings:
                 "CREDIT_RISK_ISSUER_URL: 'http://issuer.example' is no https URL",
             ),
             ({"JWKS_URL": "file:///etc/passwd"}, "CREDIT_RISK_JWKS_URL: 'file:///etc/passwd' is no https URL"),
+            ({"JWKS_URL": "https://me:secret@a"}, "CREDIT_RISK_JWKS_URL: is no https URL without user and password"),
             ({"JWKS_URL": "https://a:b"}, "CREDIT_RISK_JWKS_URL: 'https://a:b' is no https URL"),
             ({"REQUESTS_PER_SECOND_PER_CALLER": "0"}, "set it to a number from 0.1 to 1000000"),
         ],
