@@ -66,6 +66,12 @@ def _root_path(value: Any) -> Any:
     return value
 
 
+_VISIBLE = re.compile(r"[!-~]+")
+"""Of what a URL is made; a space or a line end behind one is a slip that no token would ever match."""
+
+_NAME = r"^\S(.*\S)?$"
+
+
 def is_safe_url(url: str) -> bool:
     """Whether what is fetched from a URL comes from whom it names: https, or http on this machine."""
     try:
@@ -73,7 +79,7 @@ def is_safe_url(url: str) -> bool:
         _ = parts.port  # raises where it is no number
     except ValueError:
         return False
-    if "@" in parts.netloc:
+    if "@" in parts.netloc or _VISIBLE.fullmatch(url) is None:
         return False  # what is fetched takes no password, and errors would repeat it
     here = parts.hostname in ("127.0.0.1", "::1", "localhost")
     return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
@@ -234,7 +240,8 @@ class Settings(BaseModel):
         Field(description="With `issuer`: the OpenID Connect issuer, exactly as its tokens name it."),
     ] = None
     audience: Annotated[
-        str | None, Field(description="With `issuer`: how this service is called in `aud` of the tokens.")
+        str | None,
+        Field(pattern=_NAME, description="With `issuer`: how this service is called in `aud` of the tokens."),
     ] = None
     jwks_url: Annotated[
         str | None,
@@ -242,10 +249,10 @@ class Settings(BaseModel):
         Field(description="With `issuer`: where its keys are. Unset: where its discovery document says."),
     ] = None
     scopes_claim: Annotated[
-        str | None, Field(description="With `issuer`: the claim that lists scopes. Unset: `scope`.")
+        str | None, Field(pattern=_NAME, description="With `issuer`: the claim that lists scopes. Unset: `scope`.")
     ] = None
     caller_claim: Annotated[
-        str | None, Field(description="With `issuer`: the claim that names the caller. Unset: `sub`.")
+        str | None, Field(pattern=_NAME, description="With `issuer`: the claim that names the caller. Unset: `sub`.")
     ] = None
     open_routes: Annotated[
         tuple[str, ...] | None,
