@@ -20,6 +20,9 @@ PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
+_VISIBLE = re.compile(r"[!-~]+")
+"""Of what a URL is made; a space or a line end behind one is a slip that no token would ever match."""
+
 
 def origins(value: Any) -> Any:
     """Origins, separated by commas."""
@@ -57,6 +60,8 @@ def is_safe_url(url: str) -> bool:
         _ = parts.port  # raises where it is no number
     except ValueError:
         return False
+    if "@" in parts.netloc or _VISIBLE.fullmatch(url) is None:
+        return False  # what is fetched takes no password, and errors would repeat it
     here = parts.hostname in ("127.0.0.1", "::1", "localhost")
     return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
 
@@ -64,6 +69,8 @@ def is_safe_url(url: str) -> bool:
 def url(value: Any) -> Any:
     """A URL that keys are fetched from."""
     if isinstance(value, str) and not is_safe_url(value):
+        if "@" in value:
+            raise PydanticCustomError("url", "is no https URL without user and password, which nothing here sends")
         raise PydanticCustomError(
             "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
         )

@@ -27,6 +27,8 @@ MAX_HEAD_BYTES = 65_536
 _ELSEWHERE = {"port": "the port is --port of `bentoml serve`, PORT of `make serve`, BENTOML_PORT of a container"}
 """What is set otherwise, by the name that it is looked for under."""
 
+_NAME = r"^\S(.*\S)?$"
+
 
 def _vouched(value: Path | None, given: ValidationInfo) -> Path | None:
     if value is not None and given.data.get("trusted_key"):
@@ -160,7 +162,8 @@ class Settings(BaseModel):
         Field(description="With `issuer`: the OpenID Connect issuer, exactly as its tokens name it."),
     ] = None
     audience: Annotated[
-        str | None, Field(description="With `issuer`: how this service is called in `aud` of the tokens.")
+        str | None,
+        Field(pattern=_NAME, description="With `issuer`: how this service is called in `aud` of the tokens."),
     ] = None
     jwks_url: Annotated[
         str | None,
@@ -168,10 +171,10 @@ class Settings(BaseModel):
         Field(description="With `issuer`: where its keys are. Unset: where its discovery document says."),
     ] = None
     scopes_claim: Annotated[
-        str | None, Field(description="With `issuer`: the claim that lists scopes. Unset: `scope`.")
+        str | None, Field(pattern=_NAME, description="With `issuer`: the claim that lists scopes. Unset: `scope`.")
     ] = None
     caller_claim: Annotated[
-        str | None, Field(description="With `issuer`: the claim that names the caller. Unset: `sub`.")
+        str | None, Field(pattern=_NAME, description="With `issuer`: the claim that names the caller. Unset: `sub`.")
     ] = None
     open_routes: Annotated[
         tuple[str, ...] | None,

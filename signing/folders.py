@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from pathlib import Path
+
+MOST_BYTES = 1 << 30
+"""Of a folder's files together, some hundred times what a model has: nobody has vouched for any of them yet."""
+
+_PART = 1 << 20
 
 
 class FolderError(ValueError):
@@ -22,8 +26,9 @@ def copy_plain_files(folder: Path, target: Path) -> list[str]:
     """
     try:
         names = sorted(path.name for path in folder.iterdir())
+        left = MOST_BYTES
         for name in names:
-            _copy(folder / name, target / name)
+            left -= _copy(folder / name, target / name, left)
     except OSError as exc:
         raise FolderError(
             f"{exc.filename or folder}: can't be read or copied ({exc.strerror}); name a folder of files that can"
@@ -31,7 +36,8 @@ def copy_plain_files(folder: Path, target: Path) -> list[str]:
     return names
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(path: Path, target: Path, most: int) -> int:
+    """Copy a file of at most so many bytes, and say how many they are."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise FolderError(
             f"{ascii(path.name)[1:-1]}: is no plain file, and only those are signed; replace it by one, or remove it "
@@ -40,4 +46,10 @@ def _copy(path: Path, target: Path) -> None:
     # Not followed, should it have become a link since; not waited for, should it have become a pipe.
     opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(opened, "rb") as source, target.open("xb") as copy:
-        shutil.copyfileobj(source, copy)
+        while part := source.read(_PART):
+            if copy.tell() + len(part) > most:
+                raise FolderError(
+                    f"{path.parent}: holds more than {MOST_BYTES} bytes; remove what belongs to no model or policy"
+                )
+            copy.write(part)
+        return copy.tell()

@@ -10,7 +10,7 @@ from serving.access.callers import Reason
 MAX_CREDENTIAL = 8192
 """Bytes of the longest credential that is looked at: some issuers write a person's groups into their tokens."""
 
-_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)[ \t]*", re.IGNORECASE)
 
 
 def credential(headers: Iterable[tuple[bytes, bytes]]) -> bytes | Reason:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,8 +28,10 @@ def read_keys(path: Path) -> tuple[KeysDocument, Stamp]:
         KeysError: it can't be read, or is no keys file.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise KeysError(f"{path} is no plain file; make one with `python -m serving keys new`")
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise KeysError(f"{path} can't be read ({exc.strerror}); make it with `python -m serving keys new`") from None
@@ -36,6 +39,11 @@ def read_keys(path: Path) -> tuple[KeysDocument, Stamp]:
         return parse_keys(content), stamp_of(status)
     except KeysError as exc:
         raise KeysError(f"{path}: {exc}") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe would have no change of the keys seen any more, and the service never end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has none
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
@@ -54,8 +62,8 @@ def change_keys(path: Path, change: Callable[[KeysDocument], KeysDocument], *, c
     Raises:
         KeysError: it can't be read, changed or written; then it is as it was.
     """
-    # What a link leads to is replaced, not the link.
-    path = path.resolve()
+    # What a link leads to is replaced, not the link. `Path.resolve` raises where links lead in a circle.
+    path = Path(os.path.realpath(path))
     try:
         with _locked(path):
             document = KeysDocument() if create and not path.exists() else read_keys(path)[0]

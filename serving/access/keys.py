@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,6 +29,9 @@ KEY_LENGTH = len(PREFIX) + 43
 
 NAME = r"[a-z0-9][a-z0-9._-]*"
 MAX_FILE_BYTES = 1_048_576
+
+_DAY_SECONDS = 86_400
+"""Added to a time, since behind the last date there is none."""
 
 
 class KeysError(Exception):
@@ -54,7 +57,7 @@ class KeyEntry(BaseModel):
     @property
     def end(self) -> float:
         """When it stops being valid, Unix time."""
-        return datetime.combine(self.expires + timedelta(days=1), datetime.min.time(), UTC).timestamp()
+        return datetime.combine(self.expires, datetime.min.time(), UTC).timestamp() + _DAY_SECONDS
 
 
 class KeysDocument(BaseModel):

@@ -97,7 +97,8 @@ class KeySet:
 def _usable(entry: Any) -> jwt.PyJWK | None:
     if not isinstance(entry, dict) or "d" in entry or entry.get("use", "sig") != "sig":
         return None
-    if not isinstance(entry.get("key_ops", []), list) or "verify" not in entry.get("key_ops", ["verify"]):
+    operations = entry.get("key_ops", ["verify"])
+    if not isinstance(entry.get("kid", ""), str) or not isinstance(operations, list) or "verify" not in operations:
         return None
     crv = entry.get("crv") if entry.get("kty") != "RSA" else None
     try:
@@ -139,17 +140,18 @@ class Tokens:
             del self._verified[digest]
         try:
             claims = self._claims(token)
+            if isinstance(claims, Reason):
+                return claims
+            end = float(claims["exp"]) + LEEWAY_SECONDS
         except Exception as exc:  # noqa: BLE001  # whatever a stranger's token brings about is a refusal
             return next((reason for kind, reason in _REASONS if isinstance(exc, kind)), Reason.MALFORMED)
-        if isinstance(claims, Reason):
-            return claims
         name = _name(claims.get(self._expected.caller_claim))
         if name is None:
             return Reason.CLAIMS
         caller = Caller(name, known_scopes(_listed(claims.get(self._expected.scopes_claim))))
         if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]  # the oldest
-        self._verified[digest] = float(claims["exp"]) + LEEWAY_SECONDS, caller
+        self._verified[digest] = end, caller
         return caller
 
     def _claims(self, token: bytes) -> Mapping[str, Any] | Reason:

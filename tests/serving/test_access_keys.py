@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -130,6 +131,14 @@ class TestCommand:
         )
         assert (content, "") == (file.read_text(encoding="utf-8"), capsys.readouterr().out)
 
+    def test_a_circle_of_links(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "keys.json"
+        file.symlink_to(file)
+        assert 1 == main(
+            ["keys", "new", "--name", "a", "--scopes", "decide", "--expires", "2999-01-01", "--file", str(file)]
+        )
+        assert "Too many levels of symbolic links" in capsys.readouterr().err
+
     def test_two_at_once_lose_nothing(self, tmp_path: Path) -> None:
         """Each waits for the other: all of their keys are in the file."""
         file = tmp_path / "keys.json"
@@ -207,8 +216,10 @@ HOSTILE: dict[str, tuple[list[tuple[bytes, bytes]], Reason]] = {
 
 class TestWhatIsSent:
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer   "])
-    def test_a_key(self, scheme: str) -> None:
-        caller = RING.find(credential(header(f"{scheme} {GOOD}")), time.time())
+    @pytest.mark.parametrize("behind", ["", " ", "\t "], ids=["", "space", "tab"])
+    def test_a_key(self, scheme: str, behind: str) -> None:
+        """White space behind it is not part of a header's value (RFC 9110, 5.5)."""
+        caller = RING.find(credential(header(f"{scheme} {GOOD}{behind}")), time.time())
         assert Caller("core-banking", frozenset({AccessScope.DECIDE})) == caller
 
     @pytest.mark.parametrize("what", HOSTILE)
@@ -241,6 +252,11 @@ class TestWhatIsSent:
         midnight = datetime(2027, 7, 1, tzinfo=UTC).timestamp()
         assert isinstance(ring.find(GOOD.encode(), midnight - 0.001), Caller)
         assert Reason.EXPIRED == ring.find(GOOD.encode(), midnight)
+
+    def test_the_last_day_of_all(self) -> None:
+        """By which keys are made that are to last for ever."""
+        ring = KeyRing([entry(GOOD, expires=date.max)])
+        assert isinstance(ring.find(GOOD.encode(), time.time()), Caller)
 
     def test_the_longest_that_is_looked_at(self) -> None:
         """Issuers' tokens are longer than keys."""
@@ -309,7 +325,7 @@ class TestWatching:
         asyncio.run(source.refresh())
         assert isinstance(self.find(source, GOOD), Caller)
 
-    @pytest.mark.parametrize("breaking", ["truncated", "gone", "a folder"])
+    @pytest.mark.parametrize("breaking", ["truncated", "gone", "a folder", "a pipe", "a circle of links"])
     def test_a_broken_file_keeps_the_keys(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, breaking: str
     ) -> None:
@@ -324,6 +340,10 @@ class TestWatching:
             file.write_bytes(content[:-20])
         elif breaking == "a folder":
             file.mkdir()
+        elif breaking == "a pipe":
+            os.mkfifo(file)  # which nobody writes to: opening it would wait for ever
+        elif breaking == "a circle of links":
+            file.symlink_to(file)
         for _ in range(3):
             asyncio.run(source.refresh())
         assert isinstance(self.find(source, GOOD), Caller)
@@ -332,6 +352,8 @@ class TestWatching:
 
         if breaking == "a folder":
             file.rmdir()
+        elif breaking in ("a pipe", "a circle of links"):
+            file.unlink()
         self.write(file, entry(GOOD)) if breaking != "truncated" else file.write_bytes(b'{"version": 1, "keys": []}')
         asyncio.run(source.refresh())
         assert (breaking != "truncated") == isinstance(self.find(source, GOOD), Caller)

@@ -85,6 +85,7 @@ HOSTILE: dict[str, tuple[Callable[[], str | bytes], Reason]] = {
     "expired": (lambda: RSA.sign(claims(ISSUER, exp=now() - 31)), Reason.EXPIRED),
     "never expires": (lambda: RSA.sign(claims(ISSUER, exp=None)), Reason.CLAIMS),
     "expires in a text": (lambda: RSA.sign(claims(ISSUER) | {"exp": "tomorrow"}), Reason.MALFORMED),
+    "expires when no clock gets to": (lambda: RSA.sign(claims(ISSUER) | {"exp": 10**400}), Reason.MALFORMED),
     "not yet valid": (lambda: RSA.sign(claims(ISSUER, nbf=now() + 120)), Reason.NOT_YET_VALID),
     "issued in the future": (lambda: RSA.sign(claims(ISSUER, iat=now() + 120)), Reason.NOT_YET_VALID),
     "another signer": (lambda: STRANGER.sign(claims(ISSUER)), Reason.SIGNATURE),
@@ -203,6 +204,8 @@ class TestKeySet:
             {"alg": "RS512"},
             {"d": "AQAB"},
             {"n": "!!"},
+            {"kid": ["key-RS256"]},
+            {"kid": 7},
             {"kty": "oct", "k": "c2VjcmV0"},
         ],
     )

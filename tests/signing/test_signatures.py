@@ -174,6 +174,16 @@ class TestFiles:
         put(folder / name, tmp_path / name)
         assert refusal(folder, pairs["ours"]).startswith(f"{name}: is no plain file, and only those are signed; ")
 
+    @pytest.mark.parametrize("name", [*FILES, SIGNATURE])
+    def test_a_huge_file(
+        self, folder: Path, pairs: dict[str, Pair], monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """Of holes alone: it costs whoever makes it nothing, and a copy of it a disk."""
+        monkeypatch.setattr("signing.folders.MOST_BYTES", 4_000_000)
+        with (folder / name).open("r+b") as file:
+            file.truncate(1 << 40)
+        assert "holds more than 4000000 bytes" in refusal(folder, pairs["ours"])
+
     def test_no_folder(self, tmp_path: Path, pairs: dict[str, Pair]) -> None:
         assert f"{tmp_path}/none: can't be read or copied (No such file" in refusal(tmp_path / "none", pairs["ours"])
 
