@@ -209,7 +209,8 @@ class TestWhatIsSent:
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer   "])
     def test_a_key(self, scheme: str) -> None:
         caller = RING.find(credential(header(f"{scheme} {GOOD}")), time.time())
-        assert Caller("core-banking", frozenset({AccessScope.DECIDE})) == caller
+        key = digest(GOOD.encode()).hex()[:12]
+        assert Caller("core-banking", frozenset({AccessScope.DECIDE}), key) == caller
 
     @pytest.mark.parametrize("what", HOSTILE)
     def test_hostile_is_refused(self, what: str) -> None:
