@@ -151,8 +151,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self.flow = _OneAfterTheOther(transport, self.pipeline, self._parts)
         if self.client is not None:
             self._caller = self.client[0]
-        # What a client doesn't read at once is told by pause_writing. Not 0: under TLS uvloop takes that for nothing to be
-        # written ever, since it pauses at the limit and not above it.
+        # What a client doesn't read at once is told by pause_writing. Not by 0: under TLS uvloop pauses at the limit,
+        # not above it, so that with nothing waiting it would stop every answer.
         transport.set_write_buffer_limits(1)
         # uvicorn lets a connection that never sends anything be.
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
