@@ -205,6 +205,7 @@ class TestServed:
 
         with Client(tls.url) as client:
             assert "decision" in client.predict(example)
+        client._temp_dir.cleanup()  # BentoML leaves it to the garbage collector, which warns
 
     @pytest.mark.parametrize("who", ["nobody", "stranger"])
     def test_a_client_that_the_authority_does_not_know_is_refused(
