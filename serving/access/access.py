@@ -147,7 +147,7 @@ class Access:
             found = self._source.find(credential(request["headers"]), time.time())
             if isinstance(found, Reason):
                 return Denied(found)
-            exchange.caller = found.name
+            exchange.caller, exchange.key = found.name, found.key
             if not may(found, route):
                 return Denied(Reason.SCOPE, route.scope)
         if self._rate.limited and (wait := self._rate.wait(exchange.caller or address(request), time.monotonic())):

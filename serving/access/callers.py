@@ -41,10 +41,12 @@ class Caller:
     Attributes:
         name: of a key, or from a token's claim; one line of printable text.
         scopes: what they may do.
+        key: the id of the key, where it is one: a caller has two of them while one follows the other.
     """
 
     name: str
     scopes: frozenset[AccessScope]
+    key: str | None = None
 
 
 def address(request: Mapping[str, Any]) -> str:

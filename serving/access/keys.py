@@ -110,7 +110,7 @@ class KeyRing:
     """The keys of one reading of the file."""
 
     def __init__(self, entries: Sequence[KeyEntry] = ()) -> None:
-        valid = [_Valid(bytes.fromhex(e.sha256), Caller(e.name, frozenset(e.scopes)), e.end) for e in entries]
+        valid = [_Valid(bytes.fromhex(e.sha256), Caller(e.name, frozenset(e.scopes), e.id), e.end) for e in entries]
         self._by_digest: Mapping[bytes, _Valid] = {each.digest: each for each in valid}
 
     @property

@@ -151,7 +151,9 @@ class HTTPProtocol(HttpToolsProtocol):
         self.flow = _OneAfterTheOther(transport, self.pipeline, self._parts)
         if self.client is not None:
             self._caller = self.client[0]
-        transport.set_write_buffer_limits(0)  # what a client doesn't read at once is told by pause_writing
+        # What a client doesn't read at once is told by pause_writing. Not by 0: under TLS uvloop pauses at the limit,
+        # not above it, so that with nothing waiting it would stop every answer.
+        transport.set_write_buffer_limits(1)
         # uvicorn lets a connection that never sends anything be.
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 

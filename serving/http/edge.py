@@ -134,6 +134,8 @@ class Edge:
             "duration_ms": round(seconds * 1e3, 3),
             "rows": exchange.rows,
         }
+        if exchange.key is not None:
+            line["key"] = exchange.key
         if exchange.refused is not None:
             line["refused"] = exchange.refused
             if status == UnauthorizedError.status:

@@ -21,6 +21,7 @@ class Exchange:
         rows: applications in the body, once it is read.
         span: the request's span, where tracing is on.
         caller: whose credential was sent, where access is not open.
+        key: the id of that credential, where it is an API key.
         refused: why access was refused, for the operator; the caller isn't told.
     """
 
@@ -31,6 +32,7 @@ class Exchange:
     rows: int | None = None
     span: SpanContext | None = None
     caller: str | None = None
+    key: str | None = None
     refused: str | None = None
 
 

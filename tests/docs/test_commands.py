@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import DOCS, IDS, PAGES, ROOT, Command, blocks, code, commands, commands_in
-from tests.servers import Server, environment
+from tests.servers import Server, copy_store, environment, serving, wait_for
 
 COMMANDS = commands()
 README, API, POLICY, AUDIT = ROOT / "README.md", DOCS / "api.md", DOCS / "model-and-policy.md", DOCS / "audit.md"
 CONTRACT = DOCS / "contract.md"
-SECURITY = DOCS / "security.md"
+SECURITY, ACCESS, TLS = DOCS / "security.md", DOCS / "access.md", DOCS / "tls.md"
 SHOWN_URL = "http://127.0.0.1:3000"
 ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )+")
 
@@ -34,6 +34,8 @@ RUN_HERE = (
     "export BENTOML_HOME=",
     ".venv/bin/python -m preprocessing table artifacts/books/",
     ".venv/bin/python -m preprocessing example artifacts/books/",
+    "curl -s --cacert ",
+    "openssl req ",
     "openssl genpkey ",
     "openssl pkey ",
     ".venv/bin/python -m training sign artifacts/",
@@ -192,6 +194,39 @@ class TestRun:
         assert 2 == len([line for line in printed if line.endswith(f"the key's sha256 is {fingerprint}")])
         assert ["credit_risk_gradient_boosting:2.0.0", "credit_risk_policy:1.1.0"] == printed[-2:]
         shell(verify, checkout)
+
+    @pytest.mark.slow
+    def test_keys(self, checkout: Path, store: Path) -> None:
+        """A key is made and listed, a service that asks for it answers with it, and it is revoked."""
+        new, listed, revoke = commands_in(blocks(ACCESS)[0])
+        (curl,) = [block for block in blocks(ACCESS) if block.startswith("curl")]
+        shell(new, checkout)
+        assert " core-banking " in shell(listed, checkout)
+        home = copy_store(store, checkout / "home")
+        with serving(home, CREDIT_RISK_ACCESS="keys", CREDIT_RISK_KEYS_FILE=str(checkout / "keys.json")) as server:
+            line = curl.replace(SHOWN_URL, server.url)
+            assert "decision" in json.loads(shell(line, checkout))
+            shell(": > core-banking.key", checkout)
+            assert 401 == json.loads(shell(line, checkout))["status"]
+        assert shell(revoke, checkout).endswith(": core-banking\n")
+
+    @pytest.mark.slow
+    def test_certificate(self, checkout: Path, store: Path) -> None:
+        """A certificate is made, and a client that trusts it is answered over TLS."""
+        if shutil.which("openssl") is None:
+            pytest.skip("no openssl")
+        serve, trial = blocks(TLS)
+        make, curl = commands_in(trial)
+        shell(make, checkout)
+        home = copy_store(store, checkout / "home")
+        given = shlex.split(serve.splitlines()[0].partition("127.0.0.1 ")[2])
+        options = [each if each.startswith("--") else str(checkout / each) for each in given]
+        with serving(home, until=None, options=options) as server:
+            wait_for(lambda: server.find(message="Application startup complete."))
+            answer = shell(
+                curl.replace(SHOWN_URL.replace("http", "https"), server.url.replace("http", "https")), checkout
+            )
+        assert "decision" in json.loads(answer)
 
     def test_fields(self) -> None:
         """A contract's fields are printed as a table and as an application."""

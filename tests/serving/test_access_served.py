@@ -20,6 +20,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from serving.access.command import main
+from serving.access.keys import digest
 from serving.settings import SettingsError, load_settings
 from tests import expect
 from tests.issuer import AUDIENCE, Issuer, Signer, claims, issuing
@@ -172,10 +173,11 @@ class TestAtTheHead:
 
 class TestWatched:
     def test_lines_name_the_caller(self, limited: Server, banking: str, example: dict[str, Any]) -> None:
-        """The request's line and the decision's; none has the key."""
+        """The request's line and the decision's; the first has the id of the key, which none has itself."""
         request_id = post(limited, banking, example).headers["X-Request-ID"]
         lines = wait_for(lambda: len(found := limited.find(request_id=request_id)) == 2 and found)
         assert {"core-banking"} == {line["caller"] for line in lines}
+        assert [digest(banking.encode()).hex()[:12]] == [line["key"] for line in lines if "key" in line]
         assert banking[4:20] not in limited.log.read_text(encoding="utf-8")
 
     def test_the_operator_is_told_why(self, limited: Server, banking: str, example: dict[str, Any]) -> None:

@@ -205,6 +205,7 @@ class TestServed:
 
         with Client(tls.url) as client:
             assert "decision" in client.predict(example)
+        client._temp_dir.cleanup()  # BentoML leaves it to the garbage collector, which warns
 
     @pytest.mark.parametrize("who", ["nobody", "stranger"])
     def test_a_client_that_the_authority_does_not_know_is_refused(
@@ -241,7 +242,7 @@ class TestServed:
 
     def test_the_refused_leave_no_line(self, tls: Server) -> None:
         """Or a scanner of ports would fill the log."""
-        assert {"INFO"} == {line["level"] for line in tls.lines()}
+        assert {"INFO"} == {line["level"] for line in tls.lines() if not line["message"].startswith("access is open")}
 
 
 @contextmanager
