@@ -1,0 +1,98 @@
+"""What a store has to do, and how it says that it can't.
+
+StoreError
++-- StoreUnavailableError   it can't be reached now; try again
++-- StoreVersionError       its schema is another one; migrate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from records.basis import Basis
+from records.chain import Entry, Head, Writer
+
+
+class StoreError(Exception):
+    """A store that can't be used; the message names it and the remedy."""
+
+
+class StoreUnavailableError(StoreError):
+    """It can't be reached, or can't write, now."""
+
+
+class StoreVersionError(StoreError):
+    """Its schema is not the one that this version of the service writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which decisions are looked for; what is None doesn't matter.
+
+    Attributes:
+        tag: of the caller's reference.
+        since: microseconds since 1970, included.
+        until: the same, not included.
+        outcome: the decision.
+        caller: who asked.
+        most: no more than these, the latest first.
+    """
+
+    tag: bytes | None = None
+    since: int | None = None
+    until: int | None = None
+    outcome: str | None = None
+    caller: str | None = None
+    most: int = 100
+
+
+class Store(Protocol):
+    """Keeps entries. One thread uses it at a time."""
+
+    def begin(self, writer: Writer, basis: Basis) -> None:
+        """Make a writer known, with what it decides by; doing it again changes nothing.
+
+        Raises:
+            StoreError: it can't be.
+        """
+
+    def head(self, writer: Writer) -> Head:
+        """Where the writer's chain has come to, durably.
+
+        Raises:
+            StoreError: it can't be told.
+        """
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Keep entries, all or none, durably; what is kept already is left as it is.
+
+        Raises:
+            StoreError: whether they are kept is not known.
+        """
+
+    def writers(self) -> Sequence[Writer]:
+        """All that ever wrote, in the order of their start."""
+
+    def basis(self, digest: bytes) -> Basis | None:
+        """What a writer decided by; None where it isn't kept."""
+
+    def entries(self, writer: Writer) -> Iterator[Entry]:
+        """A writer's entries, in the order of their sequence."""
+
+    def get(self, identifier: bytes) -> Entry | None:
+        """One entry, by its decision's id."""
+
+    def find(self, query: Query) -> Sequence[Entry]:
+        """Entries, the latest first."""
+
+    def destroy_keys(self, tag: bytes) -> int:
+        """Destroy the data keys of a reference, for good.
+
+        Returns:
+            How many entries were closed by it.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
