@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
@@ -126,16 +126,10 @@ class SQLiteFolder:
 
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
-        closed = 0
-        for path in self._files():
-            with closing(_opened(path, "rw")) as connection:
-                connection.execute("PRAGMA secure_delete=ON")
-                with connection:
-                    closed += connection.execute(
-                        "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
-                    ).rowcount
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return closed
+        with ExitStack() as stack:
+            for path in self._files():
+                stack.enter_context(alone(path))
+            return sum(_destroyed(path, tag) for path in self._files())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -198,14 +192,36 @@ def migrate(folder: Path) -> int:
     """
     changed = 0
     for path in sorted(folder.glob("*.sqlite")):
-        with path.with_suffix(".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(f"{path}: in use; stop the service that writes it") from None
-            with closing(_opened(path, "rw")) as connection:
-                changed += _apply(connection, path)
+        with alone(path), closing(_opened(path, "rw")) as connection:
+            changed += _apply(connection, path)
     return changed
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While nobody else writes a file.
+
+    Raises:
+        StoreError: a service does.
+    """
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"{path}: in use; stop the service that writes it") from None
+        yield
+
+
+def _destroyed(path: Path, tag: bytes) -> int:
+    with closing(_opened(path, "rw")) as connection:
+        _check_version(connection, path)
+        connection.execute("PRAGMA secure_delete=ON")
+        with connection:
+            closed = connection.execute(
+                "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
+            ).rowcount
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return closed
 
 
 def _made(path: Path) -> sqlite3.Connection:
