@@ -134,7 +134,12 @@ def _told(record: DecisionRecord, basis: Basis) -> dict[str, Any]:
         "credit_score": record.credit_score,
         "rules": list(record.rules),
         "reasons": _pairs(record.reasons),
+        "outside_training_range": list(record.outside),
         "attributions": None if record.attributions is None else dict(_scored(basis, record.attributions)),
+        "counterfactuals": [
+            {"changes": changes, "decision": decision, "probability_of_default": pd}
+            for changes, decision, pd in record.counterfactuals
+        ],
     }
 
 

@@ -118,6 +118,16 @@ class Settings(BaseModel):
         BeforeValidator(_origins),
         Field(description="Origins whose pages may read answers in a browser, separated by commas."),
     ] = None
+    records: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(sqlite:|postgresql://).+",
+            description="Where decisions are kept: `sqlite:FOLDER` or `postgresql://…`; unset, nowhere.",
+        ),
+    ] = None
+    records_key_file: Annotated[
+        Path | None, Field(description="The keys that records are sealed with; `python -m records key` makes them.")
+    ] = None
     root_path: Annotated[
         str | None,
         BeforeValidator(_root_path),

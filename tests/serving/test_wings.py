@@ -12,6 +12,7 @@ from tests.servers import ROOT, run_python
 FLOORS = (
     ("serving", "serving.settings", "serving.routes"),
     ("serving.telemetry", "serving.engine", "serving.store"),
+    ("serving.recording",),
     ("serving.http",),
     ("serving.bento",),
 )
