@@ -12,6 +12,7 @@ import anyio.to_thread
 import bentoml
 
 from decision import InvalidPolicyError, Outcome
+from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
 from records.keyring import KeyRingError
@@ -23,7 +24,6 @@ from serving.bento.framework import HostedService, hosted, tracer_provider
 from serving.bento.install import install, tracing_configuration
 from serving.bento.lifecycle import Draining
 from serving.bento.store_entry import StoreEntry
-from serving.engine import Assessment, Engine
 from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
 from serving.http.information import Information

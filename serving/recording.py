@@ -9,8 +9,10 @@ from pathlib import Path
 from pydantic_core import to_json
 
 import decision
+import engine as engine_package
 import preprocessing
 import scoring
+from engine import Assessment, Engine
 from records.basis import Basis, code_digest, libraries, processor
 from records.committer import Committer, RecordsUnavailableError
 from records.identifiers import as_text, new_id
@@ -18,7 +20,6 @@ from records.keyring import read_keyring
 from records.record import DecisionRecord
 from records.stores.opening import open_store
 from serving import SERVICE_VERSION
-from serving.engine import Assessment, Engine
 from serving.settings import Settings
 from serving.telemetry.exchange import Exchange
 from serving.telemetry.logs import service_log
@@ -26,7 +27,7 @@ from serving.telemetry.telemetry import Telemetry
 
 __all__ = ["Recording", "RecordsUnavailableError"]
 
-_PACKAGES = (preprocessing, scoring, decision)
+_PACKAGES = (preprocessing, scoring, decision, engine_package)
 
 
 class Recording:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from serving.engine import Assessment
+from engine import Assessment
 
 
 class ReasonGiven(BaseModel):

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from engine import Assessment
 from preprocessing.application import InvalidApplicationError
-from serving.engine import Assessment
 from serving.http.answers import explanation, prediction
 from serving.http.batches import ROWS_BETWEEN_YIELDS, Result
 from serving.http.problems import NotRecordedError, ProblemError, error_document
