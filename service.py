@@ -98,7 +98,7 @@ class CreditRisk:
         information.bento = str(bento.tag) if bento is not None else None
         served = load_served(settings, bento)
         engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
-        recording.start(engine, served.digests)
+        recording.start(engine, served)
         self.engine = engine
         information.engine, information.digests = self.engine, served.digests
         manifest, policy = served.scorer.manifest, served.policy.policy

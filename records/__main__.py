@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     find.add_argument("--caller")
     find.add_argument("--most", type=int, default=100, help="no more than these (default: 100)")
     command("verify", _verify, "whether every entry is there as it was written")
+    replay = command("replay", _replay, "decisions made again by what they were made by, and held against the answers")
+    replay.add_argument("id", nargs="?", help="of one decision; without it, all")
+    replay.add_argument("--since", metavar="TIME", help="of all decisions, those from then on")
     command("migrate", _migrate, "bring the store to this version's schema")
     erase = command("erase", _erase, "destroy the keys of one applicant's decisions, for good")
     erase.add_argument("--reference", required=True, help="the caller's own")
@@ -79,30 +83,22 @@ def _key(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from records.identifiers import from_text  # noqa: PLC0415  # as in main
-
-    try:
-        identifier = from_text(options.id)
-    except ValueError as exc:
-        raise Refusal(f"{options.id!a}: {exc}") from None
-    kept = _archive(options).get(identifier)
-    if kept is None:
-        raise Refusal(f"{options.id}: no such decision in this store")
-    _print(kept.document(), options)
+    _print(_one(_archive(options), options.id).document(), options)
     return 0
 
 
 def _find(options: argparse.Namespace) -> int:
-    from records.reading import from_time  # noqa: PLC0415  # as in main
     from records.stores.base import Query  # noqa: PLC0415  # as in main
 
     if options.most < 1:
         raise Refusal("--most: at least 1")
-    try:
-        since, until = (None if text is None else from_time(text) for text in (options.since, options.until))
-    except ValueError as exc:
-        raise Refusal(str(exc)) from None
-    query = Query(since=since, until=until, outcome=options.outcome, caller=options.caller, most=options.most)
+    query = Query(
+        since=_time(options.since),
+        until=_time(options.until),
+        outcome=options.outcome,
+        caller=options.caller,
+        most=options.most,
+    )
     found = _archive(options).find(query, options.reference)
     if options.json:
         _print([kept.document() for kept in found], options)
@@ -132,6 +128,25 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from tqdm import tqdm  # noqa: PLC0415  # as in main
+
+    from records.replay import Replayer, Verdict  # noqa: PLC0415  # as in main
+
+    archive, counts = _archive(options), Counter[str]()
+    kept = [_one(archive, options.id)] if options.id else archive.all(_time(options.since) or 0)
+    for replayed in tqdm(Replayer(_store(options)).replay(kept), unit=" decisions", disable=None, leave=False):
+        counts[replayed.verdict.value] += 1
+        if options.id or replayed.verdict is not Verdict.IDENTICAL:
+            document = replayed.document()
+            line = f"{document['decision_id']}  {document['verdict']}  {', '.join(document['what'])}".rstrip()
+            print(json.dumps(document) if options.json else line)
+    if not options.id:
+        total = {verdict.value: counts[verdict.value] for verdict in Verdict}
+        print(json.dumps(total) if options.json else ", ".join(f"{number} {name}" for name, number in total.items()))
+    return 1 if counts[Verdict.DIFFERS.value] else 0
+
+
 def _migrate(options: argparse.Namespace) -> int:
     from records.stores.opening import migrate_store  # noqa: PLC0415  # as in main
 
@@ -145,6 +160,27 @@ def _erase(options: argparse.Namespace) -> int:
         raise Refusal("no decision of this reference is left to erase")
     print(f"{closed} decisions erased")
     return 0
+
+
+def _one(archive: Archive, text: str) -> Kept:
+    from records.identifiers import from_text  # noqa: PLC0415  # as in main
+
+    try:
+        kept = archive.get(from_text(text))
+    except ValueError as exc:
+        raise Refusal(f"{text!a}: {exc}") from None
+    if kept is None:
+        raise Refusal(f"{text}: no such decision in this store")
+    return kept
+
+
+def _time(text: str | None) -> int | None:
+    from records.reading import from_time  # noqa: PLC0415  # as in main
+
+    try:
+        return None if text is None else from_time(text)
+    except ValueError as exc:
+        raise Refusal(str(exc)) from None
 
 
 def _where(options: argparse.Namespace) -> str:

@@ -13,6 +13,7 @@ import engine as engine_package
 import preprocessing
 import scoring
 from engine import Assessment, Engine
+from records.answers import answered
 from records.basis import Basis, code_digest, libraries, processor
 from records.committer import Committer, RecordsUnavailableError
 from records.identifiers import as_text, new_id
@@ -21,6 +22,7 @@ from records.record import DecisionRecord
 from records.stores.opening import open_store
 from serving import SERVICE_VERSION
 from serving.settings import Settings
+from serving.store import Served
 from serving.telemetry.exchange import Exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
@@ -46,12 +48,11 @@ class Recording:
         self._settings = settings
         self._metrics = telemetry.metrics
         self._failing = False
+        self._basis: Basis | None = None
         self._committer: Committer | None = None
-        self._fields: tuple[str, ...] = ()
-        self._scored: tuple[str, ...] = ()
 
-    def start(self, engine: Engine, digests: Mapping[str, str]) -> None:
-        """Open the store.
+    def start(self, engine: Engine, served: Served) -> None:
+        """Open the store, and put into its archive what is decided by.
 
         Raises:
             StoreError: it can't be used.
@@ -61,10 +62,11 @@ class Recording:
             service_log.warning("decisions are not recorded; set CREDIT_RISK_RECORDS to keep them")
             return
         assert self._settings.records_key_file is not None
-        basis = _basis(engine, digests)
+        self._basis = basis = _basis(engine, served.digests)
         ring = read_keyring(self._settings.records_key_file)
-        self._fields, self._scored = basis.fields, basis.scored
-        self._committer = Committer(open_store(self._settings.records), basis, ring, self)
+        store = open_store(self._settings.records)
+        store.archive({served.digests[name]: content for name, content in served.contents.items()})
+        self._committer = Committer(store, basis, ring, self)
         self._committer.start()
 
     def stop(self) -> None:
@@ -87,13 +89,13 @@ class Recording:
             service_log.error("records: not written", extra={"data": {"reason": str(error)}})
 
     async def keep(
-        self, kind: str, answered: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
+        self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
     ) -> Sequence[str | None]:
         """Return when all of a request's decisions are durable.
 
         Args:
             kind: of the route.
-            answered: assessments, each with its row; None where it came alone.
+            assessments: each with its row; None where it came alone.
             exchange: the request.
 
         Returns:
@@ -103,16 +105,16 @@ class Recording:
             RecordsUnavailableError: they may not be durable, so that they must not be answered.
         """
         if self._committer is None:
-            return [None] * len(answered)
+            return [None] * len(assessments)
         now = time.time_ns() // 1000
-        records = [self._record(kind, row, assessment, exchange, now) for row, assessment in answered]
+        records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
         await self._committer.commit(records)
         return [as_text(record.id) for record in records]
 
     def _record(
         self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, now: int
     ) -> DecisionRecord:
-        decided, attributions = assessment.decision, assessment.attributions
+        assert self._basis is not None
         received = exchange.received[row or 0] if exchange is not None else ""
         return DecisionRecord(
             id=new_id(),
@@ -122,22 +124,8 @@ class Recording:
             caller=None,
             request_id=exchange.request_id if exchange is not None else "",
             trace_id=f"{exchange.span.trace_id:032x}" if exchange is not None and exchange.span is not None else None,
-            reference=assessment.reference,
             received=received,
-            values=tuple(map(assessment.fields.__getitem__, self._fields)),
-            pd=assessment.pd,
-            outcome=decided.outcome.value,
-            band=decided.band.value,
-            credit_score=decided.credit_score,
-            rules=tuple(rule.id for rule in decided.rules),
-            reasons=tuple((reason.code, reason.field) for reason in assessment.reasons),
-            outside=assessment.outside,
-            attributions=(
-                None if attributions is None else tuple(map(attributions.by_field.__getitem__, self._scored))
-            ),
-            counterfactuals=tuple(
-                (dict(found.changes), found.outcome.value, found.pd) for found in assessment.counterfactuals
-            ),
+            **answered(assessment, self._basis),
         )
 
 

@@ -6,6 +6,7 @@ Precedence, for each of the two: a path in the settings, the version that the Be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,19 @@ class Served:
         attributor: its attributions, which add up on them.
         policy: the policy with its reasons, its examples passed.
         distribution: the training data in bins.
-        digests: SHA-256 by file name.
+        contents: the very bytes of all files, by name.
     """
 
     scorer: Scorer
     attributor: Attributor
     policy: PolicyFiles
     distribution: TrainingDistribution
-    digests: dict[str, str]
+    contents: dict[str, bytes]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 by file name."""
+        return {name: sha256(content).hexdigest() for name, content in self.contents.items()}
 
 
 def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
@@ -62,7 +68,7 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
     contract = artifact.contract
     policy = read_policy(settings.policy_path, contract) if settings.policy_path else _stored_policy(bento, contract)
     check_fit(artifact, policy)
-    return Served(scorer, attributor, policy, artifact.distribution, artifact.digests | policy.digests)
+    return Served(scorer, attributor, policy, artifact.distribution, {**artifact.contents, **policy.contents})
 
 
 def stored_artifact(bento: bentoml.Bento | None) -> Artifact:
