@@ -118,6 +118,10 @@ def _verify(options: argparse.Namespace) -> int:
         "entries": sum(each.head.sequence for each in found),
         "erased": sum(each.erased for each in found),
         "faults": faults,
+        "heads": [
+            {"writer": each.writer.id.hex(), "sequence": each.head.sequence, "hash": each.head.hash.hex()}
+            for each in found
+        ],
     }
     if options.json:
         _print(counts, options)
