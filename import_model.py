@@ -1,7 +1,8 @@
 """Verify the artifacts and put them into the BentoML model store: `python import_model.py --help`.
 
 Model and policy are separate entries with versions of their own. Everything is verified before anything is written,
-so a refused import leaves the store as it was.
+so a refused import leaves the store as it was. Where keys are trusted, one of them must have signed both folders, and
+that comes before anything in them is opened.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from serving.vouching import SIGNED_BY, TRUSTED_KEY, TrustedKeyError, key_paths, read_trusted_keys
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -30,6 +33,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--policy", type=Path, metavar="FILE", help="the policy: with --model both are imported, without it this alone"
     )
     parser.add_argument("--catalogue", type=Path, metavar="FILE", help="its reasons (default: those beside it)")
+    parser.add_argument(
+        "--trusted-key", type=Path, action="append", metavar="FILE",
+        help="a public key of which there must be signatures; may be given again, and then any one of them will do "
+        f"(default: those that {TRUSTED_KEY} names; without any, nobody needs to vouch)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     if options.catalogue and not options.policy:
         parser.error("--catalogue belongs to a --policy; name both")
@@ -44,15 +52,18 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics lea
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
+from bentoml._internal.models.model import MODEL_YAML_FILENAME
 from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
-from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
+from decision.files import DEFAULT_BOOK, POLICY_FILE
 from engine import check_fit, open_model
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from scoring.estimator import prove_arrays
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, stored_artifact
+from signing.folders import FolderError
+from signing.sources import Sources, found
 
 ROOT = Path(__file__).resolve().parent
 DEFAULT_MODEL = ROOT / "artifacts" / "model"
@@ -64,7 +75,14 @@ STAGING = ".importing-"
 
 
 class ImportRefusedError(ValueError):
-    """The store holds something that this import would contradict."""
+    """The store holds something that this import would contradict, or what is to be imported can't be."""
+
+
+REFUSALS = (
+    *(InvalidContractError, InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException),
+    *(TrustedKeyError, FolderError),
+)
+"""What the command tells on one line."""
 
 
 def verify_model(folder: Path) -> Artifact:
@@ -101,8 +119,8 @@ class Entry(NamedTuple):
     metadata: dict[str, Any]
 
 
-def model_entry(artifact: Artifact) -> Entry:
-    """A verified artifact, byte for byte, under the manifest's version."""
+def model_entry(artifact: Artifact, signed_by: str | None = None) -> Entry:
+    """A verified artifact, byte for byte, under the manifest's version, and the key that vouched for it."""
     manifest = artifact.manifest
     metadata = {
         "version": manifest.version,
@@ -112,21 +130,27 @@ def model_entry(artifact: Artifact) -> Entry:
         "features": list(manifest.features),
         "libraries": dict(manifest.libraries),
         "sha256": artifact.digests,
+        **_vouching(signed_by),
     }
     labels = {"kind": "model", "framework": "scikit-learn"}
     return Entry(f"{MODEL_ENTRY}:{manifest.version}", artifact.contents, labels, metadata)
 
 
-def policy_entry(files: PolicyFiles) -> Entry:
-    """A verified policy with its catalogue, under the policy's version."""
+def policy_entry(files: PolicyFiles, signed_by: str | None = None) -> Entry:
+    """A verified policy with its catalogue, under the policy's version, and the key that vouched for both."""
     policy = files.policy
     metadata = {
         "version": policy.version,
         "effective_date": policy.effective_date.isoformat(),
         "reason_catalogue": policy.reason_catalogue,
         "sha256": files.digests,
+        **_vouching(signed_by),
     }
     return Entry(f"{POLICY_ENTRY}:{policy.version}", files.contents, {"kind": "policy"}, metadata)
+
+
+def _vouching(signed_by: str | None) -> dict[str, str]:
+    return {SIGNED_BY: signed_by} if signed_by else {}  # BentoML takes no null
 
 
 def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
@@ -145,10 +169,11 @@ def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
         ImportRefusedError: the store holds other bytes under the version of one of them.
     """
     new = [entry for entry in entries if not _is_stored(entry)]
+    vouched = [entry for entry in entries if SIGNED_BY in entry.metadata]
     tags = [bentoml.Tag.from_taglike(entry.tag) for entry in entries]
     placed: list[Path] = []
     with _staging() as staging:
-        for entry in new:
+        for entry in [*new, *(entry for entry in vouched if entry not in new)]:
             _write(entry, staging)
         for tag in tags:
             (staging / f"{tag.name}.latest").write_text(str(tag.version))
@@ -157,6 +182,8 @@ def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
                 path = bentoml.Tag.from_taglike(entry.tag).path()
                 if _place(staging / path, _store() / path, entry):
                     placed.append(_store() / path)
+            for entry in vouched:
+                _note_key(staging, entry)
             for tag in tags:
                 (staging / f"{tag.name}.latest").replace(_store() / tag.latest_path())
         except BaseException:
@@ -199,13 +226,26 @@ def _place(staged: Path, place: Path, entry: Entry) -> bool:
     return True
 
 
+def _note_key(staging: Path, entry: Entry) -> None:
+    """Note the key that vouches for an entry where the store had its very bytes already, from nobody or another key."""
+    if signed_by(entry.tag) != entry.metadata[SIGNED_BY]:
+        description = Path(bentoml.Tag.from_taglike(entry.tag).path(), MODEL_YAML_FILENAME)
+        (staging / description).replace(_store() / description)
+
+
+def signed_by(tag: bentoml.Tag | str) -> str | None:
+    """The fingerprint of the key that vouched for what the store has; None where none did."""
+    noted = bentoml.models.get(tag).info.metadata.get(SIGNED_BY)
+    return str(noted) if noted else None
+
+
 def _latest_artifact() -> Artifact | None:
     """The model that the store would serve, if it has one."""
     try:
         bentoml.models.get(f"{MODEL_ENTRY}:latest")
     except BentoMLException:
         return None
-    return stored_artifact(None)
+    return stored_artifact()
 
 
 def _is_stored(entry: Entry) -> bool:
@@ -253,40 +293,57 @@ def _alone() -> Iterator[None]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 when all was imported, 1 when it was refused, with one line on standard error."""
     options = parse(arguments)
+    policy = options.policy or DEFAULT_POLICY
     try:
-        with _alone():
-            tags = (
-                _import_policy(options.policy, options.catalogue)
-                if options.policy and not options.model
-                else _import_both(options.model or DEFAULT_MODEL, options.policy or DEFAULT_POLICY, options.catalogue)
-            )
-    except (InvalidContractError, InvalidPolicyError, ArtifactError, ImportRefusedError, BentoMLException) as exc:
+        keys = read_trusted_keys(options.trusted_key or key_paths(os.environ.get(TRUSTED_KEY, "")))
+        with _alone(), ExitStack() as copies:
+            if options.policy and not options.model:
+                tags = _import_policy(found(None, policy, options.catalogue, keys, copies))
+            else:
+                tags = _import_both(found(options.model or DEFAULT_MODEL, policy, options.catalogue, keys, copies))
+    except REFUSALS as exc:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
     except OSError as exc:
-        print(f"import refused: {exc}; make room in the model store, or set BENTOML_HOME to another", file=sys.stderr)
+        # Of all that shutil could not copy, the first says why.
+        reason = exc.args[0][0][2] if isinstance(exc, shutil.Error) else exc
+        print(
+            f"import refused: {reason}; make room in the model store, or set BENTOML_HOME to another", file=sys.stderr
+        )
         return 1
     for tag in tags:
         print(tag)
+    _tell_who_vouches(tags)
     return 0
 
 
-def _import_both(folder: Path, path: Path, catalogue: Path | None) -> list[bentoml.Tag]:
+def _tell_who_vouches(tags: Sequence[bentoml.Tag]) -> None:
+    by_key: dict[str | None, list[str]] = {}
+    for tag in tags:
+        by_key.setdefault(signed_by(tag), []).append(str(tag))
+    for key, vouched in by_key.items():
+        who = f"the key sha256 {key} vouches" if key else "no key is trusted: nobody vouches"
+        print(f"{who} for {' and '.join(vouched)}", file=sys.stderr)
+
+
+def _import_both(sources: Sources) -> list[bentoml.Tag]:
     # Everything is verified before anything is saved: either both are imported or neither.
+    assert sources.model is not None
+    folder, model_by = sources.model
     artifact = verify_model(folder)
     _check_loan_book(artifact.contract)
-    policy = read_policy(path, artifact.contract, catalogue or beside_or_default(path))
+    policy = read_policy(sources.policy, artifact.contract, sources.catalogue)
     check_fit(artifact, policy)
-    return save([model_entry(artifact), policy_entry(policy)])
+    return save([model_entry(artifact, model_by), policy_entry(policy, sources.policy_by)])
 
 
-def _import_policy(path: Path, catalogue: Path | None) -> list[bentoml.Tag]:
+def _import_policy(sources: Sources) -> list[bentoml.Tag]:
     artifact = _latest_artifact()
     contract = artifact.contract if artifact is not None else read_contract_file(DEFAULT_CONTRACT)
-    policy = read_policy(path, contract, catalogue or beside_or_default(path))
+    policy = read_policy(sources.policy, contract, sources.catalogue)
     if artifact is not None:
         check_fit(artifact, policy)
-    return save([policy_entry(policy)])
+    return save([policy_entry(policy, sources.policy_by)])
 
 
 def _check_loan_book(contract: Contract) -> None:

@@ -19,11 +19,13 @@ from records.keyring import KeyRingError
 from records.stores.base import StoreError
 from scoring.artifact import ArtifactError
 from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.access.access import Access
 from serving.bento.descriptors import Descriptors
 from serving.bento.framework import HostedService, hosted, tracer_provider
 from serving.bento.install import install, tracing_configuration
 from serving.bento.lifecycle import Draining
 from serving.bento.store_entry import StoreEntry
+from serving.bento.tls import check_tls
 from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
 from serving.http.information import Information
@@ -41,8 +43,11 @@ from serving.telemetry.tracing import tracing_settings
 with refusals_as_lines():
     settings = load_settings()
     tracing_options = tracing_settings(os.environ)
+    check_tls(os.environ)
 telemetry = Telemetry()
 install(telemetry.logs, settings)
+with refusals_as_lines():
+    access = Access(settings, telemetry)
 information = Information(settings)
 bodies = Bodies(settings, information.contract, telemetry)
 recording = Recording(settings, telemetry)
@@ -78,6 +83,7 @@ class CreditRisk:
     policy = StoreEntry(f"{POLICY_ENTRY}:latest")
     settings = settings
     telemetry = telemetry
+    access = access
     bodies = bodies
     in_threads = frozenset({"predict_explain"})
 
@@ -101,6 +107,7 @@ class CreditRisk:
         recording.start(engine, served)
         self.engine = engine
         information.engine, information.digests = self.engine, served.digests
+        information.signed_by = served.signed_by
         manifest, policy = served.scorer.manifest, served.policy.policy
         telemetry.metrics.describe(manifest.version, manifest.created, policy.version, list(Outcome))
         telemetry.drift.watch(served.distribution.bins, PD)
@@ -114,7 +121,7 @@ class CreditRisk:
         telemetry.tracing.stop()
 
     def __is_ready__(self) -> bool:
-        return self.engine is not None and not self.draining.active
+        return self.engine is not None and not self.draining.active and access.ready
 
     def warm_up_items(self) -> Sequence[Item]:
         """Applications to train the batchers on before the first request."""

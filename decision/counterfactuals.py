@@ -169,4 +169,4 @@ class _Search:
 
 def _between(low: int, high: int) -> list[int]:
     """Steps between two that part them in sections, the last one among them."""
-    return sorted({low + (high - low) * i // SECTIONS for i in range(1, SECTIONS)} - {low} | {high - 1} - {low})
+    return sorted({*(low + (high - low) * i // SECTIONS for i in range(SECTIONS)), high - 1} - {low})

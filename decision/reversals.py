@@ -24,10 +24,8 @@ def told_apart(bounds: Iterable[Value], least: float, greatest: float, *, whole:
     for bound in bounds:
         if not isinstance(bound, int | float):
             continue
-        below = math.floor(bound)
-        numbers |= {below - 1, below, below + 1, below + 2}
-        if not whole:
-            numbers |= {bound, math.nextafter(bound, -math.inf), math.nextafter(bound, math.inf)}
+        # What lies below a bound is above the next lower one, or is the least.
+        numbers |= {math.floor(bound), math.floor(bound) + 1} if whole else {bound, math.nextafter(bound, math.inf)}
     return sorted(number for number in numbers if least <= number <= greatest)
 
 

@@ -52,7 +52,7 @@ NEEDED = frozenset({MODEL, ENSEMBLE, CONTRACT_FILE, SCHEMA, CALIBRATION, GOLDEN,
 REBUILD = "rebuild the tables with `python -m training rebuild-tables`"
 """The remedy where only the reference population or its tables are wrong."""
 
-PINNED_LIBRARIES = ("numpy", "scipy")
+PINNED_LIBRARIES = ("numpy",)
 """Whose versions must equal those in the manifest: no PD is promised across versions of these."""
 
 

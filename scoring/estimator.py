@@ -31,10 +31,10 @@ from scoring.artifact import (
 from scoring.boosting import Ensemble
 from scoring.trees import MAX_DEPTH, MIN_DEPTH, NO_SPLIT, Trees
 
-PICKLE_LIBRARIES = ("scikit-learn", "joblib")
+PICKLE_LIBRARIES = ("scikit-learn", "scipy", "joblib")
 """Whose versions must equal the manifest's too where the pickle is opened, which promises nothing across them."""
 
-TRAINING_LIBRARIES = (PICKLE_LIBRARIES[0], *PINNED_LIBRARIES, PICKLE_LIBRARIES[1])
+TRAINING_LIBRARIES = (PICKLE_LIBRARIES[0], *PINNED_LIBRARIES, *PICKLE_LIBRARIES[1:])
 """All that the manifest states."""
 
 ROUNDS = 4
@@ -49,7 +49,7 @@ def load_estimator(artifact: Artifact) -> GradientBoostingClassifier:
     """Open the pickle of a verified artifact.
 
     Raises:
-        IncompatibleVersionError: scikit-learn or joblib is not as in training, or not what the model was written by.
+        IncompatibleVersionError: a library is not as in training, or not what the model was written by.
         IncoherentArtifactError: the model is not what the manifest and the schema describe.
     """
     check_libraries(artifact.manifest, PICKLE_LIBRARIES)

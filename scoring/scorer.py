@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from preprocessing.application import Application, InvalidApplicationError
 from scoring.artifact import DISTRIBUTION, ENSEMBLE, GOLDEN, Artifact, IncoherentArtifactError
 from scoring.attribution import LeafIndex
 from scoring.directions import reversals
+from scoring.logistic import logistic
 from scoring.ranges import KnownRanges
 from scoring.turns import Turns
 
@@ -89,11 +89,11 @@ class Scorer:
         turns = self.leaves.ensemble.turns(matrix)
         margin = self.leaves.ensemble.log_odds(turns)
         log_odds = self.calibration.apply(margin)
-        return Scores(matrix, turns, margin, log_odds, expit(log_odds))
+        return Scores(matrix, turns, margin, log_odds, logistic(log_odds))
 
     def pds(self, turns: Turns) -> NDArray[np.float64]:
         """The PDs of applications of which only the turns are known, shape (n, trees)."""
-        pds: NDArray[np.float64] = expit(self.calibration.apply(self.leaves.ensemble.log_odds(turns)))
+        pds: NDArray[np.float64] = logistic(self.calibration.apply(self.leaves.ensemble.log_odds(turns)))
         return pds
 
     def golden_deviation(self) -> float:

@@ -121,7 +121,7 @@ class Recording:
             time=now,
             route=kind,
             row=row,
-            caller=None,
+            caller=exchange.caller if exchange is not None else None,
             request_id=exchange.request_id if exchange is not None else "",
             trace_id=f"{exchange.span.trace_id:032x}" if exchange is not None and exchange.span is not None else None,
             received=received,

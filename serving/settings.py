@@ -10,12 +10,28 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from serving.routes import OPENABLE
+from serving.vouching import TRUSTED_KEY, TrustedKeyError, key_paths
+
 PREFIX = "CREDIT_RISK_"
+
+MAX_HEAD_BYTES = 65_536
+"""What one message may need besides its body; h11's limit."""
 
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://[^\s/]+:\d+")
 _OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
@@ -59,6 +75,66 @@ def _root_path(value: Any) -> Any:
     return value
 
 
+def is_safe_url(url: str) -> bool:
+    """Whether what is fetched from a URL comes from whom it names: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
+
+
+def _url(value: Any) -> Any:
+    if isinstance(value, str) and not is_safe_url(value):
+        raise PydanticCustomError(
+            "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
+        )
+    return value
+
+
+def _key_paths(value: Any) -> Any:
+    try:
+        return key_paths(value) if isinstance(value, str) else value
+    except TrustedKeyError as exc:
+        raise PydanticCustomError("trusted_key", "{problem}", {"problem": str(exc)}) from exc
+
+
+def _vouched(value: Path | None, given: ValidationInfo) -> Path | None:
+    if value is not None and given.data.get("trusted_key"):
+        raise PydanticCustomError(
+            "unvouched",
+            "what a path names is served as it is, and no key vouches for it; have import_model.py put it into the "
+            f"store, or unset {TRUSTED_KEY}",
+        )
+    return value
+
+
+def _open_routes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    routes = tuple(route for route in map(str.strip, value.split(",")) if route)
+    if unknown := [route for route in routes if route not in OPENABLE]:
+        raise PydanticCustomError(
+            "open_routes",
+            "{route} is none that can be opened; list some of {openable}, separated by commas",
+            {"route": ascii(unknown[0]), "openable": ", ".join(OPENABLE)},
+        )
+    return routes
+
+
+def _one_request_fits(value: int | None, info: ValidationInfo) -> int | None:
+    least = info.data.get("max_body_bytes", 0) + MAX_HEAD_BYTES
+    if value is not None and value < least:
+        raise PydanticCustomError(
+            "bytes_in_flight",
+            "a request with a body of CREDIT_RISK_MAX_BODY_BYTES would never fit, which needs {least}",
+            {"least": least},
+        )
+    return value
+
+
 class SettingsError(SystemExit):
     """A setting that can't be used. Ends the process with one line, since nothing can be served."""
 
@@ -71,6 +147,16 @@ class Settings(BaseModel):
     max_body_bytes: Annotated[
         int, Field(ge=1024, le=67_108_864, description="Largest request body, in bytes; more is 413.")
     ] = 1_048_576
+    max_bytes_in_flight: Annotated[
+        int | None,
+        Field(
+            ge=131_072,
+            le=4_294_967_296,
+            description="Bytes of requests that a worker holds at once, seven eighths of them from one client address; "
+            "more is 503. Unset: six bodies.",
+        ),
+        AfterValidator(_one_request_fits),
+    ] = None
     max_batch_rows: Annotated[
         int, Field(ge=2, le=10_000, description="Most applications in one /predict/batch; more is 422.")
     ] = 500
@@ -79,7 +165,11 @@ class Settings(BaseModel):
     ] = 512
     max_concurrency_per_caller: Annotated[
         int | None,
-        Field(ge=1, le=65_536, description="The same of one client address; more is 429. Unset: seven eighths of all."),
+        Field(
+            ge=1,
+            le=65_536,
+            description="The same of one caller, or client address; more is 429. Unset: seven eighths of all.",
+        ),
     ] = None
     batch_latency_ms: Annotated[
         int,
@@ -95,6 +185,10 @@ class Settings(BaseModel):
     body_seconds: Annotated[
         float, Field(ge=1, le=3600, description="Longest time for a request's body to come; then 408.")
     ] = 10.0
+    answer_seconds: Annotated[
+        float,
+        Field(ge=1, le=3600, description="Longest time for a client to read an answer; then its connection ends."),
+    ] = 10.0
     timeout_seconds: Annotated[
         float, Field(ge=0.01, le=3600, description="Longest time from the complete request to its answer; then 504.")
     ] = 10.0
@@ -106,11 +200,22 @@ class Settings(BaseModel):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe level that is logged.")
     ] = "INFO"
+    trusted_key: Annotated[
+        tuple[Path, ...] | None,
+        BeforeValidator(_key_paths),
+        Field(
+            description="Files of public keys, separated by commas; one must have vouched for model and policy, which "
+            "`import_model.py` checks. Unset: nobody needs to."
+        ),
+    ] = None
     model_path: Annotated[
-        Path | None, Field(description="Folder of a model artifact to serve instead of the store's.")
+        Path | None,
+        AfterValidator(_vouched),
+        Field(description="Folder of a model artifact to serve instead of the store's."),
     ] = None
     policy_path: Annotated[
         Path | None,
+        AfterValidator(_vouched),
         Field(description="A policy file to serve instead of the store's, with `reason_codes.json` beside it."),
     ] = None
     cors_origins: Annotated[
@@ -137,6 +242,41 @@ class Settings(BaseModel):
         BeforeValidator(_root_path),
         Field(description="Path that a proxy leaves in front of every route, such as `/credit-risk`."),
     ] = None
+    access: Annotated[
+        Literal["open", "keys", "issuer"],
+        Field(description="Who may do what: everybody everything, by API key, or by an issuer's token."),
+    ] = "open"
+    keys_file: Annotated[Path | None, Field(description="With `keys`: the file of `python -m serving keys`.")] = None
+    issuer_url: Annotated[
+        str | None,
+        BeforeValidator(_url),
+        Field(description="With `issuer`: the OpenID Connect issuer, exactly as its tokens name it."),
+    ] = None
+    audience: Annotated[
+        str | None, Field(description="With `issuer`: how this service is called in `aud` of the tokens.")
+    ] = None
+    jwks_url: Annotated[
+        str | None,
+        BeforeValidator(_url),
+        Field(description="With `issuer`: where its keys are. Unset: where its discovery document says."),
+    ] = None
+    scopes_claim: Annotated[
+        str | None, Field(description="With `issuer`: the claim that lists scopes. Unset: `scope`.")
+    ] = None
+    caller_claim: Annotated[
+        str | None, Field(description="With `issuer`: the claim that names the caller. Unset: `sub`.")
+    ] = None
+    open_routes: Annotated[
+        tuple[str, ...] | None,
+        BeforeValidator(_open_routes),
+        Field(description=f"Routes that ask for no credential all the same, of {', '.join(OPENABLE)}."),
+    ] = None
+    requests_per_second_per_caller: Annotated[
+        float | None,
+        Field(
+            ge=0.1, le=1_000_000, description="Most requests per second of one caller; more is 429. Unset: no limit."
+        ),
+    ] = None
 
     @field_validator("records_key_file")
     @classmethod
@@ -144,6 +284,19 @@ class Settings(BaseModel):
         if value is None and info.data.get("records") is not None:
             raise PydanticCustomError("keys", "records need keys; make them by `python -m records key FILE`")
         return value
+
+    def bytes_in_flight(self) -> tuple[int, int]:
+        """Most bytes of all requests, and of one caller's: one request that is allowed fits where there is no other."""
+        one = self.max_body_bytes + MAX_HEAD_BYTES
+        most = self.max_bytes_in_flight or max(6 * self.max_body_bytes, one)
+        return most, max(most * 7 // 8, one)
+
+
+_OF_ACCESS = {
+    "keys": (("keys_file",), ()),
+    "issuer": (("issuer_url", "audience"), ("jwks_url", "scopes_claim", "caller_claim")),
+}
+"""What each way of access needs, and what else it takes."""
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -159,13 +312,31 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         if name.startswith(PREFIX) and value and not _is_service_link(name, services)
     }
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(given)
     except ValidationError as exc:
         problems = [
             f"{PREFIX}{'.'.join(map(str, error['loc'])).upper()}: {_told(error)}"
             for error in exc.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("settings refused: " + "; ".join(problems)) from exc
+    if problems := _access_problems(settings):
+        raise SettingsError("settings refused: " + "; ".join(problems))
+    return settings
+
+
+def _access_problems(settings: Settings) -> list[str]:
+    """What access lacks, and what is set for another way of it: who sets that believes that it is in force."""
+    problems = []
+    for access, (needed, optional) in _OF_ACCESS.items():
+        for name in (*needed, *optional):
+            given = getattr(settings, name) is not None
+            if settings.access == access and not given and name in needed:
+                problems.append(f"{PREFIX}{name.upper()}: unset; {PREFIX}ACCESS={access} needs it")
+            elif settings.access != access and given:
+                problems.append(f"{PREFIX}{name.upper()}: is for {PREFIX}ACCESS={access}; set that, or not this")
+    if settings.access == "open" and settings.open_routes is not None:
+        problems.append(f"{PREFIX}OPEN_ROUTES: {PREFIX}ACCESS is open, so that every route is; set that, or not this")
+    return problems
 
 
 def allowed_range(name: str) -> str:

@@ -5,6 +5,7 @@ Precedence, for each of the two: a path in the settings, the version that the Be
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ from preprocessing.contract import Contract
 from scoring.artifact import (
     MODEL_NAME,
     Artifact,
+    ArtifactError,
     DigestMismatchError,
     MissingFileError,
     read_artifact,
@@ -27,9 +29,14 @@ from scoring.attribution import Attributor
 from scoring.distribution import TrainingDistribution
 from scoring.scorer import Scorer
 from serving.settings import Settings
+from serving.vouching import SIGNED_BY, TrustedKeyError, read_trusted_keys
 
 MODEL_ENTRY = MODEL_NAME
 POLICY_ENTRY = "credit_risk_policy"
+
+
+class UnvouchedEntryError(ArtifactError):
+    """A trusted key is set, and what is in the store was not signed by it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Served:
         policy: the policy with its reasons, its examples passed.
         distribution: the training data in bins.
         contents: the very bytes of all files, by name.
+        signed_by: the fingerprint of the key that vouched for the model and for the policy; None where none did.
     """
 
     scorer: Scorer
@@ -49,6 +57,7 @@ class Served:
     policy: PolicyFiles
     distribution: TrainingDistribution
     contents: dict[str, bytes]
+    signed_by: dict[str, str | None]
 
     @property
     def digests(self) -> dict[str, str]:
@@ -63,43 +72,82 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
         ArtifactError: the model must not be served, or isn't there.
         InvalidPolicyError: the policy can't be used, or not with this model.
     """
-    artifact = read_artifact(settings.model_path) if settings.model_path else stored_artifact(bento)
+    artifact, of_model = _model(settings.model_path, bento)
+    policy, of_policy = _rules(settings.policy_path, bento, artifact.contract)
+    signed_by = {"model": of_model, "policy": of_policy}
+    if settings.trusted_key:
+        _check_vouched(signed_by, settings.trusted_key)
     scorer, attributor = open_model(artifact)
-    contract = artifact.contract
-    policy = read_policy(settings.policy_path, contract) if settings.policy_path else _stored_policy(bento, contract)
     check_fit(artifact, policy)
-    return Served(scorer, attributor, policy, artifact.distribution, {**artifact.contents, **policy.contents})
+    contents = {**artifact.contents, **policy.contents}
+    return Served(scorer, attributor, policy, artifact.distribution, contents, signed_by)
 
 
-def stored_artifact(bento: bentoml.Bento | None) -> Artifact:
-    """The store's model, its pickle unopened.
-
-    The manifest lies beside the files that it vouches for: who changes one can change the other. So the entry's
-    metadata, written when everything was verified, must vouch for all of them.
+def stored_artifact() -> Artifact:
+    """The store's latest model, its pickle unopened.
 
     Raises:
         ArtifactError: the model is not there, is damaged, or is not what was imported.
     """
+    return _artifact(_stored(MODEL_ENTRY, None))
+
+
+def _model(path: Path | None, bento: bentoml.Bento | None) -> tuple[Artifact, str | None]:
+    """The model, and the key that vouched for it; nobody does for what a path names."""
+    if path is not None:
+        return read_artifact(path), None
     entry = _stored(MODEL_ENTRY, bento)
+    return _artifact(entry), _metadata(entry).get(SIGNED_BY)
+
+
+def _rules(path: Path | None, bento: bentoml.Bento | None, contract: Contract) -> tuple[PolicyFiles, str | None]:
+    """The same of the policy."""
+    if path is not None:
+        return read_policy(path, contract), None
+    entry = _stored(POLICY_ENTRY, bento)
+    return _policy(entry, contract), _metadata(entry).get(SIGNED_BY)
+
+
+def _artifact(entry: bentoml.Model) -> Artifact:
+    """A model of the store.
+
+    The manifest lies beside the files that it vouches for: who changes one can change the other. So the entry's
+    metadata, written when everything was verified, must vouch for all of them.
+    """
     artifact = read_artifact(Path(entry.path))
-    if artifact.digests != _imported_digests(entry):
+    if artifact.digests != _metadata(entry).get("sha256"):
         raise DigestMismatchError(_not_imported(entry))
     return artifact
 
 
-def _stored_policy(bento: bentoml.Bento | None, contract: Contract) -> PolicyFiles:
-    """The store's policy; a policy carries no digest of itself, so the entry's metadata vouches for it."""
-    entry = _stored(POLICY_ENTRY, bento)
+def _policy(entry: bentoml.Model, contract: Contract) -> PolicyFiles:
+    """A policy of the store; it carries no digest of itself, so the entry's metadata vouches for it."""
     policy = read_policy(Path(entry.path) / POLICY_FILE, contract)
-    if policy.digests != _imported_digests(entry):
+    if policy.digests != _metadata(entry).get("sha256"):
         raise InvalidPolicyError(_not_imported(entry))
     return policy
 
 
-def _imported_digests(entry: bentoml.Model) -> Any:
-    """SHA-256 by file name, as the import wrote them; None where nothing like it is there."""
+def _check_vouched(signed_by: Mapping[str, str | None], keys: Iterable[Path]) -> None:
+    try:
+        trusted = {key.fingerprint for key in read_trusted_keys(keys)}
+    except TrustedKeyError as exc:
+        raise UnvouchedEntryError(str(exc)) from exc
+    for what, by in signed_by.items():
+        if by not in trusted:
+            whom = (
+                f"sha256 {by[:12]}… vouched for it, which is none of the trusted keys"
+                if by
+                else "nobody vouched for it"
+            )
+            raise UnvouchedEntryError(
+                f"the {what} in the store: {whom}; have a trusted key sign its folder, and import it with --trusted-key"
+            )
+
+
+def _metadata(entry: bentoml.Model) -> dict[str, Any]:
     metadata = entry.info.metadata
-    return metadata.get("sha256") if isinstance(metadata, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _not_imported(entry: bentoml.Model) -> str:

@@ -1,4 +1,6 @@
-"""Install a lock into this Python's environment with uv: `python setup/install.py requirements.txt`.
+"""Install a lock into this Python's environment with uv: `python setup/install.py requirements-import.txt`.
+
+Nothing is installed but what a digest in the lock says, byte for byte; uv itself is held to setup/requirements.txt.
 
 uv comes by pip, and pip's configuration (its files and PIP_ variables: index, proxy, certificates) holds for uv too,
 which does not read it. Only what it says of how to reach packages counts: `user`, `target` and their like would have uv
@@ -16,6 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 OWN = Path(__file__).with_name("requirements.txt")
+
+HELD = ("--require-hashes", "--requirement")
+"""A lock, each of whose packages is held to the digests beside it."""
 
 CERTIFICATES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
@@ -104,9 +109,9 @@ def main(lock: str) -> None:
     if not uv.exists():
         environment = reaching(settings, os.environ)
         added = {} if "cert" in settings else pip_environment(os.environ, system)
-        subprocess.run([*pip, "install", "--requirement", str(OWN)], env=environment | added, check=True)
+        subprocess.run([*pip, "install", *HELD, str(OWN)], env=environment | added, check=True)
     # Not compiled to bytecode: that was most of an installation's time, for modules most of which nothing here imports.
-    command = [str(uv), "pip", "install", "--python", sys.executable, "--requirement", lock]
+    command = [str(uv), "pip", "install", "--python", sys.executable, *HELD, lock]
     if settings.get("no-index", "").lower() in TRUE:
         command.append("--no-index")  # uv has no variable for it
     subprocess.run(command, env=os.environ | uv_environment(settings, os.environ, system), check=True)

@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 import psutil
@@ -80,9 +80,9 @@ def entry(home: Path, name: str) -> Path:
 
 
 class SlowRequest:
-    """A POST whose body is held back until `finish`."""
+    """A POST whose body is held back until `finish`, from an address of this machine."""
 
-    def __init__(self, server: Server, path: str, document: Any) -> None:
+    def __init__(self, server: Server, path: str, document: Any, source: str = "127.0.0.1") -> None:
         self._body = json.dumps(document).encode()
         self._headers = {
             "Content-Type": "application/json",
@@ -90,16 +90,25 @@ class SlowRequest:
             "X-Request-ID": f"slow-{id(self)}",
         }
         self._request = httpx.Request("POST", f"{server.url}{path}", headers=self._headers)
-        self._connection = HTTPConnection(*server.address, timeout=HANG_SECONDS)
+        self._connection = HTTPConnection(*server.address, timeout=HANG_SECONDS, source_address=(source, 0))
         self._connection.putrequest("POST", path)
         for name, value in self._headers.items():
             self._connection.putheader(name, value)
         self._connection.endheaders(self._body[:1])
+        self.port: int = self._connection.sock.getsockname()[1]
+
+    def send_rest(self) -> Self:
+        """Send the rest; the response is asked for later."""
+        self._connection.send(self._body[1:])
+        return self
 
     def finish(self) -> httpx.Response:
         """Send the rest, and return the response."""
-        self._connection.send(self._body[1:])
-        return self.response()
+        return self.send_rest().response()
+
+    def give_up(self) -> None:
+        """Close the connection without an answer."""
+        self._connection.close()
 
     def response(self) -> httpx.Response:
         """The response, also to half a request."""
@@ -129,9 +138,14 @@ class Server:
     @property
     def worker(self) -> psutil.Process:
         """The process that answers."""
-        children = psutil.Process(self.supervisor.pid).children(recursive=True)
-        (worker,) = (child for child in children if "_bentoml_impl.worker.service" in child.cmdline())
+        (worker,) = self.workers
         return worker
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """All of them, where there are several."""
+        children = psutil.Process(self.supervisor.pid).children(recursive=True)
+        return [child for child in children if "_bentoml_impl.worker.service" in child.cmdline()]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -190,7 +204,12 @@ class ServerElsewhere(Server):
 
 @contextmanager
 def serving(
-    home: Path, target: str = "service:CreditRisk", cwd: Path = ROOT, until: str | None = "/readyz", **settings: str
+    home: Path,
+    target: str = "service:CreditRisk",
+    cwd: Path = ROOT,
+    until: str | None = "/readyz",
+    options: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Server]:
     """A server on a free port of 127.0.0.1, once `until` is 200 there; on SIGTERM it must end well."""
     if ELSEWHERE:
@@ -200,7 +219,7 @@ def serving(
     log = home / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port), *options],
             cwd=cwd,
             env=environment(home, **settings),
             stdin=subprocess.DEVNULL,

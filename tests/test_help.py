@@ -10,13 +10,14 @@ import pytest
 
 from tests.servers import HANG_SECONDS, ROOT
 
-HEAVY = ("bentoml", "joblib", "matplotlib", "numpy", "pandas", "scipy", "shap", "sklearn")
+HEAVY = ("bentoml", "joblib", "matplotlib", "model_signing", "numpy", "pandas", "scipy", "shap", "sklearn")
 
 COMMANDS = (
     "import_model",
     "training",
     "training rebuild-tables",
     "training compare-policies",
+    "training sign",
     "decision",
     "decision check",
     "benchmarks",

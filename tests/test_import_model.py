@@ -78,17 +78,27 @@ def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str], list[str]]]:
-    """Call the command within this process: its exit status, and the lines of its standard output and error."""
+    """Call the command within this process: its exit status, and the lines of its standard output and error.
+
+    Without the last line where all was imported: that nobody vouches for it.
+    """
 
     def call(*arguments: object) -> tuple[int, list[str], list[str]]:
         status = import_model.main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
-        return status, out.splitlines(), err.splitlines()
+        lines = err.splitlines()
+        if status == 0:
+            assert nobody_vouches(out.splitlines()) == lines.pop()
+        return status, out.splitlines(), lines
 
     return call
 
 
 Run = Callable[..., tuple[int, list[str], list[str]]]
+
+
+def nobody_vouches(tags: Sequence[str]) -> str:
+    return f"no key is trusted: nobody vouches for {' and '.join(tags)}"
 
 
 def contents(models: Path) -> dict[str, bytes]:
@@ -618,7 +628,8 @@ class TestCommand:
         assert ONE_OF_EACH == versions(models)
         before = contents(models)
         again = python("import_model.py", "--model", MODEL_FOLDER, home=tmp_path)
-        assert (0, first.stdout, "") == (again.returncode, again.stdout, again.stderr)
+        assert (0, first.stdout) == (again.returncode, again.stdout)
+        assert f"{nobody_vouches([MODEL_TAG, POLICY_TAG])}\n" == again.stderr
         assert before == contents(models)
 
     def test_refusal(self, tmp_path: Path, model: Path) -> None:

@@ -13,6 +13,7 @@ COMMANDS = {
     "draft": "training.draft",
     "compare-policies": "training.portfolio",
     "rebuild-tables": "training.rebuild",
+    "sign": "training.signing",
 }
 """The module whose `run` does it. Imported when the arguments are right: it takes seconds."""
 

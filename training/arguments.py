@@ -109,8 +109,22 @@ def draft() -> argparse.ArgumentParser:
     return parser
 
 
+def sign() -> argparse.ArgumentParser:
+    """Of `python -m training sign`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training sign",
+        description="Sign every file of a model's or a policy's folder, for imports that trust the key.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="such as artifacts/model or artifacts/policy")
+    parser.add_argument(
+        "--key", type=Path, required=True, metavar="FILE", help="a private key on P-256, in PEM, outside of the folder"
+    )
+    return parser
+
+
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = MappingProxyType(
-    {"draft": draft, "compare-policies": compare_policies, "rebuild-tables": rebuild_tables}
+    {"draft": draft, "compare-policies": compare_policies, "rebuild-tables": rebuild_tables, "sign": sign}
 )
 """What else can be done; without one of these words, a model is trained."""
 

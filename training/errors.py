@@ -4,6 +4,7 @@ TrainingError
 +-- BookError     a file of the loan book's folder can't be used
 +-- DataError     the data can't be read, or can't be trained on
 +-- OutputError   the folder can't be written
++-- SigningError  the key can't sign
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from decision import InvalidPolicyError
 from preprocessing.contract import InvalidContractError
 from scoring.artifact import ArtifactError
+from signing.folders import FolderError
 
 
 class TrainingError(Exception):
@@ -29,5 +31,9 @@ class OutputError(TrainingError):
     """The artifact can't be written where it was asked for."""
 
 
-REFUSALS = (TrainingError, ArtifactError, InvalidContractError, InvalidPolicyError)
+class SigningError(TrainingError):
+    """The key that is to sign can't."""
+
+
+REFUSALS = (TrainingError, ArtifactError, InvalidContractError, InvalidPolicyError, FolderError)
 """What a command tells on one line; anything else is a fault of the code."""

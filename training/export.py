@@ -37,6 +37,7 @@ from scoring.artifact import (
 from scoring.calibration import Calibration
 from scoring.estimator import TRAINING_LIBRARIES, prove_arrays
 from scoring.scorer import Scorer
+from signing import SIGNATURE
 from training.book import Golden
 from training.errors import TrainingError
 from training.evaluation import FOLDS, SPLIT_SEED, Evaluation, Spread
@@ -51,6 +52,7 @@ REPORT = "validation_report.html"
 OWNED = frozenset(
     {MANIFEST, MODEL, ENSEMBLE, CONTRACT_FILE, SCHEMA, CALIBRATION, TABLES, DISTRIBUTION, GOLDEN, CARD, REPORT}
     | {*PLOTS, "calibration.png", "importance.png"}  # the latter two as models before 2.0.0 had them
+    | {SIGNATURE}  # of what is replaced
 )
 """Every file that an artifact folder may hold."""
 

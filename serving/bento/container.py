@@ -14,6 +14,7 @@ import socket
 import tempfile
 
 from serving import SERVICE_NAME
+from serving.bento.tls import container_options
 from serving.settings import SettingsError, load_settings
 from serving.telemetry.logs import refusals_as_lines
 
@@ -25,14 +26,16 @@ def main() -> None:
     # The kernel ignores SIGTERM for a first process that has no handler, as this one until the server has its own.
     # It ends at once: a SystemExit would be raised wherever the imports are, and some of them catch it.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    # prometheus_client reads it when it is imported. A new folder, since /tmp may outlive a restart.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-")
+    # prometheus_client reads it when it is imported.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
     with refusals_as_lines():
         if load_settings().workers != 1:
             raise SettingsError(
                 "settings refused: CREDIT_RISK_WORKERS: a container runs one worker; run more containers"
             )
-    listener = socket.create_server(("0.0.0.0", int(os.environ.get("BENTOML_PORT") or PORT)), backlog=2048)  # noqa: S104
+        tls = container_options(os.environ)
+    host, port = os.environ.get("BENTOML_HOST") or "0.0.0.0", int(os.environ.get("BENTOML_PORT") or PORT)  # noqa: S104  # a container's
+    listener = socket.create_server((host, port), backlog=2048)
 
     # Imports prometheus_client, and all the rest.
     from _bentoml_impl.worker.service import main as worker  # noqa: PLC0415
@@ -42,7 +45,16 @@ def main() -> None:
         "--service-name": SERVICE_NAME,
         "--worker-id": 1,
     }
-    worker([os.environ["BENTO_PATH"], *(f"{name}={value}" for name, value in options.items())])
+    worker([os.environ["BENTO_PATH"], *(f"{name}={value}" for name, value in options.items()), *tls])
+
+
+def _metrics_folder() -> str:
+    """A new folder, since /tmp may outlive a restart; where none can be made, a name: metrics do without a folder."""
+    base = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  # of a container; Python's own choice tries to write there
+    try:
+        return tempfile.mkdtemp(prefix="metrics-", dir=base)
+    except OSError:
+        return f"{base}/metrics-{os.getpid()}"
 
 
 if __name__ == "__main__":

@@ -20,11 +20,12 @@ from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.context import server_context
-from bentoml._internal.marshal.dispatcher import Optimizer
+from bentoml._internal.marshal.dispatcher import Job, Optimizer
 from bentoml.exceptions import ServiceUnavailable
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from serving.access.access import Access
 from serving.bento.lifecycle import settle_heap
 from serving.bento.traffic import BentoTraffic, traffic_metrics
 from serving.bento.versions import TESTED
@@ -49,12 +50,14 @@ class Hosted(Protocol):
     Attributes:
         settings: limits, and whose pages may read the answers.
         telemetry: counts and logs its requests.
+        access: who may do what.
         bodies: waits for the scoring routes' requests.
         in_threads: the APIs whose batches are not worked off on the event loop.
     """
 
     settings: Settings
     telemetry: Telemetry
+    access: Access
     bodies: Bodies
     in_threads: frozenset[str]
 
@@ -97,6 +100,23 @@ class EagerOptimizer(Optimizer):
         """Learnt, and not used."""
 
 
+def _letting_go(outbound_call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """A dispatcher's work on a batch, after which its rows are not kept.
+
+    The dispatcher remembers its last batch until the next one, and what is left of a burst keeps all the memory from
+    being given back that it lies in. The results are let go of by whoever has asked for them.
+    """
+
+    async def work_off(jobs: Sequence[Job[Any, Any]], **options: Any) -> None:
+        try:
+            await outbound_call(jobs, **options)
+        finally:
+            for job in jobs:
+                job.data = None
+
+    return work_off
+
+
 class AppFactory(ServiceAppFactory):
     """BentoML's application, its dispatchers eager, and trained before the first request."""
 
@@ -107,6 +127,7 @@ class AppFactory(ServiceAppFactory):
         for name, dispatcher in self.dispatchers.items():
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
             dispatcher.get_batch_size = len
+            dispatcher.outbound_call = _letting_go(dispatcher.outbound_call)
             if name not in self._hosted.in_threads:
                 # While a batch is worked off, its dispatcher looks every millisecond whether that is done. On the event
                 # loop it is done at the loop's next turn.
@@ -199,4 +220,4 @@ class HostedService(Service[T]):
                 exc_info=exc,
             )
             raise SystemExit(1) from exc
-        return Edge(app, direct, self.inner.settings, self.inner.telemetry)
+        return Edge(app, direct, self.inner.settings, self.inner.telemetry, self.inner.access)

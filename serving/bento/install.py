@@ -9,8 +9,11 @@ from typing import Any
 import uvicorn.config
 from bentoml.exceptions import ServiceUnavailable
 
+from serving.bento.clock import go_by_a_steady_clock
 from serving.bento.listening import listen_with_several_handles
 from serving.bento.protocol import HTTPProtocol
+from serving.bento.tls import default_ciphers
+from serving.http.in_flight import BytesInFlight
 from serving.settings import Settings
 from serving.telemetry.logs import Logs
 from serving.telemetry.tracing import TracingSettings
@@ -27,16 +30,21 @@ class Shed(logging.Filter):
 
 
 def install(logs: Logs, settings: Settings) -> None:
-    """Have uvicorn parse and listen as this service needs it to, and log as everything here does.
+    """Have uvicorn parse, listen and encrypt, and BentoML tell the time, as this needs it; log as all here does.
 
     Args:
         logs: that everything is written to.
-        settings: the least severe level that is written, and how long heads and bodies may take.
+        settings: the least severe level that is written, and what heads, bodies and answers are held to.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.bento.protocol:HTTPProtocol"
     listen_with_several_handles()
+    default_ciphers()
+    go_by_a_steady_clock()
     HTTPProtocol.head_seconds = settings.head_seconds
     HTTPProtocol.body_seconds = settings.body_seconds
+    HTTPProtocol.answer_seconds = settings.answer_seconds
+    HTTPProtocol.max_body_bytes = settings.max_body_bytes
+    HTTPProtocol.in_flight = BytesInFlight(*settings.bytes_in_flight())
     logs.configure(settings.log_level, [Shed()])
 
 

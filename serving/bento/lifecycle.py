@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from serving.bento.allocator import give_memory_back
 from serving.telemetry.logs import service_log
 
 YOUNG_OBJECTS = 20_000
@@ -23,6 +24,7 @@ def settle_heap() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    give_memory_back()
 
 
 class Draining:

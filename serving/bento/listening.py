@@ -6,6 +6,7 @@ probe's among them, would wait for seconds while the old ones are served.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,16 @@ Elsewhere than on Linux, where none of this was measured, a socket stays as it i
 
 def several_handles(sockets: Sequence[socket.socket]) -> list[socket.socket]:
     """Each socket under several file descriptors, all of which the event loop serves in one turn."""
-    return [handle for sock in sockets for handle in (sock, *(sock.dup() for _ in range(HANDLES - 1)))]
+    return [handle for sock in sockets for handle in (sock, *(_another(sock) for _ in range(HANDLES - 1)))]
+
+
+def _another(sock: socket.socket) -> socket.socket:
+    """The same socket under one file descriptor more.
+
+    `dup` would have the socket block, and not only here: all workers share it. One that is at work, and takes a
+    connection just then, would wait in `accept` for the next one, with all that it has to answer.
+    """
+    return socket.socket(fileno=os.dup(sock.fileno()))
 
 
 def listen_with_several_handles() -> None:

@@ -119,6 +119,7 @@ class Version(BaseModel):
     model_version: str | None
     policy_version: str | None
     bento: str | None = Field(description="The Bento's tag; null from a checkout.")
+    access: Literal["open", "keys", "issuer"] = Field(description="Who may do what: CREDIT_RISK_ACCESS.")
     digests: dict[str, str] = Field(description="SHA-256 of each file of model and policy, by its name.")
 
 

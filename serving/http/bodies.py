@@ -84,7 +84,7 @@ class Bodies:
             with self._tracing.span("validate"):
                 items = await read(request)
         except ProblemError as problem:
-            items = [problem]
+            items = [problem.as_value()]
         now = perf_counter()
         return [Queued(item, now, span) for item in items]
 
@@ -209,8 +209,8 @@ async def _read_body(request: Request, limits: Settings) -> tuple[bytes, str]:
             body += message.get("body", b"")
         if len(body) > limit:
             raise too_large(limit)
-        if more and (refused := request.scope.get(REFUSAL)) is not None:
-            raise refused
+        if REFUSAL in request.scope:
+            raise request.scope.pop(REFUSAL)  # in nothing but the raising, or its frames would hold it, and it them
     return bytes(body), content_type
 
 

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.http.batches import Queued, Result
 from serving.http.problems import OverloadedError, ProblemError, RequestTimeoutError, TooManyRequestsError
-from serving.telemetry.exchange import request_id
+from serving.telemetry.exchange import known_caller, request_id
 from serving.telemetry.tracing import Tracing
 
 REFUSAL_SECONDS = 0.25
@@ -43,7 +43,8 @@ class Places:
 
     Args:
         number: of places; None for as many as come.
-        per_caller: most that one caller may have; None for seven eighths of all, so that nobody has all of them.
+        per_caller: most that one caller may have, by name or else by address; None for seven eighths of all, so that
+            nobody has all of them.
     """
 
     def __init__(self, number: int | None, per_caller: int | None = None) -> None:
@@ -121,14 +122,18 @@ class DirectRoute:
             await self.arrive(request)
         except ProblemError as problem:
             return problem.response(request_id())
-        client = request.scope.get("client")
-        caller = client[0] if client else ""
+        if (caller := known_caller()) is None:
+            client = request.scope.get("client")
+            caller = client[0] if client else ""
         if not self.places.take(caller):
             await asyncio.sleep(REFUSAL_SECONDS)
             return TooManyRequestsError().response(request_id())
         try:
             async with asyncio.timeout(self.timeout) as limit:
-                return await self.write(await self.infer(await self.read(request, None)), None)
+                results = await self.infer(await self.read(request, None))
+                response = await self.write(results, None)
+                results.clear()  # the dispatcher remembers the list until its next batch
+                return response
         except (TimeoutError, self.shed):
             # A dispatcher tells of a cancelled wait as of a shed one, so the exception alone doesn't say which it was.
             return (RequestTimeoutError if limit.expired() else OverloadedError)().response(request_id())

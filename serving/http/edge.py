@@ -11,11 +11,14 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 from time import perf_counter
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.access.access import Access
 from serving.http.cors import CrossOrigin
+from serving.http.denials import denial
 from serving.http.heads import REFUSAL
 from serving.http.page import POLICY
 from serving.http.problems import (
@@ -25,9 +28,10 @@ from serving.http.problems import (
     NotFoundError,
     NotReadyError,
     ProblemError,
+    UnauthorizedError,
     problem_for_status,
 )
-from serving.routes import METRICS, READYZ, ROUTES
+from serving.routes import METRICS, READYZ, ROUTES, Route
 from serving.settings import Settings
 from serving.telemetry.exchange import Exchange, current_exchange
 from serving.telemetry.logs import service_log
@@ -45,10 +49,14 @@ class Edge:
         direct: the routes that are answered past it, by path.
         settings: whose pages may read the answers, and what a proxy leaves in front of the paths.
         telemetry: counts and logs every request.
+        access: who may do what.
     """
 
-    def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp], settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, app: ASGIApp, direct: Mapping[str, ASGIApp], settings: Settings, telemetry: Telemetry, access: Access
+    ) -> None:
         self.app = app
+        self.access = access
         self.direct = direct
         self.telemetry = telemetry
         self.cross_origin = CrossOrigin(settings.cors_origins or ())
@@ -59,7 +67,8 @@ class Edge:
         if scope["type"] == "http":
             await self._serve(scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            async with self.access.watching():
+                await self.app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -73,19 +82,15 @@ class Edge:
         token = current_exchange.set(exchange)
         telemetry, responder = self.telemetry, _Responder(self, exchange, scope, receive, send)
         try:
-            if (refusal := scope.get(REFUSAL)) is not None:
-                await responder.problem(refusal)
-            elif route is None:
-                await responder.problem(NotFoundError())
+            problem = await self._refusal(route, scope, exchange)
+            if problem is not None or route is None:
+                await responder.problem(problem or NotFoundError())
             elif method == "OPTIONS":
                 response = Response(status_code=204, headers={"Allow": _allow(route.methods)})
                 response.raw_headers += self.cross_origin.of_preflight(
                     scope["headers"], ", ".join(route.methods).encode()
                 )
                 await response(scope, receive, responder.send)
-            elif method not in route.methods:
-                takes = f"{path} takes {' or '.join(route.methods)}"
-                await responder.problem(MethodNotAllowedError(takes, headers={"Allow": _allow(route.methods)}))
             elif (direct := self.direct.get(path)) is not None:
                 await direct(scope, receive, responder.send)
             else:
@@ -100,19 +105,43 @@ class Edge:
         finally:
             seconds = perf_counter() - exchange.started
             telemetry.metrics.count_request(exchange.route, responder.status, seconds)
+            if exchange.caller is not None:
+                telemetry.callers.count(exchange.caller, responder.status)
+            line = {
+                "method": method,
+                "route": exchange.route,
+                "status": responder.status,
+                "duration_ms": round(seconds * 1e3, 3),
+                "rows": exchange.rows,
+            }
             quiet = route is not None and route.polled and responder.status < 400
-            telemetry.logs.request.write(
-                "request",
-                {
-                    "method": method,
-                    "route": exchange.route,
-                    "status": responder.status,
-                    "duration_ms": round(seconds * 1e3, 3),
-                    "rows": exchange.rows,
-                },
-                logging.DEBUG if quiet else logging.INFO,
-            )
+            if exchange.refused is None or self._tell_refused(exchange.refused, responder.status, line):
+                telemetry.logs.request.write("request", line, logging.DEBUG if quiet else logging.INFO)
             current_exchange.reset(token)
+
+    async def _refusal(self, route: Route | None, scope: Scope, exchange: Exchange) -> ProblemError | None:
+        """Why a request gets no further, by its head alone; None where it may go on."""
+        if (refusal := scope.get(REFUSAL)) is not None:
+            refused: ProblemError = refusal
+            return refused
+        method = scope["method"]
+        if route is None or method == "OPTIONS":  # browsers ask by it what they may, and send no credential
+            return None
+        if method not in route.methods:
+            takes = f"{route.path} takes {' or '.join(route.methods)}"
+            return MethodNotAllowedError(takes, headers={"Allow": _allow(route.methods)})
+        denied = await self.access.refusal(route, scope, exchange)
+        return denial(denied) if denied is not None else None
+
+    def _tell_refused(self, reason: str, status: int, line: dict[str, Any]) -> bool:
+        """Add to a refused request's line why, and whether it gets one: those without a credential get few."""
+        line["refused"] = reason
+        if status != UnauthorizedError.status:
+            return True
+        left_out = self.access.line_of_refusal()
+        if left_out:
+            line["lines_left_out"] = left_out
+        return left_out is not None
 
 
 class _Responder:

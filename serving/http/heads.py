@@ -6,9 +6,7 @@ import re
 from collections.abc import Sequence
 
 from serving.http.problems import BadHeadError, HeadTooLargeError, ProblemError, UnknownCodingError
-
-MAX_HEAD_BYTES = 65_536
-"""What one message may need besides its body; h11's limit."""
+from serving.settings import MAX_HEAD_BYTES
 
 REFUSAL = "credit_risk.refusal"
 """Where the server leaves in a request's scope why it reads no more of it: a ProblemError."""

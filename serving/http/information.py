@@ -28,6 +28,7 @@ class Information:
         self.settings = settings
         self.engine: Engine | None = None
         self.digests: dict[str, str] = {}
+        self.signed_by: dict[str, str | None] = {"model": None, "policy": None}
         self.bento: str | None = None
 
     def contract(self) -> Contract:
@@ -50,7 +51,9 @@ class Information:
             "model_version": identity.model_version if identity else None,
             "policy_version": identity.policy_version if identity else None,
             "bento": self.bento,
+            "access": self.settings.access,
             "digests": self.digests,
+            "signed_by": self.signed_by,
         }
 
     def app(self) -> Starlette:

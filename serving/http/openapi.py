@@ -13,6 +13,9 @@ from engine import Engine
 from preprocessing.application import FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
+from serving.access.access import Denied
+from serving.access.callers import Reason
+from serving.access.gate import needs_caller
 from serving.http.answers import (
     BadRow,
     BatchPrediction,
@@ -25,6 +28,7 @@ from serving.http.answers import (
     prediction,
 )
 from serving.http.bodies import too_large
+from serving.http.denials import denial
 from serving.http.problems import (
     MEDIA_TYPE,
     InternalError,
@@ -35,11 +39,23 @@ from serving.http.problems import (
     RequestTimeoutError,
     SlowRequestError,
     TooManyRequestsError,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
 from serving.http.refusals import invalid
 from serving.http.schemas import REF, merged, schemas
-from serving.routes import HEALTH, HEALTHZ, LIVEZ, METRICS, PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, READYZ, VERSION
+from serving.routes import (
+    HEALTH,
+    HEALTHZ,
+    LIVEZ,
+    METRICS,
+    PREDICT,
+    PREDICT_BATCH,
+    PREDICT_EXPLAIN,
+    READYZ,
+    ROUTES,
+    VERSION,
+)
 from serving.settings import Settings
 
 _EXAMPLE_ID = "5f0c1d9e2b7a4c83"
@@ -60,7 +76,7 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
         "description": "Score the good rows and put a bad row's errors in its place, instead of refusing the request.",
     }
     text = ("text/plain", {"type": "string"})
-    return {
+    document = {
         "openapi": "3.0.3",
         "info": {
             "title": SERVICE_NAME,
@@ -93,6 +109,31 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
         },
         "components": {"schemas": _schemas(contract)},
     }
+    return document if settings.access == "open" else _secured(document, settings)
+
+
+def _secured(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The document with what each route asks of its callers."""
+    for path, operations in document["paths"].items():
+        route = ROUTES[path]
+        for operation in operations.values():
+            if not needs_caller(route, settings.open_routes or ()):
+                operation["security"] = []
+                continue
+            problems: list[ProblemError] = [UnauthorizedError()]
+            if route.scope is not None:
+                operation["description"] = f"Needs the scope `{route.scope}`."
+                problems.append(denial(Denied(Reason.SCOPE, route.scope)))
+            operation["responses"] |= _problem_responses(*problems)
+    scheme = {"type": "http", "scheme": "bearer", "description": _CREDENTIAL[settings.access]}
+    document["components"]["securitySchemes"] = {"bearer": scheme}
+    return document | {"security": [{"bearer": []}]}
+
+
+_CREDENTIAL = {
+    "keys": "An API key; the service's operator makes them.",
+    "issuer": "An access token of the service's OpenID Connect issuer.",
+}
 
 
 def _schemas(contract: Contract | None) -> dict[str, Any]:
@@ -199,6 +240,9 @@ _HEADERS = {
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}},
 }
+_CHALLENGE = {
+    "WWW-Authenticate": {"description": "How to authenticate (RFC 6750).", "schema": {"type": "string"}},
+}
 
 
 def _problem_responses(*problems: ProblemError) -> dict[str, Any]:
@@ -211,7 +255,9 @@ def _problem_responses(*problems: ProblemError) -> dict[str, Any]:
                     "example": problem.document(_EXAMPLE_ID),
                 }
             },
-            "headers": _HEADERS | (_RETRY_AFTER if "Retry-After" in problem.headers else {}),
+            "headers": _HEADERS
+            | (_RETRY_AFTER if "Retry-After" in problem.headers else {})
+            | (_CHALLENGE if "WWW-Authenticate" in problem.headers else {}),
         }
         for problem in problems
     }

@@ -3,6 +3,8 @@
     ProblemError
     +-- MalformedJSONError         400
     +-- BadHeadError               400
+    +-- UnauthorizedError          401   WWW-Authenticate
+    +-- ForbiddenError             403
     +-- NotFoundError              404
     +-- MethodNotAllowedError      405
     +-- SlowRequestError           408
@@ -10,6 +12,7 @@
     +-- UnsupportedMediaTypeError  415
     +-- InvalidRequestError        422   names every wrong field
     +-- TooManyRequestsError       429   Retry-After
+    +-- RateLimitedError           429   Retry-After
     +-- HeadTooLargeError          431
     +-- InternalError              500
     +-- UnknownCodingError         501
@@ -24,7 +27,7 @@ Details and errors never repeat a value that the client sent.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -64,6 +67,11 @@ class ProblemError(Exception):
         self.errors = tuple(errors)
         self.headers = self.default_headers | (headers or {})
 
+    def as_value(self) -> Self:
+        """The problem without the frames that it was raised through: kept, they would keep the body with them."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
     def document(self, request_id: str) -> dict[str, Any]:
         """The problem as a JSON-ready mapping."""
         document: dict[str, Any] = {
@@ -95,6 +103,17 @@ class MalformedJSONError(ProblemError):
 class BadHeadError(ProblemError):
     status, kind, title = 400, "bad-head", "The request's head is not valid"
     default_detail = "send a head as RFC 9112 has it"
+
+
+class UnauthorizedError(ProblemError):
+    status, kind, title = 401, "unauthorized", "The request needs a valid credential"
+    default_detail = "send a valid key or token with the header Authorization: Bearer"
+    default_headers: ClassVar = {"WWW-Authenticate": 'Bearer realm="credit-risk-api"'}
+
+
+class ForbiddenError(ProblemError):
+    status, kind, title = 403, "forbidden", "This route is not for this caller"
+    default_detail = "use a credential with the scope that GET /docs names for this route; the operator has them"
 
 
 class NotFoundError(ProblemError):
@@ -130,6 +149,12 @@ class InvalidRequestError(ProblemError):
 class TooManyRequestsError(ProblemError):
     status, kind, title = 429, "too-many-requests", "Too many requests are in progress"
     default_detail = "the concurrency limit is reached; repeat the request after Retry-After seconds"
+    default_headers: ClassVar = {"Retry-After": "1"}
+
+
+class RateLimitedError(ProblemError):
+    status, kind, title = 429, "rate-limited", "This caller sends too many requests"
+    default_detail = "the caller's requests per second are used up; repeat the request after Retry-After seconds"
     default_headers: ClassVar = {"Retry-After": "1"}
 
 
@@ -173,6 +198,7 @@ class RequestTimeoutError(ProblemError):
 
 _BY_STATUS = {kind.status: kind for kind in ProblemError.__subclasses__()} | {
     400: MalformedJSONError,
+    429: TooManyRequestsError,
     503: OverloadedError,
 }
 

@@ -22,6 +22,8 @@ class Exchange:
         rows: applications in the body, once it is read.
         span: the request's span, where tracing is on.
         received: its applications as they came, where they are to be kept.
+        caller: whose credential was sent, where access is not open.
+        refused: why access was refused, for the operator; the caller isn't told.
     """
 
     request_id: str
@@ -31,11 +33,19 @@ class Exchange:
     rows: int | None = None
     span: SpanContext | None = None
     received: Sequence[str] = ()
+    caller: str | None = None
+    refused: str | None = None
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)
 """The request that the running task serves. Not to be read in a batchable method: that runs in the first request's
 context for all the requests merged into its batch."""
+
+
+def known_caller() -> str | None:
+    """Whose credential came with the current request; None where access is open, and outside a request."""
+    exchange = current_exchange.get()
+    return exchange.caller if exchange is not None else None
 
 
 def request_id() -> str:

@@ -2,7 +2,7 @@
 
 Exceptions are logged as their type and the places they went through. Their message is left out: that is where values
 leak. Lines are written by a thread of their own, from a bounded queue: a slow reader of standard output costs lines,
-which are counted, and never a request its time.
+which are counted, and never a request its time. How many were lost is told when lines can be written again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pydantic_core import to_json
 
 from serving.settings import SettingsError
 from serving.telemetry.exchange import current_exchange
+from serving.telemetry.output import Output
 from serving.telemetry.tracing import Tracing
 
 service_log = logging.getLogger("credit_risk.service")
@@ -54,6 +55,8 @@ def _beginning(tracing: Tracing, created: float, level: str, logger: str, messag
     exchange = current_exchange.get()
     if exchange is not None:
         line["request_id"] = exchange.request_id
+        if exchange.caller is not None:
+            line["caller"] = exchange.caller
     span = tracing.current() or (exchange.span if exchange is not None else None)
     if span is not None:
         line["trace_id"] = f"{span.trace_id:032x}"
@@ -94,11 +97,15 @@ class QueuedHandler(logging.Handler):
 
     Args:
         count_dropped: told of lines that are lost.
+        output: where lines are written to.
     """
 
-    def __init__(self, count_dropped: Callable[[int], None]) -> None:
+    def __init__(self, count_dropped: Callable[[int], None], output: Output | None = None) -> None:
         super().__init__()
         self._count_dropped = count_dropped
+        self._output = output or Output()
+        self._untold = 0
+        self._untold_lock = threading.Lock()
         self._closed = False
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
@@ -111,14 +118,14 @@ class QueuedHandler(logging.Handler):
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001  # a bad record must not fail its caller, nor be printed as it is
-            self._count_dropped(1)
+            self._drop(1)
         else:
             self.put(line)
 
     def put(self, line: str) -> None:
         """Put a line into the queue, or drop it and count it where the queue is full."""
         if self._lines.qsize() >= QUEUE_LINES:
-            self._count_dropped(1)
+            self._drop(1)
         else:
             self._lines.put(line)
 
@@ -138,12 +145,29 @@ class QueuedHandler(logging.Handler):
             while len(lines) < WRITE_LINES and not self._lines.empty():
                 lines.append(self._lines.get_nowait())
             running = None not in lines
-            text = [f"{line}\n" for line in lines if line is not None]
-            try:
-                sys.stdout.write("".join(text))
-                sys.stdout.flush()
-            except (OSError, ValueError):  # nobody reads, or the disk is full: both may pass
-                self._count_dropped(len(text))
+            text = [line for line in lines if line is not None]
+            untold = self._untold
+            if untold:
+                text.insert(0, self.format(_lost(untold)))
+            unwritten = self._output.write(text)
+            if untold and unwritten < len(text):
+                self._count_untold(-untold)
+            if unwritten:
+                self._drop(unwritten - (untold > 0 and unwritten == len(text)))
+
+    def _drop(self, lines: int) -> None:
+        self._count_dropped(lines)
+        self._count_untold(lines)
+
+    def _count_untold(self, lines: int) -> None:
+        with self._untold_lock:
+            self._untold += lines
+
+
+def _lost(lines: int) -> logging.LogRecord:
+    """Says how many lines are missing here; at the level that every setting lets through."""
+    extra = {"data": {"lines": lines}}
+    return service_log.makeRecord(service_log.name, logging.ERROR, "", 0, "log lines were lost", (), None, extra=extra)
 
 
 class EventLog:

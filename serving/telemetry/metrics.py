@@ -69,6 +69,9 @@ class Metrics:
         self.dropped_log_lines = counter(
             "credit_risk_log_lines_dropped", "Log lines lost: the queue was full, or writing failed."
         )
+        self.lost = gauge(
+            "credit_risk_metrics_lost", "Workers whose metrics, or what others see of them, are incomplete.", "livesum"
+        )
         self.start_time = gauge("credit_risk_start_time_seconds", "When the youngest worker started, Unix time.")
         self.ready = gauge("credit_risk_ready", "1 while every worker is ready to score, else 0.", "livemin")
         self.resident_memory = gauge("credit_risk_resident_memory_bytes", "Resident memory of all workers.", "livesum")
@@ -159,7 +162,7 @@ class Metrics:
             self._decisions.labels(outcome)
         for route in SCORING:
             self._applications.labels(route.kind)
-            for status in (200, 422, 429, 500, 503, 504):
+            for status in (200, 408, 422, 429, 431, 500, 501, 503, 504):
                 self._requests.labels(route.path, status)
         self._build_info.labels(SERVICE_VERSION, model_version, policy_version).set(1)
         self._model_created.set(calendar.timegm(created.timetuple()))

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from serving.telemetry.callers import CallerMetrics
 from serving.telemetry.drift import Drift
 from serving.telemetry.logs import Logs
+from serving.telemetry.metric_files import shared_metric_files
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.tally import Tallies
 from serving.telemetry.tracing import Tracing
@@ -23,18 +25,21 @@ class Telemetry:
     Attributes:
         tallies: counts on their way to the metrics, BentoML's among them.
         metrics: this service's own.
+        callers: who comes, and who is refused.
         drift: where applications fall in the training distribution.
         tracing: off until it is started.
         logs: silent until they are configured.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._files = shared_metric_files()
         self.tallies = Tallies()
         self.metrics = Metrics(self.tallies, registry)
+        self.callers = CallerMetrics(self.tallies, registry)
         self.drift = Drift(self.tallies, registry)
         self.tracing = Tracing()
         self.logs = Logs(self.tracing, self.metrics.dropped_log_lines.inc)
 
     def upkeep(self, is_ready: Callable[[], bool]) -> Upkeep:
         """What is to be done once a second, begun; to be called from the event loop's thread."""
-        return Upkeep(self.tallies, self.metrics, is_ready)
+        return Upkeep(self.tallies, self.metrics, self._files, is_ready)

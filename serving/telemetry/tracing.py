@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer
 
 from serving.settings import SettingsError
+from serving.telemetry.exchange import known_caller
 from serving.telemetry.otel import check_exporting, check_sdk
 
 STOPPING_SECONDS = 3.0
@@ -102,6 +103,8 @@ def _request_span(tracer: Tracer, route: str, scope: Mapping[str, Any]) -> Itera
     # From an empty context, since a pipelined request's task inherits that of the request before.
     caller = propagate.extract(carrier, context=Context())
     attributes = {"http.request.method": "POST", "http.route": route}
+    if (caller_name := known_caller()) is not None:
+        attributes["enduser.id"] = caller_name
     span = tracer.start_span(f"POST {route}", caller, SpanKind.SERVER, attributes)
     # Not `use_span`: an unsampled request pays for its context only.
     token = context.attach(trace.set_span_in_context(span, caller))

@@ -6,12 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from prometheus_client import multiprocess
 
 from serving.telemetry.logs import service_log
+from serving.telemetry.metric_files import MetricFiles
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.tally import Tallies
 
@@ -25,9 +27,11 @@ _NO_LIMIT = 1 << 60
 class Upkeep:
     """The periodic task of one worker."""
 
-    def __init__(self, tallies: Tallies, metrics: Metrics, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, tallies: Tallies, metrics: Metrics, files: MetricFiles, is_ready: Callable[[], bool]) -> None:
         self._tallies = tallies
         self._metrics = metrics
+        self._files = files
+        self._lost = False
         self._is_ready = is_ready
         self._process = psutil.Process()
         self._limit = _watched_limit()
@@ -37,11 +41,27 @@ class Upkeep:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def once(self) -> None:
-        """Carry counts over and look at the process."""
+        """Carry counts over, look after the files that hold them, and look at the process."""
         self._tallies.flush()
+        self._look_after_files()
         self._metrics.ready.set(self._is_ready())
         self._metrics.resident_memory.set(self._process.memory_info().rss)
         self._metrics.memory_used.set(_memory_used() if self._limit else 0)
+
+    def _look_after_files(self) -> None:
+        self._files.look()
+        fault = self._files.fault()
+        lost = fault is not None
+        self._metrics.lost.set(lost)
+        if lost and not self._lost:
+            reason = f"{type(fault).__name__}: {fault}"
+            service_log.warning(
+                "metrics are lost to other workers: their files can't be used; this process keeps its own",
+                extra={"data": {"reason": reason, "folder": os.environ.get("PROMETHEUS_MULTIPROC_DIR")}},
+            )
+        elif self._lost and not lost:
+            service_log.warning("metrics are all in their files again")
+        self._lost = lost
 
     def stop(self) -> None:
         """Carry the last counts over, and stop."""
@@ -63,7 +83,8 @@ def _forget_dead_workers() -> None:
     for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
         pid = int(file.stem.rpartition("_")[2])
         if not psutil.pid_exists(pid):
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
+            with suppress(OSError):  # on a disk that can't be written to they stay
+                multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def _watched_limit() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests import expect
 from tests.container.engine import docker
 from tests.container.stacks import COMPOSE, Stack, available, stack, tagged
 from tests.deploy.monitoring import free_port, rules
-from tests.servers import wait_for
+from tests.servers import run_python, wait_for
 
 FILES = sorted(COMPOSE.glob("*.yaml"))
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -37,6 +38,7 @@ class TestFiles:
 
     def test_settings_exist(self) -> None:
         """Every variable with the service's prefix is one of its settings; paths and workers are the image's own."""
+        # Each by its name alone: what it is comes from the shell or .env.
         passed = {name.removeprefix(PREFIX).lower() for name in api()["environment"] if name.startswith(PREFIX)}
 
         assert set(Settings.model_fields) - {"workers", "model_path", "policy_path"} == passed
@@ -46,6 +48,18 @@ class TestFiles:
         settings = Settings()
 
         assert settings.drain_seconds + settings.timeout_seconds < int(api()["stop_grace_period"].removesuffix("s"))
+
+    def test_callers_need_keys(self) -> None:
+        """The file of them is in the folder that is mounted; the proxy's colours have the same."""
+        file, (mount,) = Path(defaults()["CREDIT_RISK_KEYS_FILE"]), api()["volumes"]
+
+        assert "keys" == defaults()["CREDIT_RISK_ACCESS"]
+        assert ["./secrets/api", str(file.parent), "ro"] == mount.split(":")
+
+    def test_no_secret_can_be_committed(self) -> None:
+        """What is put where compose looks for secrets is ignored by git."""
+        for folder in (COMPOSE / "secrets").iterdir():
+            assert ["*", "!.gitignore"] == (folder / ".gitignore").read_text(encoding="utf-8").split()
 
     def test_the_tag_is_this_version(self) -> None:
         """`up` takes what `make image` made."""
@@ -58,8 +72,34 @@ class TestFiles:
         assert "$" not in re.sub(r"\$\{\w+\}", "", file.read_text(encoding="utf-8"))
 
 
+class Deployment:
+    """A copy of deploy/, with keys where they belong."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(COMPOSE.parent, folder)
+        self.file = folder / "compose" / "compose.yaml"
+        secrets = folder / "compose" / "secrets"
+        self.caller = {"Authorization": f"Bearer {self._new(secrets, 'core-banking', 'decide')}"}
+        (secrets / "prometheus" / "metrics.key").write_text(
+            self._new(secrets, "prometheus", "metrics"), encoding="utf-8"
+        )
+
+    def _new(self, secrets: Path, name: str, scopes: str) -> str:
+        file = secrets / "api" / "keys.json"
+        arguments = ("keys", "new", "--name", name, "--scopes", scopes, "--expires", "2999-12-31", "--file", file)
+        key = run_python("-m", "serving", *arguments, home=secrets).strip()
+        file.chmod(0o644)  # the image's user is another one
+        return key
+
+
 @pytest.fixture(scope="module")
-def alone(image: str) -> Iterator[Stack]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """As an operator would have it."""
+    return Deployment(tmp_path_factory.mktemp("deployment") / "deploy")
+
+
+@pytest.fixture(scope="module")
+def alone(image: str, deployment: Deployment) -> Iterator[Stack]:
     """`up` without a profile."""
     ports = {name: str(free_port()) for name in ("PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")}
     tracing = {
@@ -68,7 +108,7 @@ def alone(image: str) -> Iterator[Stack]:
         "ROTEL_OTLP_EXPORTER_ENDPOINT": "http://sink:4318",
         "ROTEL_OTLP_EXPORTER_PROTOCOL": "http",
     }
-    with tagged(image) as tag, stack(COMPOSE / "compose.yaml", TAG=tag, **ports, **tracing) as project:
+    with tagged(image) as tag, stack(deployment.file, TAG=tag, **ports, **tracing) as project:
         project.up()
         yield project
 
@@ -85,10 +125,12 @@ def monitored(alone: Stack) -> Iterator[Stack]:
 
 @pytest.mark.container
 class TestAlone:
-    def test_answers(self, alone: Stack, example: dict[str, Any]) -> None:
-        """One container, and it decides."""
+    def test_answers(self, alone: Stack, deployment: Deployment, example: dict[str, Any]) -> None:
+        """One container, and it decides for whoever has a key."""
         assert {"api"} == alone.services()
-        assert "probability_of_default" in expect.answer(httpx.post(f"{alone.url}/predict", json=example))
+        answer = httpx.post(f"{alone.url}/predict", json=example, headers=deployment.caller)
+        assert "probability_of_default" in expect.answer(answer)
+        assert 401 == httpx.post(f"{alone.url}/predict", json=example).status_code
 
     def test_is_restricted(self, alone: Stack) -> None:
         """What compose.yaml says has reached the engine."""
@@ -148,7 +190,7 @@ class TestMonitoring:
 
 
 @pytest.mark.container
-def test_spans_go_through_the_collector(alone: Stack, example: dict[str, Any]) -> None:
+def test_spans_go_through_the_collector(alone: Stack, deployment: Deployment, example: dict[str, Any]) -> None:
     """A trace that a caller began reaches the collector, and what the collector sends on to."""
     alone.run("--profile", "tracing", "up", "--detach", "--build", "collector")
     collector = alone.container("collector")
@@ -157,9 +199,8 @@ def test_spans_go_through_the_collector(alone: Stack, example: dict[str, Any]) -
         *("--env", "ROTEL_DEBUG_LOG_VERBOSITY=detailed", collector.inspect()["Image"]),
     ).stdout.strip()
     try:
-        response = httpx.post(
-            f"{alone.url}/predict", json=example, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-        )
+        headers = deployment.caller | {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+        response = httpx.post(f"{alone.url}/predict", json=example, headers=headers)
         seen = wait_for(lambda: TRACE in (log := docker("logs", sink)).stdout + log.stderr, 30)
     finally:
         docker("rm", "--force", sink)

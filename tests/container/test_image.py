@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,7 +26,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from serving.bento.protocol import KEEP_ALIVE_SECONDS
-from tests.container.engine import Container, docker, run_container
+from tests.certificates import authority, signed
+from tests.container.engine import RESTRICTIONS, Container, docker, run_container
 from tests.crowd import post, session
 from tests.servers import MODEL_ENTRY, POLICY_ENTRY, ROOT, ServerElsewhere, run_python, wait_for
 
@@ -113,7 +115,7 @@ class TestContents:
         config = inspected["Config"]
 
         assert ("1034", {"3000/tcp": {}}) == (config["User"], config["ExposedPorts"])
-        assert "/readyz" in config["Healthcheck"]["Test"][-1]
+        assert "/readyz" == config["Healthcheck"]["Test"][-1]
         assert {entry.partition("=")[0] for entry in config["Env"]} <= {
             *("BENTO_PATH", "BENTOML_HOME", "BENTOML_CONTAINERIZED", "BENTOML_DO_NOT_TRACK", "LANG", "PATH"),
             *(
@@ -147,7 +149,8 @@ class TestContents:
             "find / -xdev -name pip.conf -o -xdev -name uv.toml -o -xdev -name .netrc -o -xdev -name direct_url.json",
         )
 
-        assert [] == [line for line in requirements if not re.match(r"\s*#|[\w.-]+==[\w.]+( *;[^/@]*)?$", line)]
+        known = r"\s*#|[\w.-]+==[\w.]+( *;[^/@]*)? \\$|    --hash=sha256:[0-9a-f]{64}( \\)?$|$"
+        assert [] == [line for line in requirements if not re.match(known, line)]
         assert [] == found
 
     def test_nothing_to_build_with(self, image: str) -> None:
@@ -167,7 +170,7 @@ class TestContents:
         """Each module has its bytecode: a read-only container can't write it, and would compile at every start."""
         sources = shell(image, "cd /home/bentoml/bento/src && find . -name '*.py' | sort")
         compiled = shell(image, "cd /home/bentoml/bento/src && find . -name '*.cpython-311.pyc' | sort")
-        libraries = shell(image, "ls /app/.venv/lib/python3.11/site-packages/sklearn/ensemble/__pycache__")
+        libraries = shell(image, "ls /app/.venv/lib/python3.11/site-packages/numpy/lib/__pycache__")
 
         assert sources
         assert len(sources) == len(compiled)
@@ -197,7 +200,7 @@ class TestBillOfMaterials:
     def test_is_the_lock(self, bill: str) -> None:
         """The Python packages of the environment are those of requirements.txt, no more, and no other version."""
         lines = (ROOT / "requirements.txt").read_text().splitlines()
-        pins = [Requirement(line) for line in lines if re.match(r"[\w.-]+==", line)]
+        pins = [Requirement(line.removesuffix("\\")) for line in lines if re.match(r"[\w.-]+==", line)]
         packages = [purl for component in json.loads(bill)["components"] if (purl := component.get("purl"))]
         of_the_base = ("pkg:pypi/pip@", "pkg:pypi/setuptools@", "pkg:pypi/wheel@")
 
@@ -298,6 +301,26 @@ class TestLife:
         check = json.loads(docker("image", "inspect", "--format", "{{json .Config.Healthcheck.Test}}", image).stdout)
         with run_container(image, ready=False, BENTOML_PORT="8080") as container:
             wait_for(lambda: not docker("exec", container.id, *check[1:], check=False).returncode, 60)
+
+    def test_tls(self, image: str, tmp_path: Path) -> None:
+        """Its health check knows that the port speaks TLS, and shows a certificate where one is wanted."""
+        ours = authority(tmp_path, "authority")
+        signed(tmp_path, "server", ours)
+        for path in (tmp_path, *tmp_path.iterdir()):
+            path.chmod(0o755)  # for user 1034
+        variables = {"CERTFILE": "server.pem", "KEYFILE": "server.key", "CA_CERTS": "authority.pem"}
+        settings = {f"BENTOML_SSL_{name}": f"/tls/{file}" for name, file in variables.items()}
+        volume = ("--volume", f"{tmp_path}:/tls:ro")
+        with run_container(image, *volume, ready=False, BENTOML_SSL_CERT_REQS="2", **settings) as container:
+            wait_for(lambda: "healthy" == container.inspect()["State"]["Health"]["Status"], 60)
+
+    def test_a_disk_without_room(self, image: str, example: dict[str, Any]) -> None:
+        """Nothing can be written, from the start on; it decides, and tells of the metrics."""
+        with run_container(
+            image, "--tmpfs", "/tmp:size=4k", restrictions=(RESTRICTIONS[0], *RESTRICTIONS[3:])
+        ) as container:
+            assert 200 == httpx.post(f"{container.url}/predict", json=example).status_code
+            wait_for(lambda: "credit_risk_metrics_lost 1.0" in httpx.get(f"{container.url}/metrics").text, 60)
 
     def test_one_worker(self, image: str) -> None:
         """More than one worker is refused, in one line that says what to do instead."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from decision import InvalidPolicyError, read_policy
-from decision.__main__ import main
+from decision.__main__ import _sentence, main, render
+from decision.files import beside_or_default
+from decision.policy import Condition
 from preprocessing.contract import read_contract_file
 from tests.applications import CONTRACT
 
@@ -235,6 +240,36 @@ def test_check_prints_the_policy_as_a_table(policy_file: Path, capsys: pytest.Ca
         assert expected in printed
 
 
+def test_the_tables_of_a_check_are_whole(policy_file: Path) -> None:
+    """A column is as wide as its widest cell, two blanks apart; each rule has a line."""
+    files = read_policy(policy_file, CONTRACT)
+    printed = render(files).split("\n")
+    scale, thresholds = files.policy.score, files.policy.thresholds
+    for expected in (f"score from {scale.score(thresholds.approve_below)} up",
+                     f"score to {scale.score(thresholds.reject_from)}"):  # fmt: skip
+        assert any(line.endswith(expected) for line in printed)
+    assert [] == [line for line in printed if line != line.rstrip()]
+    marks = [i for i, line in enumerate(printed) if line.startswith("---")]
+    assert [3, len(files.policy.rules)] == [printed.index("", mark) - mark - 1 for mark in marks]
+    for mark in marks:
+        spans = [found.span() for found in re.finditer("-+", printed[mark])]
+        assert all(start - end == 2 for (_, end), (start, _) in pairwise(spans))
+        rows = [printed[mark - 1], *printed[mark + 1 : printed.index("", mark)]]
+        for start, end in spans:
+            cells = [row[start:end].rstrip() for row in rows]
+            assert max(map(len, cells)) == end - start
+            assert [] == [row for row in rows if row[end : end + 2].strip()]
+    by_id = {line.split("  ")[0]: line for line in printed[marks[1] + 1 :]}
+    assert [rule.id for rule in files.policy.rules] == [*by_id][: len(files.policy.rules)]
+    assert "person_age is missing" == _sentence(condition("person_age", "is_null"))
+    assert "loan_grade in F, G" == _sentence(condition("loan_grade", "in", ["F", "G"]))
+    assert f"{len(files.policy.examples)} example(s) decided as expected" == printed[-1]
+
+
+def condition(field: str, op: str, value: Any = None) -> Condition:
+    return Condition.model_validate({"field": field, "op": op, "value": value}, context={"contract": CONTRACT})
+
+
 def entry(catalogue: dict[str, Any], code: str) -> dict[str, Any]:
     return next(reason for reason in catalogue["reasons"] if reason["code"] == code)
 
@@ -272,6 +307,25 @@ def test_a_catalogue_says_which_category_it_is(change: Change, message: str, pol
 def test_check_falls_back_to_the_projects_own_catalogue(policy_file: Path) -> None:
     policy_file.with_name("reason_codes.json").unlink()
     assert main(["check", str(policy_file)]) == 0
+
+
+def test_a_file_beside_the_policy_comes_first(policy_file: Path) -> None:
+    """Where there is none the project's own is read; and where that is absent too, the missing one is named."""
+    beside = policy_file.with_name("reason_codes.json")
+    assert beside == beside_or_default(policy_file)
+    beside.unlink()
+    assert beside_or_default(policy_file).read_bytes() == (FOLDER / "reason_codes.json").read_bytes()
+    assert beside_or_default(policy_file, "nowhere.json") == policy_file.with_name("nowhere.json")
+
+
+@pytest.mark.parametrize("value", [1e12, -1e12, [3, -1e12]])
+def test_numbers_of_rules_are_bounded(value: Any) -> None:
+    """Up to a million million; one step beyond is refused, in a list too."""
+    op = "in" if isinstance(value, list) else "<"
+    assert value == condition("person_age", op, value).value
+    beyond = [math.nextafter(n, n * 2) for n in (value if isinstance(value, list) else [value])]
+    with pytest.raises(ValueError, match="numbers lie between"):
+        condition("person_age", op, beyond if op == "in" else beyond[0])
 
 
 @pytest.mark.parametrize("folder", ["artifacts/policy", "artifacts/books/heloc", "artifacts/books/hmeq"])

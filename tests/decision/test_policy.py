@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pytest
@@ -12,13 +13,19 @@ from pydantic import ValidationError
 
 from decision import Outcome, Policy, decide, read_policy
 from decision.policy import Condition
-from preprocessing.contract import Contract
+from decision.reversals import told_apart
+from preprocessing.contract import Contract, read_contract_file
 from tests.applications import CONTRACT, POLICY_FILE
-from tests.books import Document, contract_of, edited
+from tests.books import BOOKS, Document, contract_of, edited
 from tests.contracts import policy_of
 
 POLICY: Policy = read_policy(POLICY_FILE, CONTRACT).policy
 FIELDS = dict(POLICY.examples[0].application(CONTRACT))
+
+BOOKS_POLICIES = {
+    name: read_policy(folder / "decision_policy.json", read_contract_file(folder / "contract.json")).policy
+    for name, folder in BOOKS.items()
+}
 
 SEVERITY = [Outcome.APPROVE, Outcome.CONDITIONAL_APPROVAL, Outcome.REJECT]
 
@@ -137,6 +144,50 @@ class TestConditions:
         assert not condition.matches({"person_emp_length": None})
 
 
+ASIDE = {"<": (True, False, False), "<=": (True, True, False), ">": (False, False, True), ">=": (False, True, True),
+         "==": (False, True, False), "!=": (True, False, True)}  # fmt: skip
+"""Whether a comparison holds just below a number, at it, and just above."""
+
+
+@pytest.mark.parametrize("book", BOOKS)
+class TestEdges:
+    """At each number of each book's policy something else begins, and not one step beside it."""
+
+    def test_of_bands(self, book: str) -> None:
+        policy = BOOKS_POLICIES[book]
+        for threshold, better, worse in (
+            (policy.thresholds.approve_below, Outcome.APPROVE, Outcome.CONDITIONAL_APPROVAL),
+            (policy.thresholds.reject_from, Outcome.CONDITIONAL_APPROVAL, Outcome.REJECT),
+        ):
+            assert worse is policy.band(threshold)
+            assert better is policy.band(math.nextafter(threshold, 0))
+
+    def test_of_rules(self, book: str) -> None:
+        for condition in (c for rule in BOOKS_POLICIES[book].rules for c in rule.conditions):
+            edge = condition.value
+            if not isinstance(edge, int | float):
+                continue
+            beside = (math.nextafter(edge, -math.inf), edge, math.nextafter(edge, math.inf))
+            assert ASIDE[condition.op] == tuple(condition.matches({condition.field: value}) for value in beside)
+
+    def test_of_the_score(self, book: str) -> None:
+        """Twice as good odds are as many points, at the base odds the base score, and none lies outside."""
+        scale = BOOKS_POLICIES[book].score
+        for doublings in (-1, 0, 1):
+            odds = scale.base_odds * 2**doublings
+            assert scale.base_score + doublings * scale.points_to_double_odds == scale.score(1 / (1 + odds))
+        assert (scale.maximum, scale.minimum) == (scale.score(5e-324), scale.score(math.nextafter(1, 0)))
+
+
+def test_the_protected_age_is_62() -> None:
+    """Reg B, 12 CFR 1002.2(o): an elderly applicant is 62 or older, and a year less is not."""
+    ruled(CONTRACT, ("person_age", "<", 62))
+    ruled(CONTRACT, ("person_age", "==", 61))
+    for old in (("person_age", "<=", 62), ("person_age", "==", 62), ("person_age", ">=", 62), ("person_age", "<", 63)):
+        with pytest.raises(ValidationError, match="applicants of 62 and over"):
+            ruled(CONTRACT, old)
+
+
 def ruled(contract: Contract, *conditions: tuple[str, str, object]) -> None:
     """Read a policy with one rule of these conditions."""
     made = [{"field": field, "op": op, "value": value} for field, op, value in conditions]
@@ -205,11 +256,30 @@ class TestImprovements:
         ]  # fmt: skip
         label = {"column": "bad", "defaulted": [1], "repaid": [0]}
         contract = contract_of({"format": 1, "name": "b", "version": "1.0.0", "label": label, "fields": fields})
+        for unknown, said in (
+            ("debt", "with numbers, or by ==, != or in with none, hidden"),
+            ("wealth", "with numbers"),
+        ):
+            with pytest.raises(ValidationError, match=f"{unknown} is a number; compare it {said} "):
+                ruled(contract, (unknown, "==", "nowhere"))
         for sound in (("debt", "==", "hidden"), ("debt", ">=", 4), ("debt", "in", [8, 9]), ("ratio", ">", 2)):
             ruled(contract, sound)
         for unsound in (("debt", "==", "none"), ("debt", "in", [7, 9]), ("ratio", "<", 2), ("ratio", "is_null", None)):
             with pytest.raises(ValidationError, match=f"would punish an improvement of {unsound[0]}"):
                 ruled(contract, unsound)
+
+
+@given(st.lists(st.integers(-24, 24).map(lambda n: n / 2), max_size=4), st.integers(-9, 9), st.integers(0, 12))
+def test_one_number_of_each_kind_that_bounds_tell_apart(bounds: list[float], least: int, width: int) -> None:
+    """Whatever is asked of a range, asking these numbers is enough; and none of them lies outside it."""
+    for whole, step in ((True, 1), (False, 0.25)):
+        told = told_apart([*bounds, "a state", None], least, least + width, whole=whole)
+        kinds = [tuple((number > bound) - (number < bound) for bound in bounds) for number in told]
+        for i in range(int(width / step) + 1):
+            assert tuple((least + i * step > bound) - (least + i * step < bound) for bound in bounds) in kinds
+        assert told == sorted({*told})
+        assert least <= told[0] <= told[-1] <= least + width
+        assert all(float(number).is_integer() for number in told) or not whole
 
 
 KINDS = {"type": "integer", "description": "d", "minimum": 1, "maximum": 9}

@@ -146,8 +146,10 @@ class TestMateriality:
     def test_at_the_threshold_itself_everything_adverse_is_material(self) -> None:
         assert policy_with(1).least_impact(0.1) == 0
 
-    def test_of_a_pd_of_one_the_floor_is_finite(self) -> None:
-        assert math.isfinite(policy_with(1).least_impact(1.0))
+    @pytest.mark.parametrize("pd", [0.0, 1.0])
+    def test_of_a_rounded_pd_the_floor_is_finite(self, pd: float) -> None:
+        nearest = math.log(2**53)  # the odds of a PD that is one bit off
+        assert math.isclose(policy_with(1).least_impact(pd), math.copysign(nearest, pd - 0.5) + math.log(9))
 
     def test_one_is_told_whatever_the_floor(self) -> None:
         attributions = {"loan_grade": 0.01, "loan_intent": 0.02}

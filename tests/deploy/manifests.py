@@ -42,6 +42,11 @@ class Manifests:
         return container
 
     @property
+    def writable(self) -> list[dict[str, Any]]:
+        """The pod's volumes that can be written to: all but Secrets."""
+        return [volume for volume in self.pod["spec"]["volumes"] if "secret" not in volume]
+
+    @property
     def environment(self) -> Labels:
         """The container's environment."""
         return self["ConfigMap"]["data"] | {each["name"]: each["value"] for each in self.container["env"]}

@@ -120,6 +120,24 @@ def check_settings(manifests: Manifests) -> None:
     assert manifests.settings
 
 
+def check_access(manifests: Manifests) -> None:
+    """Where callers need keys, the file of them is mounted from a Secret, as a folder so that changes show.
+
+    Prometheus sends one then, too.
+    """
+    settings = manifests.settings
+    (endpoint,) = manifests["ServiceMonitor"]["spec"]["endpoints"]
+    if settings.keys_file is not None:
+        secrets = {each["name"] for each in manifests.pod["spec"]["volumes"] if "secret" in each}
+        mounts = {
+            Path(each["mountPath"]): each for each in manifests.container["volumeMounts"] if each["name"] in secrets
+        }
+        mount = mounts[settings.keys_file.parent]
+        assert mount["readOnly"]
+        assert "subPath" not in mount
+        assert {"name", "key"} == endpoint["authorization"]["credentials"].keys()
+
+
 def check_rolling_update(manifests: Manifests) -> None:
     """No pod goes before another is ready, nor before routers have noticed and its last request is answered."""
     spec = manifests["Deployment"]["spec"]
@@ -146,7 +164,7 @@ def check_disruptions(manifests: Manifests) -> None:
 def check_resources(manifests: Manifests) -> None:
     """Memory for serving beside a full /tmp, all of it reserved; a CPU request, which the autoscaler needs."""
     requests, limits = (manifests.container["resources"][kind] for kind in ("requests", "limits"))
-    (volume,) = manifests.pod["spec"]["volumes"]
+    (volume,) = manifests.writable
     (metric,) = manifests["HorizontalPodAutoscaler"]["spec"]["metrics"]
 
     assert quantity(limits["memory"]) - quantity(volume["emptyDir"]["sizeLimit"]) > SERVING_BYTES
@@ -178,8 +196,8 @@ def check_security(manifests: Manifests) -> None:
 
 def check_writable(manifests: Manifests) -> None:
     """Only a bounded /tmp can be written to, and BENTOML_HOME is in it."""
-    (mount,) = manifests.container["volumeMounts"]
-    (volume,) = manifests.pod["spec"]["volumes"]
+    (mount,) = (each for each in manifests.container["volumeMounts"] if not each.get("readOnly"))
+    (volume,) = manifests.writable
 
     assert ("/tmp", volume["name"]) == (mount["mountPath"], mount["name"])
     assert {"emptyDir", "name"} == volume.keys()
@@ -234,6 +252,9 @@ CARELESS: dict[str, tuple[str, str, str, Any]] = {
     "a misspelt setting": ("settings", "ConfigMap", "data.CREDIT_RISK_DRAIN_SECOND", "5"),
     "a value out of range": ("settings", "ConfigMap", "data.CREDIT_RISK_TIMEOUT_SECONDS", "0"),
     "a misspelt variable": ("settings", "ConfigMap", "data.OTEL_TRACE_SAMPLER", "parentbased_always_on"),
+    "keys that nobody mounts": ("access", "ConfigMap", "data.CREDIT_RISK_KEYS_FILE", "/run/secrets/keys.json"),
+    "keys that don't change": ("access", "Deployment", f"{CONTAINER}.volumeMounts.0.subPath", "keys.json"),
+    "Prometheus without a key": ("access", "ServiceMonitor", "spec.endpoints.0.authorization", {}),
     "a second worker": ("settings", "ConfigMap", "data.CREDIT_RISK_WORKERS", "2"),
     "settings that don't roll out": ("settings", "ConfigMap", "metadata.name", "credit-risk-settings"),
     "too few pods in a rollout": ("rolling_update", "Deployment", "spec.strategy.rollingUpdate.maxUnavailable", "25%"),
@@ -250,7 +271,7 @@ CARELESS: dict[str, tuple[str, str, str, Any]] = {
     "a writable root": ("security", "Deployment", f"{CONTAINER}.securityContext.readOnlyRootFilesystem", False),
     "service links": ("security", "Deployment", "spec.template.spec.enableServiceLinks", True),
     "a home that is read-only": ("writable", "Deployment", f"{CONTAINER}.env.0.value", "/home/bentoml"),
-    "a disk of the node": ("writable", "Deployment", "spec.template.spec.volumes.0.hostPath", {"path": "/tmp"}),
+    "a disk of the node": ("writable", "Deployment", "spec.template.spec.volumes.1.hostPath", {"path": "/tmp"}),
     "a policy for Prometheus that is us": (
         "network",
         "NetworkPolicy",
@@ -291,6 +312,11 @@ def test_careless_change_is_seen(change: str) -> None:
 
     with pytest.raises((AssertionError, KeyError, ValueError, SettingsError, kubernetes_validate.ValidationError)):
         CHECKS[check](manifests)
+
+
+def test_production_is_not_open() -> None:
+    """Whoever reaches a pod needs a key."""
+    assert "keys" == Manifests(render("production")).settings.access
 
 
 def test_every_check_can_fail() -> None:

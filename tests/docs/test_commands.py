@@ -86,6 +86,9 @@ RUN_ELSEWHERE = {
     ".venv/bin/python -m training --data ": ("tests/training/test_training_command.py", r'"--data"'),
     ".venv/bin/python -m training compare-policies ": ("tests/training/test_policies.py", r'"compare-policies"'),
     ".venv/bin/python -m training rebuild-tables ": ("tests/training/test_policies.py", r'"rebuild-tables"'),
+    ".venv/bin/python -m serving keys new ": ("tests/serving/test_access_keys.py", r'"keys", "new"'),
+    ".venv/bin/python -m serving keys list ": ("tests/serving/test_access_keys.py", r'"keys", "list"'),
+    ".venv/bin/python -m serving keys revoke ": ("tests/serving/test_access_keys.py", r'"keys", "revoke"'),
     "for file in deploy/prometheus/rules/": ("tests/deploy/test_kubernetes.py", r"\^\(for file in "),
 }
 """The beginning of a command, the file that runs what it does, and how that shows there."""
@@ -93,6 +96,7 @@ RUN_ELSEWHERE = {
 NOT_RUN = {
     "make release ": "it builds for minutes and writes dist/; tests/deploy/test_release.py has what it refuses",
     "tar -xOf credit-risk-api.bento": "it reads what tests/ecosystem/test_export.py has bentoml write",
+    "chown 1034 ": "it gives a file away; tests/container/test_compose.py has the user read one by its mode",
     "pip install -r ": "it makes an environment on another machine",
     "bentoml cloud ": "it needs an account",
     "bentoml deployment ": "it needs an account; tests/ecosystem/test_deployment.py holds the file against its classes",

@@ -9,7 +9,12 @@ import pytest
 
 from tests.docs.pages import DOCS, IDS, PAGES, ROOT, anchors, blocks, code, links, paths
 
-MADE_LATER = {"benchmarks/.venvs", "deploy/compose/proxy/active.map"}
+MADE_LATER = {
+    "benchmarks/.venvs",
+    "deploy/compose/proxy/active.map",
+    "deploy/compose/secrets/api/keys.json",
+    "deploy/compose/secrets/prometheus/metrics.key",
+}
 """Made by a command that the page names beside it, and no part of the checkout."""
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=IDS)

@@ -13,6 +13,7 @@ from preprocessing.application import (
     MAX_UNKNOWN_FIELDS_NAMED,
     FieldError,
     InvalidApplicationError,
+    without_most_unknown,
 )
 from tests.applications import (
     CATEGORIES,
@@ -314,6 +315,15 @@ class TestUnknownFields:
         found = errors(EXAMPLE | {f"x{i}": i for i in range(MAX_UNKNOWN_FIELDS_NAMED + 1000)})
         assert len(found) == MAX_UNKNOWN_FIELDS_NAMED + 1
         assert FieldError((), "1000 more unknown field(s); remove them", "extra_forbidden") == found[-1]
+
+    @pytest.mark.parametrize("more", [-1, 0, 1, 1000])
+    def test_the_rest_costs_nothing(self, more: int) -> None:
+        """Beyond the cap they are taken out before anything is validated; up to it the document is as it was."""
+        document = EXAMPLE | {f"x{i}": i for i in range(MAX_UNKNOWN_FIELDS_NAMED + more)}
+        kept, left_out = without_most_unknown(document, CONTRACT.by_name)
+        assert left_out == max(0, more)
+        assert kept == {name: document[name] for name in list(document)[: len(document) - left_out]}
+        assert without_most_unknown([document], CONTRACT.by_name) == ([document], 0)
 
     def test_known_fields_are_named_beside_them(self) -> None:
         """However many unknown fields there are, a wrong known field is still named."""

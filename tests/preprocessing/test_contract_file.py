@@ -27,6 +27,31 @@ def number(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "type": "number", "description": "x", "minimum": 0, "maximum": 1, "example": 0, **more}
 
 
+def directionless(document: dict[str, Any]) -> None:
+    """Where there is nothing worse, leaving it out has a risk of its own, and nobody can do anything about it."""
+    document.update(direction=None, actionable=None, missing="own" if document.get("nullable") else None)
+
+
+def unratioed(document: dict[str, Any]) -> None:
+    """Without the ratio, and what follows from it."""
+    document["fields"].remove(field(document, "price_to_savings"))
+
+
+def marked(document: dict[str, Any], categories: list[int]) -> None:
+    """Nothing but fields of so many categories each."""
+    made = [
+        {
+            "name": f"f{i}",
+            "type": "category",
+            "description": "x",
+            "categories": list(map(str, range(n))),
+            "example": "0",
+        }
+        for i, n in enumerate(categories)
+    ]
+    document.update(fields=made, amount=None, age=None, applicant=[], groups=[])
+
+
 def faults(edit: Edit) -> list[str]:
     """What is wrong with the contract of every type after an edit."""
     document = deepcopy(EVERY_TYPE)
@@ -111,6 +136,41 @@ class TestFaults:
             (lambda d: (field(d, "savings").update(standing={"abroad": "worst"}, nullable=False),
                         field(d, "price_to_savings").update(missing="own")),
              "fields.price_to_savings.missing: it goes missing with a state of savings that stands worst; remove it"),
+            (lambda d: field(d, "price").update(minimum=-1),
+             "fields.price_to_savings.numerator: price may be below 0; a numerator's minimum is 0 or more"),
+            (lambda d: field(d, "savings").update(use="rules"),
+             "fields.price_to_savings.denominator: savings isn't scored, so that no ratio of it may be; change its"),
+            (lambda d: (directionless(field(d, "savings")), field(d, "price_to_savings").update(direction="falls")),
+             "fields.price_to_savings.direction: price rises and moves price_to_savings, which then has to say"),
+            (lambda d: (directionless(field(d, "price")), field(d, "price_to_savings").update(direction="falls")),
+             "price_to_savings.direction: savings falls and moves price_to_savings, which then has to say"),
+            (lambda d: field(d, "price_to_savings").update(missing="own"),
+             "fields.price_to_savings.missing: it goes missing with savings, which is worst; remove it here, or state"),
+            (lambda d: field(d, "savings").update(standing={"abroad": "best"}),
+             "fields.savings.standing: in a state that stands best price_to_savings goes missing, which is not;"),
+            (lambda d: field(d, "berths").update(standing={"nowhere": "worst"}),
+             "berths: standing names 'nowhere', which is no code; name one of unknown"),
+            (lambda d: field(d, "age").update(standing={"nowhere": "worst"}), "is no code; name one of its codes"),
+            (lambda d: field(d, "berths").update(standing={"unknown": "worst"}),
+             "berths: no state is best or worst where no direction says what is worse; give it one, or remove"),
+            (lambda d: field(d, "moored").update(missing="own"), "moored: `missing` is for what may be left out"),
+            (lambda d: field(d, "berths").update(nullable=True), "berths: leaving it out can't be worst where no"),
+            (lambda d: field(d, "berths").update(codes={"a": 40}), "berths: code a (40) lies inside the range 0 to 40"),
+            (lambda d: field(d, "berths").update(codes={"a": 0}), "berths: code a (0) lies inside the range 0 to 40"),
+            (lambda d: field(d, "berths").update(minimum=0.5), "berths: range and codes of an integer must be whole"),
+            (lambda d: field(d, "berths").update(maximum=40.5), "berths: range and codes of an integer must be whole"),
+            (lambda d: field(d, "price")["plausible"].update(minimum=99), "price: the plausible range must rise"),
+            (lambda d: field(d, "price")["plausible"].update(minimum=5e6 + 1), "price: the plausible range must rise"),
+            (lambda d: field(d, "price").update(codes={"a": -5}), "amount: price must be required, 0 or more, without"),
+            (lambda d: (unratioed(d), field(d, "price").update(minimum=-1)), "amount: price must be required, 0 or"),
+            (lambda d: d.update(amount="applicant_number"), "amount: applicant_number must be required, 0 or more"),
+            (lambda d: d.update(age="hull"), "age: 'hull' is no field of type number or integer; name one that is"),
+            (lambda d: d.update(age="nobody"), "age: 'nobody' is no field of type number or integer; name one that is"),
+            (lambda d: d.update(disjoint=["nobody"]), "disjoint: 'nobody' is no field"),
+            (lambda d: d["groups"].append({"field": "nobody", "title": "b"}), "'nobody' is no field that groups"),
+            (lambda d: d["groups"].append({"field": "reference", "title": "b"}), "no field that groups can be made of"),
+            (lambda d: marked(d, [200] * 51 + [41]),
+             "fields: 10241 features are made of them, more than 10240; drop categories"),
             (lambda d: d.update(file={"delimiter": ";;"}), "file.delimiter: takes one character"),
             (lambda d: d.update(file={"delimiter": '"'}), "file.delimiter: takes one character that is no quote"),
             (lambda d: d.update(file={"delimiter": "\n"}), "file.delimiter: takes one character"),
@@ -127,6 +187,35 @@ class TestFaults:
         (line,) = faults(edit)
         assert line.startswith("contract.json: ")
         assert message in line
+
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            lambda d: field(d, "price").update(minimum=0),
+            lambda d: (field(d, "savings").update(use="rules"), field(d, "price_to_savings").update(use="rules")),
+            lambda d: (directionless(field(d, "savings")), field(d, "price_to_savings").update(missing="own")),
+            lambda d: (field(d, "savings").update(missing="own"), field(d, "price_to_savings").update(missing="own")),
+            lambda d: (field(d, "savings").update(standing={"none": "best"}), unratioed(d)),
+            lambda d: field(d, "savings").update(standing={"abroad": "worst"}),
+            lambda d: field(d, "berths").update(nullable=True, missing="own"),
+            lambda d: field(d, "berths").update(codes={"a": 41, "b": -1}),
+            lambda d: field(d, "berths").update(minimum=40, maximum=40, example=40),
+            lambda d: field(d, "price")["plausible"].update(minimum=100, maximum=1e7),
+            lambda d: field(d, "price")["plausible"].update(minimum=25000, maximum=25000),
+            lambda d: d["fields"].extend(
+                number(f"n{i}") | {"direction": "falls", "actionable": "change"} for i in range(4)
+            ),
+            lambda d: d["groups"].append({"field": "berths", "title": "b", "below": [3]}),
+            lambda d: d.update(disjoint=["age", "hull"], amount=None, age=None),
+            lambda d: marked(d, [200] * 51 + [40]),
+            lambda d: marked(d, [2] * MAX_FIELDS),
+        ],
+    )
+    def test_none_where_it_ends(self, edit: Edit) -> None:
+        """One step on this side of a fault there is none."""
+        document = deepcopy(EVERY_TYPE)
+        edit(document)
+        assert contract_of(document).name == "boat_loans"
 
     def test_all_at_once(self) -> None:
         """Whoever writes a contract sees all of its faults, not the first."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from preprocessing.documents import InvalidDocumentError, read_document
 from preprocessing.fields import PD
 from scoring.artifact import read_artifact
-from scoring.distribution import OTHER, FieldBins, TrainingDistribution
+from scoring.distribution import OTHER, FieldBins, Range, TrainingDistribution
 from scoring.ranges import NOTHING
 from scoring.scorer import Scorer
 from tests.applications import EXAMPLE, FIELDS, parse_application
@@ -62,10 +62,26 @@ class TestCoherence:
         with pytest.raises(ValidationError):
             FieldBins.model_validate(NUMBERS.model_dump() | wrong)
 
-    def test_no_range_of_categories(self) -> None:
-        """A range of categories is refused."""
-        with pytest.raises(ValidationError):
-            FieldBins.model_validate(CATEGORIES.model_dump() | {"range": {"low": 1, "high": 2}})
+    def test_range_of_one_number(self) -> None:
+        """Where all training data is alike."""
+        assert Range(low=1, high=1).low == 1
+
+    @pytest.mark.parametrize("wrong", [{"range": {"low": 1, "high": 2}}, {"states": ["a"]}, {"edges": [1.0]}])
+    def test_no_numbers_of_categories(self, wrong: dict[str, object]) -> None:
+        """Neither a range of categories, nor states, nor edges; as many shares as would be right for either."""
+        for shares in ([0.6, 0.4], [0.6, 0.3, 0.1], [0.4, 0.3, 0.2, 0.1]):
+            with pytest.raises(ValidationError):
+                FieldBins.model_validate(CATEGORIES.model_dump() | wrong | {"shares": shares})
+
+    def test_states_are_behind_the_numbers(self) -> None:
+        """Each with a share and a label of its own; those without a share were never seen."""
+        bins = FieldBins(
+            field="a", edges=[1.0], categories=[], states=["s", "t"], shares=[0.5, 0.2, 0.3, 0.0], missing=0
+        )
+        assert ("0", "1", "s", "t") == bins.labels
+        assert [0, 1, 2, 3, 4] == [bins.place(value) for value in (1, 2, "s", "t", None)]
+        assert (0.5, 0.2, 0.3, 0.0) == bins.expected
+        assert {"s"} == bins.seen
 
     def test_older_format(self) -> None:
         """A file of an older format is refused for that alone, not for what it lacks."""

@@ -95,7 +95,12 @@ def built(home: Path, tag: str, elsewhere: Path, lenient: Path) -> Iterator[Serv
 
 def pins(lines: list[str]) -> set[str]:
     """The pinned packages of a requirements file, however each is written."""
-    return {str(Requirement(line)) for line in lines if "==" in line.partition(";")[0]}
+    return {str(Requirement(line.removesuffix("\\"))) for line in lines if "==" in line.partition(";")[0]}
+
+
+def hashes(lines: list[str]) -> list[str]:
+    """The digests in a requirements file."""
+    return sorted(re.findall("sha256:[0-9a-f]{64}", "\n".join(lines)))
 
 
 class TestBuild:
@@ -145,11 +150,12 @@ class TestBuild:
         assert {"project": "credit-risk", "version": SERVICE_VERSION, "of": "test"} == got["labels"]
 
     def test_pins_requirements(self, home: Path, tag: str) -> None:
-        """The Bento installs the very versions of requirements.txt, from no index but the installer's own."""
+        """The Bento installs the very packages of requirements.txt, from no index but the installer's own."""
         recorded = home / "bentos" / tag.replace(":", "/") / "env" / "python" / "requirements.txt"
-        lines = recorded.read_text().splitlines()
+        lines, lock = recorded.read_text().splitlines(), (ROOT / "requirements.txt").read_text().splitlines()
 
-        assert pins((ROOT / "requirements.txt").read_text().splitlines()) == pins(lines)
+        assert pins(lock) == pins(lines)
+        assert hashes(lock) == hashes(lines) != []
         assert [] == [line for line in lines if "index-url" in line or "find-links" in line]
 
 

@@ -263,6 +263,7 @@ class TestInformation:
             "model_version": manifest["version"],
             "policy_version": policy["version"],
             "bento": None,
+            "access": "open",
             "digests": digests,
         } == answer
 

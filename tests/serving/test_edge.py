@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.access.access import Access
 from serving.bento.lifecycle import Draining
 from serving.http.edge import Edge
 from serving.settings import Settings
@@ -40,7 +41,8 @@ def call(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Edge(app, {}, settings, Telemetry(CollectorRegistry()))(scope, receive, send))
+    telemetry = Telemetry(CollectorRegistry())
+    asyncio.run(Edge(app, {}, settings, telemetry, Access(settings, telemetry))(scope, receive, send))
     return sent
 
 

@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.access.access import Access
 from serving.bento import framework
 from serving.bento.store_entry import StoreEntry
 from serving.bento.versions import TESTED
@@ -144,6 +145,7 @@ class TestWarmUp:
         class Echo:
             settings = Settings()
             telemetry = Telemetry(CollectorRegistry())
+            access = Access(settings, telemetry)
             bodies = Bodies(settings, Information(settings).contract, telemetry)
             in_threads = frozenset[str]()
 

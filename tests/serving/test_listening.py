@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,20 @@ def test_connections_a_turn(several: bool) -> None:
         assert turns < WAITING / 2
     else:
         assert turns >= WAITING, "uvloop takes several connections a turn: serving/bento/listening.py can go"
+
+
+def test_a_worker_that_starts_stops_no_other() -> None:
+    """All workers listen on one socket: if it blocked for a moment, one at work would wait in `accept` and hang."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)  # as the event loop of the worker at work had it
+        inherited = socket.socket(fileno=os.dup(listener.fileno()))
+
+        handles = several_handles([inherited])
+
+        assert not os.get_blocking(listener.fileno())
+        assert {listener.getsockname()} == {handle.getsockname() for handle in handles}
+        for handle in handles:
+            handle.close()
 
 
 def test_elsewhere_than_on_linux_a_socket_stays_as_it_is() -> None:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from serving.bento.install import Shed
 from serving.telemetry import logs
+from serving.telemetry.output import Output
 from serving.telemetry.tracing import Tracing
 
 
@@ -22,35 +24,35 @@ def record(message: str = "x") -> logging.LogRecord:
     return logging.LogRecord("credit_risk.test", logging.INFO, __file__, 1, message, None, None)
 
 
-class Blocked:
+class Blocked(Output):
     """A standard output that nobody reads for a while."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
-        self.text = ""
+        self.lines: list[str] = []
 
-    def write(self, text: str) -> None:
+    def write(self, lines: Sequence[str]) -> int:
         self.open.wait(10)
-        self.text += text
-
-    def flush(self) -> None:
-        """Nothing to do."""
+        self.lines += lines
+        return 0
 
 
 def test_a_full_queue_costs_lines_and_never_the_callers_time(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = Blocked()
-    monkeypatch.setattr(sys, "stdout", stdout)
     monkeypatch.setattr(logs, "QUEUE_LINES", 10)
     dropped: list[int] = []
-    handler = logs.QueuedHandler(dropped.append)
+    handler = logs.QueuedHandler(dropped.append, stdout)
     handler.setFormatter(logs.JSONFormatter(Tracing()))
     for i in range(100):
         handler.emit(record(str(i)))
     lost = sum(dropped)
     stdout.open.set()
     handler.close()
-    written = [json.loads(line)["message"] for line in stdout.text.splitlines()]
+    lines = [json.loads(line) for line in stdout.lines]
+    told = [line["lines"] for line in lines if line["message"] == "log lines were lost"]
+    written = [line["message"] for line in lines if line["message"] != "log lines were lost"]
     assert 100 == len(written) + lost
+    assert lost == sum(told)
     assert lost >= 80
     assert [str(i) for i in range(len(written))] == written
 

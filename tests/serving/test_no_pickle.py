@@ -21,6 +21,9 @@ assert served.scorer.golden_deviation() == 0
 assert len(engine.explain(served.scorer.golden)) == len(engine.assess(served.scorer.golden)) > 1
 """
 
+TRAINING = ("sklearn", "scipy", "joblib", "model_signing")
+"""What training, signing and importing load."""
+
 LOADED = "print(*{name.partition('.')[0] for name in sys.modules})"
 
 
@@ -33,14 +36,14 @@ def serve(home: Path, code: str) -> str:
     return run_python("-c", code, home=home, **paths)
 
 
-def test_neither_scikit_learn_nor_joblib(tmp_path: Path) -> None:
-    """Importing the service, opening the model and explaining with it load neither."""
+def test_none_of_what_training_needs(tmp_path: Path) -> None:
+    """Importing the service, opening the model and explaining with it load none of it."""
     loaded = set(serve(tmp_path, SERVE + LOADED).split())
     assert {"service", "scoring", "numpy"} <= loaded
-    assert set() == loaded & {"sklearn", "joblib"}
+    assert set() == loaded & set(TRAINING)
 
 
-@pytest.mark.parametrize("module", ["sklearn", "joblib"])
-def test_nor_are_they_needed(tmp_path: Path, module: str) -> None:
-    """Where they can't be imported at all, the same answers are given."""
+@pytest.mark.parametrize("module", TRAINING)
+def test_nor_is_it_needed(tmp_path: Path, module: str) -> None:
+    """Where it can't be imported at all, the same answers are given."""
     serve(tmp_path, f"import sys\nsys.modules[{module!r}] = None\n{SERVE}")

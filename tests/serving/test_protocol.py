@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.http.heads import MAX_HEAD_BYTES
+from serving.settings import MAX_HEAD_BYTES
 from tests.servers import HANG_SECONDS, Server
 
 SMUGGLED = b"GET /version HTTP/1.1\r\nHost: x\r\nX-Request-ID: smuggled\r\n\r\n"

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from serving.settings import PREFIX, Settings, SettingsError, allowed_range, load_settings
+from serving.settings import MAX_HEAD_BYTES, PREFIX, Settings, SettingsError, allowed_range, load_settings
+from serving.vouching import TRUSTED_KEY
 from tests.applications import examples
 from tests.artifacts import ROOT
 
@@ -73,6 +74,7 @@ class TestEnvironment:
             ("WORKERS", "4", 4),
             ("DRAIN_SECONDS", "0", 0.0),
             ("LOG_LEVEL", "ERROR", "ERROR"),
+            ("TRUSTED_KEY", "a.pem, b.pem", (Path("a.pem"), Path("b.pem"))),
             ("MODEL_PATH", "some/model", Path("some/model")),
             ("POLICY_PATH", "some/policy.json", Path("some/policy.json")),
             ("CORS_ORIGINS", "https://desk.example", ("https://desk.example",)),
@@ -90,6 +92,20 @@ class TestEnvironment:
     def test_other_variables(self) -> None:
         """Variables without the prefix are none of this project's business."""
         assert Settings() == load_settings({"WORKERS": "7", "PATH": "/bin", "credit_risk_workers": "7"})
+
+    @pytest.mark.parametrize("name", ["MODEL_PATH", "POLICY_PATH"])
+    def test_nobody_vouches_for_a_path(self, name: str) -> None:
+        """With a trusted key, nothing is served but what an import has verified."""
+        refused = refusal({PREFIX + name: "some/path", TRUSTED_KEY: "key.pem"})
+        assert refused.startswith(f"settings refused: {PREFIX}{name}: what a path names is served as it is, and no key")
+        assert f"have import_model.py put it into the store, or unset {TRUSTED_KEY}" in refused
+
+    @pytest.mark.parametrize("value", [",", " ", " , "])
+    def test_a_trusted_key_that_names_no_file(self, value: str) -> None:
+        """It would otherwise trust everybody."""
+        assert f"settings refused: {TRUSTED_KEY}: {value!a} names no file; name those of public keys" in refusal(
+            {TRUSTED_KEY: value}
+        )
 
     @pytest.mark.parametrize("name", ["WORKER", "MAXBATCHROWS", "", "MODEL__PATH"])
     def test_misspelt(self, name: str) -> None:
@@ -124,10 +140,24 @@ class TestEnvironment:
         assert "than" in message
         assert message.endswith(f"; set it to a number from {allowed_range(name.lower())}")
 
+    def test_one_request_fits(self) -> None:
+        """Bytes in flight that a request within the limit of bodies never fits into are refused, with what it needs."""
+        message = refusal({PREFIX + "MAX_BODY_BYTES": "200000", PREFIX + "MAX_BYTES_IN_FLIGHT": "265535"})
+        assert message.startswith("settings refused: CREDIT_RISK_MAX_BYTES_IN_FLIGHT: a request with a body of ")
+        assert "which needs 265536" in message
+        settings = load_settings({PREFIX + "MAX_BODY_BYTES": "200000", PREFIX + "MAX_BYTES_IN_FLIGHT": "265536"})
+        assert settings.bytes_in_flight() == (265_536, 265_536)
+
+    @pytest.mark.parametrize("body", ["1024", "1048576", "67108864"])
+    def test_bytes_in_flight_that_nobody_set(self, body: str) -> None:
+        """They follow the limit of bodies, so that who raises that one needn't know of them."""
+        most, per_caller = load_settings({PREFIX + "MAX_BODY_BYTES": body}).bytes_in_flight()
+        assert most >= per_caller >= int(body) + MAX_HEAD_BYTES
+
     def test_every_number_has_two_bounds(self) -> None:
         """What is too much is refused at start, not found out under load."""
         numbers = [name for name, value in Settings() if isinstance(value, int | float)]
-        assert len(numbers) == 9
+        assert len(numbers) == 10
         assert [name for name in numbers if not allowed_range(name)] == []
 
     def test_every_bound_is_in_the_documentation(self) -> None:

@@ -10,11 +10,13 @@ import pytest
 from tests.servers import ROOT, run_python
 
 FLOORS = (
-    ("serving", "serving.settings", "serving.routes"),
+    ("serving", "serving.routes", "serving.vouching"),
+    ("serving.settings",),
     ("serving.telemetry", "serving.store"),
-    ("serving.recording",),
+    ("serving.access", "serving.recording"),
     ("serving.http",),
     ("serving.bento",),
+    ("serving.__main__",),
 )
 """From the ground up. A module may import those of its own part and of the floors below, and nobody service.py."""
 

@@ -66,7 +66,7 @@ class Checkout:
 def checkout(tmp_path: Path) -> Checkout:
     root = tmp_path / "a checkout"
     root.mkdir()
-    for name in ("setup", "pyproject.toml", "requirements.txt", "requirements-dev.txt"):
+    for name in ("setup", "pyproject.toml", "requirements-import.txt", "requirements-dev.txt"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
     made = Checkout(root, tmp_path / "bin")
@@ -104,7 +104,7 @@ class TestLooking:
         result = checkout.set_up()
         assert (0, "") == (result.returncode, result.stderr)
         assert "making .venv of Python 3.13.5" in result.stdout
-        assert ["requirements.txt"] == checkout.installed()
+        assert ["requirements-import.txt"] == checkout.installed()
 
     def test_a_shim_that_warns_will_do(self, checkout: Checkout) -> None:
         """Bash does, where the locale is not installed, and pyenv's shims are of bash."""
@@ -140,7 +140,7 @@ class TestWithoutEnsurepip:
         checkout.python("python3", pip="bare")
         checkout.command("uv", '[ "$1" = pip ] && echo uv >> installed')
         assert checkout.set_up().returncode == 0
-        assert ["uv", "requirements.txt"] == checkout.installed()
+        assert ["uv", "requirements-import.txt"] == checkout.installed()
 
     def test_with_nothing_the_remedy_is_said(self, checkout: Checkout) -> None:
         checkout.command("python3", '[ "$1" = -c ] && echo "ok bare 3.11.2 $0"')
@@ -158,18 +158,18 @@ class TestAgain:
     def test_nothing_is_done_and_nothing_said(self, checkout: Checkout) -> None:
         result = checkout.set_up()
         assert (0, "", "") == (result.returncode, result.stdout, result.stderr)
-        assert ["requirements.txt"] == checkout.installed()
+        assert ["requirements-import.txt"] == checkout.installed()
 
     def test_another_lock_is_installed(self, checkout: Checkout) -> None:
-        with (checkout.root / "requirements.txt").open("a") as lock:
+        with (checkout.root / "requirements-import.txt").open("a") as lock:
             lock.write("another==1.0\n")
         assert "anew" not in checkout.set_up().stdout
-        assert ["requirements.txt"] * 2 == checkout.installed()
+        assert ["requirements-import.txt"] * 2 == checkout.installed()
 
     def test_development_has_what_serving_needs(self, checkout: Checkout) -> None:
         assert "anew" not in checkout.set_up("dev").stdout
         assert checkout.set_up().stdout == ""
-        assert ["requirements.txt", "requirements-dev.txt"] == checkout.installed()
+        assert ["requirements-import.txt", "requirements-dev.txt"] == checkout.installed()
 
     def test_a_python_that_is_gone(self, checkout: Checkout) -> None:
         (checkout.root / ".venv" / "bin" / "python").unlink()
@@ -230,4 +230,4 @@ def test_of_two_at_once_one_waits(checkout: Checkout) -> None:
     with ThreadPoolExecutor() as both:
         results = list(both.map(lambda _: checkout.set_up(), range(2)))
     assert [0, 0] == [result.returncode for result in results], results
-    assert ["requirements.txt"] == checkout.installed()
+    assert ["requirements-import.txt"] == checkout.installed()

@@ -95,7 +95,7 @@ def test_what_an_old_pip_trusts(environ: dict[str, str], added: dict[str, str]) 
 def test_uv_reads_what_it_is_told(tmp_path: Path) -> None:
     """The real uv, with pip told of a folder and no index: it looks there, asks no network and says what is missing."""
     lock = tmp_path / "lock.txt"
-    lock.write_text("not-to-be-had==1.0\n")
+    lock.write_text(f"not-to-be-had==1.0 --hash=sha256:{'0' * 64}\n")
     result = subprocess.run(
         [sys.executable, ROOT / "setup" / "install.py", lock],
         env=os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},

@@ -1,0 +1,181 @@
+"""Access as a whole: the setting's way of knowing callers, what a route asks for, and each caller's limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from serving.access.callers import Caller, Reason
+from serving.access.credentials import credential
+from serving.access.gate import may, needs_caller, refused_open
+from serving.access.keys import KeysError
+from serving.access.limits import Rate, Sparing
+from serving.access.watching import KeysFile
+from serving.routes import AccessScope, Route
+from serving.settings import PREFIX, Settings, SettingsError
+from serving.telemetry.exchange import Exchange
+from serving.telemetry.logs import service_log
+from serving.telemetry.telemetry import Telemetry
+
+LOOK_SECONDS = 1.0
+"""Between two looks at the keys file: as long as a revoked key goes on."""
+
+REFUSAL_LINES = 10
+"""Lines a second and worker for requests without a valid credential: whoever has none must not fill the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A request that access refuses.
+
+    Attributes:
+        reason: why, for the operator.
+        scope: what the route needs.
+        retry_seconds: after which it may be repeated; 0 where that doesn't help.
+    """
+
+    reason: Reason
+    scope: AccessScope | None = None
+    retry_seconds: int = 0
+
+
+class Source(Protocol):
+    """Who holds which credential."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether anybody can be known."""
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The callers that are known before they come."""
+
+    async def find(self, sent: bytes | Reason, now: float) -> Caller | Reason:
+        """Who sent a credential, or what is wrong with it."""
+
+    async def refresh(self) -> None:
+        """Look whether callers have changed; called once a second."""
+
+
+class Access:
+    """What is asked of every request before anything of its body is read.
+
+    Args:
+        settings: who may do what.
+        telemetry: counts callers and refusals.
+
+    Raises:
+        SettingsError: the keys file can't be used.
+    """
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._metrics = telemetry.callers
+        self._mode = settings.access
+        self._root_path = settings.root_path
+        self._opened = frozenset(settings.open_routes or ())
+        limit = settings.requests_per_second_per_caller
+        self._rate = Rate(limit and limit / settings.workers)
+        self._spare = Sparing(REFUSAL_LINES)
+        self._source = self._make_source(settings)
+        if self._source is not None:
+            self._metrics.expect(Reason, self._source.names)
+
+    def _make_source(self, settings: Settings) -> Source | None:
+        failed = self._metrics.failures.inc
+        if settings.access == "open":
+            return None
+        if settings.keys_file is not None:
+            try:
+                return KeysFile(settings.keys_file, failed)
+            except KeysError as exc:
+                raise SettingsError(f"settings refused: {PREFIX}KEYS_FILE: {exc}") from None
+        from serving.access.issuer import Issuer  # noqa: PLC0415  # brings the cryptography, which nobody else needs
+        from serving.access.tokens import Expected  # noqa: PLC0415  # the same
+
+        if settings.issuer_url is None or settings.audience is None:
+            raise SettingsError(f"settings refused: {PREFIX}ACCESS={settings.access} lacks what it needs")
+        expected = Expected(
+            settings.issuer_url,
+            settings.audience,
+            settings.scopes_claim or "scope",
+            settings.caller_claim or "sub",
+        )
+        return Issuer(expected, settings.jwks_url, failed)
+
+    @property
+    def ready(self) -> bool:
+        """Whether callers can be known at all."""
+        return self._source is None or self._source.ready
+
+    async def refusal(self, route: Route, request: Mapping[str, Any], exchange: Exchange) -> Denied | None:
+        """Why a request is refused; None where it may go on.
+
+        Args:
+            route: what it asks for.
+            request: its ASGI scope.
+            exchange: where the caller is noted, and why it is refused.
+        """
+        if route.probe:
+            return None
+        denied = await self._denied(route, request, exchange)
+        if denied is not None:
+            exchange.refused = denied.reason
+            self._metrics.refuse(denied.reason)
+        return denied
+
+    async def _denied(self, route: Route, request: Mapping[str, Any], exchange: Exchange) -> Denied | None:
+        if self._source is None:
+            reason = refused_open(route, request, self._root_path)
+            if reason is not None:
+                return Denied(reason, route.scope)
+        elif needs_caller(route, self._opened):
+            found = await self._source.find(credential(request["headers"]), time.time())
+            if isinstance(found, Reason):
+                return Denied(found)
+            exchange.caller = found.name
+            if not may(found, route):
+                return Denied(Reason.SCOPE, route.scope)
+        if self._rate.limited and (wait := self._rate.wait(exchange.caller or _address(request), time.monotonic())):
+            return Denied(Reason.RATE, retry_seconds=wait)
+        return None
+
+    def line_of_refusal(self) -> int | None:
+        """How many lines were left out before that of this refused request; None where it gets none either."""
+        return self._spare.take(time.monotonic())
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Keep up with changes of who may do what, while the service runs."""
+        if self._source is None:
+            service_log.warning(
+                "access is open: whoever reaches the port may use every route",
+                extra={"data": {"access": self._mode, "remedy": f"set {PREFIX}ACCESS to keys or issuer"}},
+            )
+            yield
+            return
+        service_log.info(
+            "access is limited", extra={"data": {"access": self._mode, "open_routes": sorted(self._opened)}}
+        )
+        task = asyncio.get_running_loop().create_task(self._watch(self._source))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _watch(self, source: Source) -> None:
+        while True:
+            try:
+                await source.refresh()
+                self._metrics.expect((), source.names)
+            except Exception:  # noqa: BLE001  # a fault here must not freeze who may do what
+                service_log.exception("access can't be refreshed")
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _address(request: Mapping[str, Any]) -> str:
+    client = request.get("client")
+    return str(client[0]) if client else ""

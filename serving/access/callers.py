@@ -1,0 +1,51 @@
+"""Who a request comes from, once a credential has said so, and why it is let do no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from serving.routes import AccessScope
+
+MAX_NAME = 64
+"""Characters of a caller's name in lines, spans and labels."""
+
+_BY_NAME = {scope.value: scope for scope in AccessScope}
+
+
+class Reason(StrEnum):
+    """Why a credential or a request is refused, for the operator's lines and counts; no answer repeats it."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    ALGORITHM = "algorithm"
+    SIGNATURE = "signature"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    CLAIMS = "claims"
+    ISSUER_UNREACHABLE = "issuer-unreachable"
+    SCOPE = "scope"
+    GUARDED = "guarded"
+    RATE = "rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever holds a credential.
+
+    Attributes:
+        name: of a key, or from a token's claim; one line of printable text.
+        scopes: what they may do.
+    """
+
+    name: str
+    scopes: frozenset[AccessScope]
+
+
+def known_scopes(names: Iterable[str]) -> frozenset[AccessScope]:
+    """The scopes among these names; an issuer may give names that mean something to others."""
+    return frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)

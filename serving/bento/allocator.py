@@ -1,0 +1,31 @@
+"""Has glibc give the memory of bodies and answers back to the system once they are let go.
+
+A freed block that was mapped by itself raises glibc's threshold for mapping, so that after the first large body all of
+them come from the heap; and the heap shrinks from its end only, where something small always lives. A fixed threshold
+keeps large blocks out of the heap. See docs/decisions/0019.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+MAPPED_BYTES = 32_768
+"""Blocks from this size on are mapped by themselves: the parts that a body is read and parsed in, the body, an answer.
+At 64 KiB the last part of a read of 256,000 bytes still came from the heap."""
+
+_M_MMAP_THRESHOLD = -3
+
+
+def give_memory_back() -> bool:
+    """Fix the threshold for this process, and give back what start-up has freed.
+
+    Returns:
+        Whether the C library is one that takes it: musl and macOS's do what they do.
+    """
+    library = ctypes.CDLL(None)
+    try:
+        fixed = bool(library.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES))
+        library.malloc_trim(0)
+    except AttributeError:
+        return False
+    return fixed
