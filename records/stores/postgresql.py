@@ -18,7 +18,7 @@ from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction, UniqueViola
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
 
@@ -96,14 +96,12 @@ class PostgreSQL:
 
         def insert(connection: Connection) -> None:
             if not self._inserted(connection, entries):
-                rest = entries[self._kept(connection, entries) :]
-                if not self._inserted(connection, rest):
-                    raise StoreUnavailableError(
-                        f"{self._server.name}: {rest[0].sequence} doesn't follow what the writer has written, or its "
-                        "decision is kept elsewhere; ask for the head"
-                    )
+                rest = self._unkept(connection, entries)
+                if rest and not self._inserted(connection, rest):
+                    raise StoreUnavailableError(f"{self._server.name}: a decision is kept at another place already")
 
-        self._done(insert, writes=True)
+        if entries:
+            self._done(insert, writes=True)
 
     def writers(self) -> Sequence[Writer]:
         """All that ever wrote."""
@@ -173,8 +171,6 @@ class PostgreSQL:
             self._connection = None
 
     def _inserted(self, connection: Connection, entries: Sequence[Entry]) -> bool:
-        if not entries:
-            return True
         _, *columns = map(list, zip(*entries, strict=True))
         try:
             cursor = connection.execute(
@@ -184,14 +180,16 @@ class PostgreSQL:
             return False
         return cursor.rowcount == len(entries)
 
-    def _kept(self, connection: Connection, entries: Sequence[Entry]) -> int:
-        """How many of the first ones are kept already."""
-        found = connection.execute(
+    def _unkept(self, connection: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
+        ((last,),) = connection.execute(
+            "SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = %s", (self._number,)
+        )
+        kept = connection.execute(
             "SELECT sequence, hash FROM decisions WHERE writer = %s AND sequence BETWEEN %s AND %s ORDER BY sequence",
             (self._number, entries[0].sequence, entries[-1].sequence),
         ).fetchall()
         _settle(connection)
-        return len(found) if found == [(entry.sequence, entry.hash) for entry in entries[: len(found)]] else 0
+        return unkept(entries, last, kept, self._server.name)
 
     def _read(self, sql: str, *values: object) -> list[Any]:
         return self._done(lambda connection: connection.execute(sql.encode(), values, binary=True).fetchall())
