@@ -14,7 +14,7 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction, UniqueViolation
+from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
@@ -238,15 +238,16 @@ def migrate(where: str, seconds: float = SECONDS) -> int:
         How many databases were changed: one or none.
 
     Raises:
-        StoreError: it is in use, newer than this version, or can't be reached.
+        StoreError: it stays in use, is newer than this version, or can't be reached.
     """
     server = Server(where, seconds)
+    deadline = time.monotonic() + seconds
     try:
-        with closing(server.connected(time.monotonic() + seconds, writes=True)) as connection:
-            try:
-                connection.execute("SELECT pg_advisory_lock(%s)", (IN_USE,))
-            except LockNotAvailable:
-                raise StoreError(f"{server.name}: in use; stop the services that write it") from None
+        with closing(server.connected(deadline, writes=True)) as connection:
+            while not _locked(connection, "pg_try_advisory_lock"):
+                if time.monotonic() > deadline:
+                    raise StoreError(f"{server.name}: in use; stop the services that write it")
+                time.sleep(0.1)
             _unlimited(connection)
             return _applied(connection, server)
     except psycopg.Error as exc:
@@ -283,9 +284,13 @@ def _opened(server: Server, deadline: float, *, writes: bool) -> Connection:
 
 
 def _hold(connection: Connection, server: Server) -> None:
-    ((shared,),) = connection.execute("SELECT pg_try_advisory_lock_shared(%s)", (IN_USE,))
-    if not shared:
+    if not _locked(connection, "pg_try_advisory_lock_shared"):
         raise StoreUnavailableError(f"{server.name}: its schema is being migrated; try again")
+
+
+def _locked(connection: Connection, how: str) -> bool:
+    ((locked,),) = connection.execute(f"SELECT {how}(%s)".encode(), (IN_USE,))
+    return bool(locked)
 
 
 def _check_version(connection: Connection, server: Server) -> None:
