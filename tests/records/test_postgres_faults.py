@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,13 +28,18 @@ pytestmark = pytest.mark.database
 SECONDS = 2.0
 """The stores' time limit."""
 
+MOST_CONNECTIONS, RESERVED = 12, 3
+"""Of the server, and for its administrator alone."""
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     """One that is stopped and more; each test leaves it running."""
     if reason := missing_postgres():
         pytest.skip(reason)
-    with postgres({"max_connections": "12", "wal_level": "replica"}) as running:
+    with postgres(
+        {"max_connections": str(MOST_CONNECTIONS), "superuser_reserved_connections": str(RESERVED)}
+    ) as running:
         yield running
 
 
@@ -46,6 +52,14 @@ def schema(server: Postgres) -> str:
 
 def a_store(server: Postgres, schema: str) -> PostgreSQL:
     return PostgreSQL(server.url(schema), SECONDS)
+
+
+def connected(where: str) -> psycopg.Connection[Any] | None:
+    """A connection; None while there is none to be had, since one that has ended is still being cleared away."""
+    try:
+        return psycopg.connect(where)
+    except psycopg.OperationalError:
+        return None
 
 
 class TestServer:
@@ -112,11 +126,9 @@ class TestServer:
                     lambda: [(0,)] == server.execute(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'")
                 )
                 server.execute("CREATE ROLE others LOGIN PASSWORD 'others'")
-                with suppress(psycopg.OperationalError):
-                    while True:
-                        taken.enter_context(
-                            psycopg.connect(f"postgresql://others:others@127.0.0.1:{server.port}/postgres")
-                        )
+                others = f"postgresql://others:others@127.0.0.1:{server.port}/postgres"
+                for _ in range(MOST_CONNECTIONS - RESERVED):
+                    taken.enter_context(wait_for(lambda: connected(others)))
                 server.execute(f"ALTER ROLE {USER} CONNECTION LIMIT -1")
                 before = len(traffic.errors)
                 traffic.wait_for_failures(3)
