@@ -143,7 +143,7 @@ class Server:
 def _parsed(where: str) -> dict[str, Any]:
     try:
         parameters = conninfo_to_dict(where)
-    except psycopg.Error:
+    except (psycopg.Error, ValueError):  # the latter of what is encoded and no text
         raise StoreError(
             "not a PostgreSQL URL; it looks like postgresql://user@host:5432/database, special characters of a "
             "password percent-encoded"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ import pytest
 from records.chain import link
 from records.keyring import KeyRing
 from records.stores import postgresql
-from records.stores.base import StoreUnavailableError, StoreVersionError
+from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError
 from records.stores.postgresql import PostgreSQL, migrate
 from records.stores.versions import Migration, migrations
 from tests.postgres import USER, Postgres, missing_postgres, postgres, standby
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.database
 SECONDS = 2.0
 """The stores' time limit."""
 
+MANY = 1_000_000
 MOST_CONNECTIONS, RESERVED = 12, 3
 """Of the server, and for its administrator alone."""
 
@@ -139,10 +141,20 @@ class TestServer:
         traffic = while_recording([a_store(server, schema)], ring, fault)
         assert_nothing_lost_or_doubled(traffic, a_store(server, schema))
 
+    def test_does_not_sync(self, server: Postgres, schema: str) -> None:
+        """Nothing is recorded where a loss of power takes what was answered."""
+        server.settings["fsync"] = "off"
+        server.restart()
+        with pytest.raises(StoreError, match="fsync is off there, and what was kept can be lost; turn it on"):
+            a_store(server, schema).begin(a_writer(), BASIS)
+        del server.settings["fsync"]
+        server.restart()
+
 
 class TestStandby:
     def test_failed_over(self, ring: KeyRing) -> None:
-        """The primary dies, and its synchronous standby is made the primary: it has all that was answered."""
+        """The primary dies, and its synchronous standby, which could be read all along, is made the primary: it has all
+        that was answered."""
         if reason := missing_postgres():
             pytest.skip(reason)
         with postgres() as primary, standby(primary) as second:
@@ -158,6 +170,8 @@ class TestStandby:
                 primary.stop(signal.SIGQUIT)
                 traffic.wait_for_failures(2)
                 assert any("read-only" in str(error) or "25006" in str(error) for error in traffic.errors)
+                with closing(PostgreSQL(second.url(schema), SECONDS)) as reader:
+                    assert set(traffic.answered) <= {entry.id for entry in reader.find(Query(most=MANY))}
                 second.execute("SELECT pg_promote()")
 
             traffic = while_recording([store], ring, fault)
@@ -175,7 +189,7 @@ class TestStandby:
             waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
             for end in ("pg_cancel_backend", "pg_terminate_backend"):
                 failures = len(traffic.errors)
-                while len(traffic.errors) < failures + 3:
+                while len(traffic.errors) < failures + 3 and answered == len(traffic.answered):
                     server.execute(f"SELECT {end}(pid) {waiting}")
                     time.sleep(0.05)
             assert answered == len(traffic.answered)
@@ -251,6 +265,25 @@ class TestSeveral:
         assert 2 == len(reader.writers())
         assert_nothing_lost_or_doubled(traffic, reader)
 
+    def test_the_same_twice_at_once(self, server: Postgres, schema: str, ring: KeyRing) -> None:
+        """A connection that was given up is about to keep what comes again: it is waited for, and found kept."""
+        writer, entries = a_chain(3, ring)
+        one, two = (a_store(server, schema) for _ in range(2))
+        for store in (one, two):
+            store.begin(writer, BASIS)
+        assert one._connection is not None
+        one._connection.execute("BEGIN")
+        one.append(entries)
+        with ThreadPoolExecutor(1) as pool:
+            again = pool.submit(two.append, entries)
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            wait_for(lambda: [(1,)] == server.execute(waiting))
+            one._connection.execute("COMMIT")
+            again.result()
+        assert entries == list(two.entries(writer))
+        one.close()
+        two.close()
+
     def test_two_of_one_writer(self, server: Postgres, schema: str, ring: KeyRing) -> None:
         """As when a connection that was given up still does what it was sent: one of the two is kept, whole."""
         writer = a_writer()
@@ -281,8 +314,8 @@ class TestVersions:
         with pytest.raises(StoreVersionError, match="has schema 1, and this service writes 2; run `python -m records"):
             new.begin(a_writer(), BASIS)
         with pytest.raises(StoreVersionError):
-            new.find(postgresql.Query())
-        with pytest.raises(postgresql.StoreError, match="in use; stop the services that write it"):
+            new.find(Query())
+        with pytest.raises(StoreError, match="in use; stop the services that write it"):
             migrate(server.url(schema), 0.2)
         assert entries == list(old.entries(writer))
 
