@@ -30,6 +30,12 @@ _DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d
 _STEP = 1000
 """Entries read in one go: who reads long keeps the server from cleaning up."""
 
+# The writer's number by itself: the planner, who doesn't know that it is one, would read the table for a join.
+_NEXT = (
+    f"{_DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "  # noqa: S608  # constants
+    f"ORDER BY d.sequence LIMIT {_STEP}"
+)
+
 _APPEND = """
 INSERT INTO decisions (writer, sequence, id, time, outcome, caller, tag, content, key, hash)
 SELECT %b::integer, entry.*
@@ -114,10 +120,8 @@ class PostgreSQL:
 
     def entries(self, writer: Writer) -> Iterator[Entry]:
         """A writer's entries, a step at a time."""
-        # The number by itself, or the planner, who doesn't know that it is one, reads the table.
-        sql = f"{_DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "
         after = 0
-        while step := [Entry(*row) for row in self._read(f"{sql} ORDER BY d.sequence LIMIT {_STEP}", writer.id, after)]:
+        while step := [Entry(*row) for row in self._read(_NEXT, writer.id, after)]:
             yield from step
             after = step[-1].sequence
 
