@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 import psycopg
 
+from tests.lifeline import MARK
 from tests.servers import HANG_SECONDS, wait_for
 
 PROGRAMS = Path("/usr/lib/postgresql")
@@ -132,16 +133,19 @@ class Postgres:
         """All of its processes stand still: the kernel takes what is sent to them, and nobody answers."""
         assert self._process is not None
         postmaster = psutil.Process(self._process.pid)
-        stopped = [postmaster]
         postmaster.suspend()  # first: it would start others
-        for child in postmaster.children(recursive=True):
-            child.suspend()
-            stopped.append(child)
-        try:
+        still = [postmaster, *postmaster.children(recursive=True)]
+        # Who stands still doesn't see that its postmaster has ended, and has no mark of tests/lifeline.py any more: its
+        # title stands where its environment was. So who sets it going again does so at this process's end, too.
+        with subprocess.Popen(
+            ["/bin/sh", "-c", 'read -r _; kill -CONT "$@" 2> /dev/null', "sh", *(str(each.pid) for each in still)],
+            stdin=subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name != MARK},
+            start_new_session=True,
+        ):
+            for each in still[1:]:
+                each.suspend()
             yield
-        finally:
-            for process in stopped:
-                process.resume()
 
     def _takes_connections(self) -> bool:
         assert self._process is not None
