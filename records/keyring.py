@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, StringConstraints, model_validator
 
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
+from records.durable import replace_durably
 
 KEY_BYTES = 32
 TAG_BYTES = 16
@@ -172,24 +173,9 @@ def add_key(path: Path) -> int:
         else:
             number = 1
             new = KeyFile(keys={"1": _secret()}, references=_secret())
-        _replace(path, new.model_dump_json(indent=2).encode() + b"\n")
+        replace_durably(path, new.model_dump_json(indent=2).encode() + b"\n")
     return number
 
 
 def _secret() -> str:
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -40,7 +40,9 @@ class DecisionRecord(NamedTuple):
         credit_score: the PD on the policy's scale.
         rules: names of the rules that held.
         reasons: code and field of each reason given.
-        attributions: in the order of the basis's scored fields, where they were computed.
+        outside: fields beyond the training data's range.
+        attributions: in the order of the basis's scored fields, where they were told.
+        counterfactuals: changes, decision and PD of each that was told.
     """
 
     id: bytes
@@ -59,7 +61,9 @@ class DecisionRecord(NamedTuple):
     credit_score: int
     rules: tuple[str, ...]
     reasons: tuple[tuple[str, str], ...]
+    outside: tuple[str, ...]
     attributions: tuple[float, ...] | None
+    counterfactuals: tuple[tuple[dict[str, Any], str, float], ...]
 
     def fields(self, basis: Basis) -> Mapping[str, Any]:
         """What was used, by field."""

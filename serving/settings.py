@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 PREFIX = "CREDIT_RISK_"
@@ -118,11 +118,32 @@ class Settings(BaseModel):
         BeforeValidator(_origins),
         Field(description="Origins whose pages may read answers in a browser, separated by commas."),
     ] = None
+    records: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(sqlite:|postgresql://).+",
+            description="Where decisions are kept: `sqlite:FOLDER` or `postgresql://…`; unset, nowhere.",
+        ),
+    ] = None
+    records_key_file: Annotated[
+        Path | None,
+        Field(
+            validate_default=True,
+            description="The keys that records are sealed with; `python -m records key` makes them.",
+        ),
+    ] = None
     root_path: Annotated[
         str | None,
         BeforeValidator(_root_path),
         Field(description="Path that a proxy leaves in front of every route, such as `/credit-risk`."),
     ] = None
+
+    @field_validator("records_key_file")
+    @classmethod
+    def _keys_of_records(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("records") is not None:
+            raise PydanticCustomError("keys", "records need keys; make them by `python -m records key FILE`")
+        return value
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -7,7 +7,7 @@ StoreError
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,6 +86,16 @@ class Store(Protocol):
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
+
+    def archive(self, files: Mapping[str, bytes]) -> None:
+        """Keep files, by their SHA-256; those that are kept already stay as they are.
+
+        Raises:
+            StoreError: they can't be.
+        """
+
+    def archived(self, digest: str) -> bytes | None:
+        """A file that was kept, by its SHA-256; None where it isn't there, or no longer what it was."""
 
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference, for good.

@@ -2,65 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-from records.stores import postgresql, sqlite
+from records.stores import sqlite
 from records.stores.base import Store, StoreError
 
 SETTING = "CREDIT_RISK_RECORDS"
+SECONDS = 10.0
+"""After which a server that doesn't answer is given up."""
+
 _SQLITE = "sqlite:"
 _POSTGRESQL = ("postgresql://", "postgres://")
 
-T = TypeVar("T")
 
-
-def open_store(where: str, seconds: float = postgresql.SECONDS) -> Store:
-    """The store at `where`. It is reached when it is first used.
+def open_store(where: str, seconds: float = SECONDS) -> Store:
+    """The store of this name; nothing is read or written yet.
 
     Args:
-        where: `sqlite:/folder`, or a PostgreSQL URL.
+        where: `sqlite:/var/lib/credit-risk/records`, or a PostgreSQL URL.
         seconds: after which a server that doesn't answer is given up.
 
     Raises:
-        StoreError: it names no store. It is not quoted, since there may be a password in it.
+        StoreError: it names none. It is not quoted, since there may be a password in it.
     """
+    try:
+        if where.startswith(_POSTGRESQL):
+            from records.stores.postgresql import PostgreSQL  # noqa: PLC0415  # a client that others don't need
 
-    def on_server(url: str) -> Store:
-        return postgresql.PostgreSQL(url, seconds)
-
-    def in_folder(folder: Path) -> Store:
-        return sqlite.SQLiteFolder(folder)
-
-    return _of_kind(where, in_folder, on_server)
+            return PostgreSQL(where, seconds)
+        return sqlite.SQLiteFolder(_folder(where))
+    except StoreError as exc:
+        raise StoreError(f"{SETTING}: {exc}") from None
 
 
-def migrate(where: str) -> int:
-    """Bring the store at `where` to this version's schema.
+def migrate_store(where: str, seconds: float = SECONDS) -> str:
+    """Bring a store to this version's schema.
 
     Returns:
-        How many files or databases were changed.
+        What was done.
 
     Raises:
-        StoreError: it names no store, or one that can't be changed now.
+        StoreError: it names none, or it can't be.
     """
-    return _of_kind(where, sqlite.migrate, postgresql.migrate)
+    store = open_store(where, seconds)
+    if isinstance(store, sqlite.SQLiteFolder):
+        folder = _folder(where)
+        return f"{folder}: {sqlite.migrate(folder)} files migrated"
+    from records.stores.postgresql import migrate  # noqa: PLC0415  # as above
+
+    return f"{store}: {'migrated' if migrate(where, seconds) else 'has this schema already'}"
 
 
-def _of_kind(where: str, in_folder: Callable[[Path], T], on_server: Callable[[str], T]) -> T:
-    try:
-        if where.startswith(_SQLITE):
-            return in_folder(_folder(where.removeprefix(_SQLITE)))
-        if where.startswith(_POSTGRESQL):
-            return on_server(where)
-    except StoreError as exc:
-        raise type(exc)(f"{SETTING}: {exc}") from exc.__cause__
-    raise StoreError(f"{SETTING} names no store; set it to sqlite:/a/folder or postgresql://user@host:5432/database")
-
-
-def _folder(path: str) -> Path:
-    # Two slashes in front would be a host to those who know URLs, and from where to go on to others.
-    if not path.startswith("/") or (path.startswith("//") and not path.startswith("///")):
-        raise StoreError(f"{_SQLITE} takes a folder from the root on, as sqlite:/var/lib/credit-risk/records")
-    return Path("/" + path.lstrip("/"))
+def _folder(where: str) -> Path:
+    folder = where.removeprefix(_SQLITE)
+    # Two slashes would stand before a host.
+    if folder in {"", where} or (folder.startswith("//") and not folder.startswith("///")):
+        raise StoreError("names no store; write it as sqlite:/a/folder or postgresql://user@host:5432/database")
+    return Path("/" + folder.lstrip("/")) if folder.startswith("/") else Path(folder)

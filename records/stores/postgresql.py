@@ -9,8 +9,9 @@ What was interrupted is tried once more, with the same entries: they may have be
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import psycopg
@@ -68,6 +69,9 @@ class PostgreSQL:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._server.name})"
+
+    def __str__(self) -> str:
+        return self._server.name
 
     def begin(self, writer: Writer, basis: Basis) -> None:
         """Make a writer known."""
@@ -144,6 +148,22 @@ class PostgreSQL:
             f"{_DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
         )
         return [Entry(*row) for row in found]
+
+    def archive(self, files: Mapping[str, bytes]) -> None:
+        """Keep files, each in a row of its own."""
+
+        def kept(connection: Connection) -> None:
+            for digest, content in missing.items():
+                connection.execute("INSERT INTO artifacts VALUES (%s, %b) ON CONFLICT DO NOTHING", (digest, content))
+
+        missing = {digest: content for digest, content in files.items() if self.archived(digest) is None}
+        if missing:
+            self._done(kept, writes=True)
+
+    def archived(self, digest: str) -> bytes | None:
+        """A file that was kept."""
+        found = self._read("SELECT content FROM artifacts WHERE digest = %s", digest)
+        return found[0][0] if found and sha256(found[0][0]).hexdigest() == digest else None
 
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference, in the table's pages too; the caller owns the table.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from hashlib import sha256
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
@@ -18,11 +19,14 @@ from typing import Any, TypeVar
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
+from records.durable import replace_durably
 from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError, unkept
 from records.stores.versions import migrations, wrong_version
 
 KIND = "sqlite"
 MAX_FILES = 256
+ARCHIVE = "artifacts"
+"""The folder of what was decided by, within the store's."""
 
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
 _DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
@@ -132,18 +136,31 @@ class SQLiteFolder:
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
 
+    def archive(self, files: Mapping[str, bytes]) -> None:
+        """Keep files, each under its digest as its name."""
+        folder = self._folder / ARCHIVE
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for digest, content in files.items():
+                if self.archived(digest) is None:
+                    replace_durably(folder / digest, content)
+        except OSError as exc:
+            raise StoreUnavailableError(f"{folder}: {exc}") from exc
+
+    def archived(self, digest: str) -> bytes | None:
+        """A file that was kept."""
+        try:
+            content = (self._folder / ARCHIVE / digest).read_bytes()
+        except FileNotFoundError:
+            return None
+        return content if sha256(content).hexdigest() == digest else None
+
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
-        closed = 0
-        for path in self._files():
-            with closing(_opened(path, "rw")) as connection:
-                connection.execute("PRAGMA secure_delete=ON")
-                with connection:
-                    closed += connection.execute(
-                        "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
-                    ).rowcount
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return closed
+        with ExitStack() as stack:
+            for path in self._files():
+                stack.enter_context(alone(path))
+            return sum(_destroyed(path, tag) for path in self._files())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -206,14 +223,36 @@ def migrate(folder: Path) -> int:
     """
     changed = 0
     for path in sorted(folder.glob("*.sqlite")):
-        with path.with_suffix(".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreError(f"{path}: in use; stop the service that writes it") from None
-            with closing(_opened(path, "rw")) as connection:
-                changed += _apply(connection, path)
+        with alone(path), closing(_opened(path, "rw")) as connection:
+            changed += _apply(connection, path)
     return changed
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While nobody else writes a file.
+
+    Raises:
+        StoreError: a service does.
+    """
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"{path}: in use; stop the service that writes it") from None
+        yield
+
+
+def _destroyed(path: Path, tag: bytes) -> int:
+    with closing(_opened(path, "rw")) as connection:
+        _check_version(connection, path)
+        connection.execute("PRAGMA secure_delete=ON")
+        with connection:
+            closed = connection.execute(
+                "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
+            ).rowcount
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return closed
 
 
 def _made(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -20,6 +21,7 @@ class Exchange:
         started: `perf_counter()` at arrival, seconds.
         rows: applications in the body, once it is read.
         span: the request's span, where tracing is on.
+        received: its applications as they came, where they are to be kept.
     """
 
     request_id: str
@@ -28,6 +30,7 @@ class Exchange:
     started: float = field(default_factory=perf_counter)
     rows: int | None = None
     span: SpanContext | None = None
+    received: Sequence[str] = ()
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)

@@ -46,7 +46,9 @@ def a_record(**changes: Any) -> DecisionRecord:
         credit_score=612,
         rules=(),
         reasons=(("INCOME", "income"),),
+        outside=(),
         attributions=(0.25, -0.5),
+        counterfactuals=(({"income": 61000.0}, "APPROVE", 0.0875),),
     )
     return record._replace(**changes)
 
@@ -88,5 +90,9 @@ drawn_records = st.builds(
     credit_score=st.integers(0, 1000),
     rules=st.lists(texts, max_size=3).map(tuple),
     reasons=st.lists(st.tuples(texts, texts), max_size=4).map(tuple),
+    outside=st.lists(texts, max_size=3).map(tuple),
     attributions=st.none() | st.lists(numbers, max_size=12).map(tuple),
+    counterfactuals=st.lists(
+        st.tuples(st.dictionaries(texts, numbers | texts, max_size=2), texts, st.floats(0, 1)), max_size=3
+    ).map(tuple),
 )

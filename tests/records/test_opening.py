@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from records.stores.base import Query, StoreError, StoreUnavailableError
-from records.stores.opening import migrate, open_store
+from records.stores.opening import migrate_store, open_store
 from records.stores.postgresql import PostgreSQL
 from records.stores.sqlite import SQLiteFolder
 from tests.records.samples import BASIS, a_writer
@@ -27,7 +27,7 @@ class TestKinds:
         store.begin(a_writer(), BASIS)
         store.close()
         assert (tmp_path / "records" / "0.sqlite").exists()
-        assert 0 == migrate(f"sqlite:{tmp_path}/records")
+        assert f"{tmp_path}/records: 0 files migrated" == migrate_store(f"sqlite:{tmp_path}/records")
 
     @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
     def test_a_server(self, scheme: str) -> None:
@@ -41,8 +41,8 @@ class TestKinds:
 
     @pytest.mark.database
     def test_one_that_is_there(self, database: str) -> None:
-        assert 0 == migrate(database)
         store = open_store(database)
+        assert f"{store}: has this schema already" == migrate_store(database)
         assert [] == store.find(Query())
         store.close()
 
@@ -51,13 +51,12 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("where", "remedy"),
         [
-            ("", "set it to sqlite:/a/folder or postgresql://"),
-            ("/var/lib/records", "set it to sqlite:/a/folder or postgresql://"),
-            (f"mysql://root:{PASSWORD}@db/credit", "set it to sqlite:/a/folder or postgresql://"),
-            (f"host=db password={PASSWORD}", "set it to sqlite:/a/folder or postgresql://"),
-            ("sqlite:", "a folder from the root on"),
-            ("sqlite:records", "a folder from the root on"),
-            ("sqlite://records", "a folder from the root on"),
+            ("", "write it as sqlite:/a/folder or postgresql://"),
+            ("/var/lib/records", "write it as sqlite:/a/folder or postgresql://"),
+            (f"mysql://root:{PASSWORD}@db/credit", "write it as sqlite:/a/folder or postgresql://"),
+            (f"host=db password={PASSWORD}", "write it as sqlite:/a/folder or postgresql://"),
+            ("sqlite:", "write it as sqlite:/a/folder"),
+            ("sqlite://records", "write it as sqlite:/a/folder"),
             (f"postgresql://u:{PASSWORD}@db/credit?sslmod=require", "it looks like postgresql://"),
             (f"postgresql://u:{PASSWORD}%@db/credit", "percent-encoded"),
             (f"postgresql://u:{PASSWORD}@{PASSWORD}@db/credit", "@ is %40"),
@@ -67,7 +66,7 @@ class TestWrong:
     )
     def test_names_setting_and_remedy(self, where: str, remedy: str) -> None:
         """And never what was set."""
-        for use in (open_store, migrate):
+        for use in (open_store, migrate_store):
             with pytest.raises(StoreError, match="CREDIT_RISK_RECORDS") as raised:
                 use(where)
             assert remedy in str(raised.value)

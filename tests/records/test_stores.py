@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,16 @@ class TestKeeping:
         store.append(entries)
         assert [entry.id for entry in entries] == [entry.id for entry in store.entries(writer)]
 
+    def test_files(self, open_store: Open) -> None:
+        """Once, by what is in them; what is no longer what it was isn't shown."""
+        files = {sha256(content).hexdigest(): content for content in (b"one", bytes(3_000_000))}
+        store = open_store()
+        for _ in range(2):
+            store.archive(files | {"0" * 64: b"another"})
+        assert files == {digest: open_store().archived(digest) for digest in files}
+        assert store.archived("0" * 64) is None
+        assert store.archived("1" * 64) is None
+
     def test_an_empty_one(self, open_store: Open) -> None:
         store = open_store()
         assert ([], []) == (list(store.writers()), list(store.find(Query())))
@@ -220,6 +231,7 @@ class TestErasing:
         store = open_store()
         store.begin(writer, BASIS)
         store.append(entries)
+        store.close()
 
         assert 1 == store.destroy_keys(ring.tag("ref-7"))
         assert 0 == store.destroy_keys(ring.tag("ref-7"))

@@ -29,3 +29,9 @@ CREATE INDEX decisions_by_time ON decisions (time);
 CREATE INDEX decisions_by_tag ON decisions (tag) WHERE tag IS NOT NULL;
 -- Sealed is random: trying to compress it is lost time.
 ALTER TABLE decisions ALTER COLUMN content SET STORAGE EXTERNAL;
+
+-- Files that were decided by, by their SHA-256.
+CREATE TABLE artifacts (
+    digest text PRIMARY KEY,
+    content bytea NOT NULL
+);
