@@ -13,7 +13,7 @@ import base64
 import fcntl
 import hmac
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
@@ -80,8 +80,8 @@ class KeyRing:
     """
 
     current: int
-    _ciphers: dict[int, AESGCM]
-    _references: bytes
+    _ciphers: dict[int, AESGCM] = field(repr=False)
+    _references: bytes = field(repr=False)
 
     def seal(self, content: bytes, record: bytes) -> Sealed:
         """Seal a record's content under a new data key. `record`, its id, must be given again to open it."""

@@ -66,10 +66,10 @@ class Store(Protocol):
         """
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Keep entries, all or none, durably; what is kept already is left as it is.
+        """Keep entries, all or none, durably; the first of them may be kept already, and are left as they are.
 
         Raises:
-            StoreError: whether they are kept is not known.
+            StoreError: whether they are kept is not known, or they don't follow what the writer has written.
         """
 
     def writers(self) -> Sequence[Writer]:
@@ -106,3 +106,23 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
+
+
+def unkept(entries: Sequence[Entry], last: int, kept: Sequence[tuple[int, bytes]], name: str) -> Sequence[Entry]:
+    """Those of a writer's entries that are still to be kept.
+
+    Args:
+        entries: at least one.
+        last: sequence of the last one that is kept of the writer; 0 where there is none.
+        kept: sequence and hash of what is kept in the places of these entries.
+        name: of the store.
+
+    Raises:
+        StoreUnavailableError: there would be a gap, or another entry is kept in the place of one of these.
+    """
+    known = [(entry.sequence, entry.hash) for entry in entries if entry.sequence <= last]
+    if entries[0].sequence > last + 1 or list(kept) != known:
+        raise StoreUnavailableError(
+            f"{name}: entry {entries[0].sequence} doesn't follow what its writer has written; ask for the head"
+        )
+    return entries[len(known) :]

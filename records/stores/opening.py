@@ -1,28 +1,41 @@
-"""A store by its name."""
+"""The store that a setting names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from records.stores import sqlite
 from records.stores.base import Store, StoreError
-from records.stores.sqlite import SQLiteFolder, migrate
 
-_NAMES = "sqlite:FOLDER"
+SETTING = "CREDIT_RISK_RECORDS"
+SECONDS = 10.0
+"""After which a server that doesn't answer is given up."""
+
+_SQLITE = "sqlite:"
+_POSTGRESQL = ("postgresql://", "postgres://")
 
 
-def open_store(where: str) -> Store:
+def open_store(where: str, seconds: float = SECONDS) -> Store:
     """The store of this name; nothing is read or written yet.
 
     Args:
-        where: such as `sqlite:/var/lib/credit-risk/records`.
+        where: `sqlite:/var/lib/credit-risk/records`, or a PostgreSQL URL.
+        seconds: after which a server that doesn't answer is given up.
 
     Raises:
-        StoreError: it names none.
+        StoreError: it names none. It is not quoted, since there may be a password in it.
     """
-    return SQLiteFolder(_folder(where))
+    try:
+        if where.startswith(_POSTGRESQL):
+            from records.stores.postgresql import PostgreSQL  # noqa: PLC0415  # a client that others don't need
+
+            return PostgreSQL(where, seconds)
+        return sqlite.SQLiteFolder(_folder(where))
+    except StoreError as exc:
+        raise StoreError(f"{SETTING}: {exc}") from None
 
 
-def migrate_store(where: str) -> str:
+def migrate_store(where: str, seconds: float = SECONDS) -> str:
     """Bring a store to this version's schema.
 
     Returns:
@@ -31,12 +44,18 @@ def migrate_store(where: str) -> str:
     Raises:
         StoreError: it names none, or it can't be.
     """
-    folder = _folder(where)
-    return f"{folder}: {migrate(folder)} files migrated"
+    store = open_store(where, seconds)
+    if isinstance(store, sqlite.SQLiteFolder):
+        folder = _folder(where)
+        return f"{folder}: {sqlite.migrate(folder)} files migrated"
+    from records.stores.postgresql import migrate  # noqa: PLC0415  # as above
+
+    return f"{store}: {'migrated' if migrate(where, seconds) else 'has this schema already'}"
 
 
 def _folder(where: str) -> Path:
-    kind, colon, folder = where.partition(":")
-    if kind != "sqlite" or not colon or not folder:
-        raise StoreError(f"no store is named so; write it as {_NAMES}")
-    return Path(folder)
+    folder = where.removeprefix(_SQLITE)
+    # Two slashes would stand before a host.
+    if folder in {"", where} or (folder.startswith("//") and not folder.startswith("///")):
+        raise StoreError("names no store; write it as sqlite:/a/folder or postgresql://user@host:5432/database")
+    return Path("/" + folder.lstrip("/")) if folder.startswith("/") else Path(folder)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.durable import replace_durably
-from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError, unkept
 from records.stores.versions import migrations, wrong_version
 
 KIND = "sqlite"
@@ -78,13 +78,21 @@ class SQLiteFolder:
         """Keep entries, in one transaction."""
 
         def insert(connection: sqlite3.Connection) -> None:
+            (last,) = connection.execute(
+                "SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?", (self._number,)
+            ).fetchone()
+            kept = connection.execute(
+                "SELECT sequence, hash FROM decisions WHERE writer = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+                (self._number, entries[0].sequence, entries[-1].sequence),
+            ).fetchall()
             connection.executemany(
                 "INSERT INTO decisions (writer, sequence, id, time, outcome, caller, tag, content, key, hash) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-                ((self._number, *entry[1:]) for entry in entries),
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((self._number, *entry[1:]) for entry in unkept(entries, last, kept, str(self._folder))),
             )
 
-        self._written(insert)
+        if entries:
+            self._written(insert)
 
     def writers(self) -> Sequence[Writer]:
         """All that ever wrote."""

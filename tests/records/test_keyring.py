@@ -28,6 +28,10 @@ class TestSeal:
         assert one.content != two.content
         assert one.key != two.key
 
+    def test_is_not_shown(self, key_file: Path) -> None:
+        """Not where a ring stands in a traceback or a log."""
+        assert "KeyRing(current=1)" == repr(read_keyring(key_file))
+
     def test_of_another_record_stays_closed(self, ring: KeyRing) -> None:
         """Who exchanges two records' contents or keys gets neither to open."""
         one, two = ring.seal(b"one", ID), ring.seal(b"two", OTHER)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from records.chain import broken, link
 from records.keyring import KeyRing
 from records.stores.base import Query, Store, StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.postgresql import PostgreSQL
 from records.stores.sqlite import SQLiteFolder, migrate
 from records.stores.versions import migrations
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind
@@ -28,12 +30,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "records"
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.database)])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+of_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
-def open_store(folder: Path) -> Iterator[Open]:
+def open_store(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Open]:
     stores: list[Store] = []
+    database = request.getfixturevalue("database") if kind == "postgres" else ""
 
     def opened() -> Store:
-        stores.append(SQLiteFolder(folder))
+        stores.append(PostgreSQL(database) if kind == "postgres" else SQLiteFolder(folder))
         return stores[-1]
 
     yield opened
@@ -62,6 +73,50 @@ class TestKeeping:
         for _ in range(2):
             store.begin(writer, BASIS)
             store.append(entries)
+        assert entries == list(store.entries(writer))
+
+    def test_what_is_kept_already_is_left_out(self, open_store: Open, ring: KeyRing) -> None:
+        """Of what comes again with more behind it, the rest is kept."""
+        writer, entries = a_chain(5, ring)
+        store = open_store()
+        store.begin(writer, BASIS)
+        store.append(entries[:3])
+        store.append(entries[1:])
+        assert entries == list(store.entries(writer))
+
+    def test_a_decision_has_one_place(self, open_store: Open, ring: KeyRing) -> None:
+        """One that is kept, and comes again at another place of the chain, would leave a hole there."""
+        writer, entries = a_chain(2, ring)
+        store = open_store()
+        store.begin(writer, BASIS)
+        store.append(entries)
+        again = [entry._replace(sequence=entry.sequence + 2) for entry in entries]
+        with pytest.raises(StoreUnavailableError):
+            store.append(again)
+        store.begin(writer, BASIS)
+        assert entries == list(store.entries(writer))
+
+    @pytest.mark.parametrize("kept", [0, 2])
+    def test_a_chain_has_no_gaps(self, open_store: Open, ring: KeyRing, kept: int) -> None:
+        writer, entries = a_chain(5, ring)
+        store = open_store()
+        store.begin(writer, BASIS)
+        store.append(entries[:kept])
+        with pytest.raises(StoreUnavailableError, match="head"):
+            store.append(entries[kept + 1 :])
+        store.begin(writer, BASIS)
+        assert behind(writer, entries[:kept]) == store.head(writer)
+
+    def test_references_are_not_required(self, open_store: Open, ring: KeyRing) -> None:
+        """In none of them, and in some."""
+        writer = a_writer()
+        records = [a_record(), a_record(), a_record(reference="ref-1"), a_record()]
+        entries = link(records, writer, writer.origin, BASIS, ring)
+        store = open_store()
+        store.begin(writer, BASIS)
+        store.append(entries[:2])
+        store.append(entries[2:])
+        store.append([])
         assert entries == list(store.entries(writer))
 
     def test_all_or_none(self, open_store: Open, ring: KeyRing) -> None:
@@ -106,6 +161,16 @@ class TestKeeping:
         store.begin(writer, BASIS)
         store.append(entries)
         assert [entry.id for entry in entries] == [entry.id for entry in store.entries(writer)]
+
+    def test_files(self, open_store: Open) -> None:
+        """Once, by what is in them; what is no longer what it was isn't shown."""
+        files = {sha256(content).hexdigest(): content for content in (b"one", bytes(3_000_000))}
+        store = open_store()
+        for _ in range(2):
+            store.archive(files | {"0" * 64: b"another"})
+        assert files == {digest: open_store().archived(digest) for digest in files}
+        assert store.archived("0" * 64) is None
+        assert store.archived("1" * 64) is None
 
     def test_an_empty_one(self, open_store: Open) -> None:
         store = open_store()
@@ -160,8 +225,23 @@ class TestFinding:
 
 
 class TestErasing:
-    def test_closes_one_applicants_records(self, open_store: Open, ring: KeyRing, folder: Path) -> None:
-        """Chain and counts stay whole, and no copy of the key is left in any file."""
+    def test_closes_one_applicants_records(self, open_store: Open, ring: KeyRing) -> None:
+        """Chain and counts stay whole."""
+        writer, entries = a_chain(50, ring)
+        store = open_store()
+        store.begin(writer, BASIS)
+        store.append(entries)
+        store.close()
+
+        assert 1 == store.destroy_keys(ring.tag("ref-7"))
+        assert 0 == store.destroy_keys(ring.tag("ref-7"))
+
+        left = list(store.entries(writer))
+        assert [entries[7].id] == [entry.id for entry in left if entry.sealed is None]
+        assert [] == list(broken(left, writer))
+
+    @of_sqlite
+    def test_leaves_no_copy_of_the_key_in_any_file(self, open_store: Open, ring: KeyRing, folder: Path) -> None:
         writer, entries = a_chain(50, ring)
         store = open_store()
         store.begin(writer, BASIS)
@@ -170,16 +250,11 @@ class TestErasing:
         key = entries[7].key
         assert key is not None
         assert any(key in path.read_bytes() for path in folder.iterdir())
-
-        assert 1 == store.destroy_keys(ring.tag("ref-7"))
-        assert 0 == store.destroy_keys(ring.tag("ref-7"))
-
-        left = list(store.entries(writer))
-        assert [entries[7].id] == [entry.id for entry in left if entry.sealed is None]
-        assert [] == list(broken(left, writer))
+        store.destroy_keys(ring.tag("ref-7"))
         assert not any(key in path.read_bytes() for path in folder.iterdir())
 
 
+@of_sqlite
 class TestFiles:
     def test_a_file_has_one_writer(self, open_store: Open, folder: Path) -> None:
         """Whoever comes second takes another file, and the first one's again once it is free."""
@@ -245,6 +320,7 @@ class TestFiles:
             open_store().find(Query())
 
 
+@of_sqlite
 class TestVersions:
     @pytest.fixture
     def store(self, open_store: Open) -> Store:
@@ -288,6 +364,7 @@ class TestVersions:
             connection.execute(f"PRAGMA user_version={version}")
 
 
+@of_sqlite
 class TestPlans:
     @pytest.mark.parametrize(
         "query",
