@@ -15,8 +15,7 @@ from decision import InvalidPolicyError, Outcome
 from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
-from records.keyring import KeyRingError
-from records.stores.base import StoreError
+from records.errors import KeyRingError, StoreError
 from scoring.artifact import ArtifactError
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.access.access import Access

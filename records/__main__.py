@@ -28,9 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command."""
     options = _parser().parse_args(arguments)
     # Behind the parser: neither --help nor wrong arguments need what takes a while to import.
-    from records.keyring import KeyRingError, SealBrokenError  # noqa: PLC0415
-    from records.record import UnreadableRecordError  # noqa: PLC0415
-    from records.stores.base import StoreError  # noqa: PLC0415
+    from records.errors import (  # noqa: PLC0415
+        KeyRingError,
+        SealBrokenError,
+        StoreError,
+        UnreadableRecordError,
+    )
 
     try:
         run: Callable[[argparse.Namespace], int] = options.run

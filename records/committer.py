@@ -15,17 +15,14 @@ from typing import NamedTuple, Protocol
 
 from records.basis import Basis
 from records.chain import Head, Writer, link
+from records.errors import RecordsUnavailableError, StoreError
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
-from records.stores.base import Store, StoreError
+from records.stores.base import Store
 
 MOST_ROWS = 5_000
 """Records in one transaction; what is left waits for the next one."""
-
-
-class RecordsUnavailableError(Exception):
-    """Whether the records are kept is not known, so nothing may be answered."""
 
 
 class Watch(Protocol):

@@ -24,6 +24,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
 from records.durable import replace_durably
+from records.errors import KeyRingError, SealBrokenError
 
 KEY_BYTES = 32
 TAG_BYTES = 16
@@ -34,14 +35,6 @@ _ONCE = bytes(_NONCE_BYTES)
 """The nonce under a key that seals one message only."""
 
 Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
-
-
-class KeyRingError(ValueError):
-    """A key file that can't be used, or a key that isn't in it; names the file and the remedy."""
-
-
-class SealBrokenError(ValueError):
-    """What was sealed is damaged, or was sealed for another record."""
 
 
 class KeyFile(Strict):

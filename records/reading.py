@@ -10,10 +10,11 @@ from uuid import UUID
 
 from records.basis import Basis
 from records.chain import Entry, Writer
+from records.errors import StoreError
 from records.identifiers import as_text
 from records.keyring import KeyRing
 from records.record import DecisionRecord, unpack
-from records.stores.base import Query, Store, StoreError
+from records.stores.base import Query, Store
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

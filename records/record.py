@@ -10,14 +10,11 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from records.basis import Basis
+from records.errors import UnreadableRecordError
 
 _LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 3, -12, 5
 """DEFLATE without a frame around it. A window of 4 KiB holds sample and record; with the usual 32 KiB its memory
 is most of the time that it takes: 53 µs a record against 7."""
-
-
-class UnreadableRecordError(ValueError):
-    """Bytes that are no record of their basis."""
 
 
 class DecisionRecord(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
@@ -15,11 +16,8 @@ import scoring
 from engine import Assessment, Engine
 from records.answers import answered
 from records.basis import Basis, code_digest, libraries, processor
-from records.committer import Committer, RecordsUnavailableError
 from records.identifiers import as_text, new_id
-from records.keyring import read_keyring
 from records.record import DecisionRecord
-from records.stores.opening import open_store
 from serving import SERVICE_VERSION
 from serving.settings import Settings
 from serving.store import Served
@@ -27,7 +25,8 @@ from serving.telemetry.exchange import Exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
 
-__all__ = ["Recording", "RecordsUnavailableError"]
+if TYPE_CHECKING:
+    from records.committer import Committer
 
 _PACKAGES = (preprocessing, scoring, decision, engine_package)
 
@@ -61,6 +60,11 @@ class Recording:
         if self._settings.records is None:
             service_log.warning("decisions are not recorded; set CREDIT_RISK_RECORDS to keep them")
             return
+        # Bring cryptography and a database's client, which a service without records does without.
+        from records.committer import Committer  # noqa: PLC0415
+        from records.keyring import read_keyring  # noqa: PLC0415
+        from records.stores.opening import open_store  # noqa: PLC0415
+
         assert self._settings.records_key_file is not None
         self._basis = basis = _basis(engine, served.digests)
         ring = read_keyring(self._settings.records_key_file)

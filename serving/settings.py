@@ -153,7 +153,7 @@ class Settings(BaseModel):
             ge=131_072,
             le=4_294_967_296,
             description="Bytes of requests that a worker holds at once, seven eighths of them from one client address; "
-            "more is 503. Unset: six bodies.",
+            "more is 503. Unset: sixteen bodies.",
         ),
         AfterValidator(_one_request_fits),
     ] = None
@@ -288,7 +288,7 @@ class Settings(BaseModel):
     def bytes_in_flight(self) -> tuple[int, int]:
         """Most bytes of all requests, and of one caller's: one request that is allowed fits where there is no other."""
         one = self.max_body_bytes + MAX_HEAD_BYTES
-        most = self.max_bytes_in_flight or max(6 * self.max_body_bytes, one)
+        most = self.max_bytes_in_flight or max(16 * self.max_body_bytes, one)
         return most, max(most * 7 // 8, one)
 
 

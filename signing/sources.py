@@ -39,7 +39,13 @@ def found(
     """
     if not keys:
         return Sources((model, None) if model else None, policy, catalogue or beside_or_default(policy), None)
-    from signing.signatures import vouched  # noqa: PLC0415  # takes a second, for those who trust a key
+    try:
+        from signing.signatures import vouched  # noqa: PLC0415  # takes a second, for those who trust a key
+    except ImportError as exc:
+        raise FolderError(
+            f"no signature can be verified here ({exc}); import where requirements-import.txt is installed, not on "
+            "an Intel Mac, for which there are no packages"
+        ) from exc
 
     catalogue = catalogue or policy.with_name(CATALOGUE_FILE)
     if catalogue.resolve().parent != policy.resolve().parent:

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from uvicorn.server import ServerState
 
 from preprocessing.contract import Contract, read_contract_file
+from serving.access.access import Access
 from serving.bento.protocol import HTTPProtocol
 from serving.http.batches import Queued
 from serving.http.bodies import Bodies
@@ -77,7 +78,7 @@ def application() -> Edge:
         )
 
     direct = {"/predict": route("/predict", bodies.one), "/predict/batch": route("/predict/batch", bodies.many)}
-    return Edge(PlainTextResponse("alive"), direct, settings, telemetry)
+    return Edge(PlainTextResponse("alive"), direct, settings, telemetry, Access(settings, telemetry))
 
 
 class Protocol(HTTPProtocol):

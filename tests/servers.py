@@ -79,6 +79,11 @@ def entry(home: Path, name: str) -> Path:
     return folder
 
 
+def ports(worker: psutil.Process) -> set[int]:
+    """The other ends of a worker's connections."""
+    return {each.raddr.port for each in worker.net_connections("tcp") if each.raddr}
+
+
 class SlowRequest:
     """A POST whose body is held back until `finish`, from an address of this machine."""
 

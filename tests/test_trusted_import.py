@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -301,3 +302,12 @@ class TestServing:
             load_served(trusting, None)
         with pytest.raises(UnvouchedEntryError, match="can't be read"):
             load_served(Settings(trusted_key=(tmp_path / "none",)), None)
+
+
+def test_where_nothing_can_verify(
+    store: Path, policy: Path, pairs: dict[str, Pair], run: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the packages that verify, an import that trusts a key is refused, not waved through."""
+    monkeypatch.setitem(sys.modules, "signing.signatures", None)
+    line = refused(run, store, "--policy", policy, trusting=(pairs["ours"],))
+    assert line.startswith("no signature can be verified here (")

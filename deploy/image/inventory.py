@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageMetadata, distributions
@@ -32,6 +33,12 @@ def bento_tag(path: Path) -> str:
         line.split(": ", 1) for line in path.read_text().splitlines() if line.startswith(("name:", "version:"))
     )
     return f"{stated['name']}:{stated['version']}"
+
+
+def signed_by(entry: Path) -> str | None:
+    """The fingerprint of the key that vouched for a model or a policy when it was imported; None where none did."""
+    found = re.search("^  signed_by: ([0-9a-f]{64})$", (entry / "model.yaml").read_text(), re.MULTILINE)
+    return found[1] if found else None
 
 
 def content(folder: Path) -> str:
@@ -65,6 +72,7 @@ json.dump(
             {
                 "name": entry.parent.name,
                 "version": entry.name,
+                "signed_by": signed_by(entry),
                 "files": {path.name: sha256(path) for path in sorted(entry.iterdir()) if path.name not in TIMED},
             }
             for entry in sorted(entries)

@@ -13,7 +13,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from deploy.image.sbom import bill, inventory
+from deploy.image.sbom import bill, bill_of_locks, inventory
 from serving import SERVICE_NAME, SERVICE_VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +62,7 @@ def digests(image: str, sbom: str) -> dict[str, object]:
         "image": {"name": image, "id": inspected["Id"], "layers": inspected["RootFS"]["Layers"]},
         "bento": found["bento"],
         "models": {f"{entry['name']}:{entry['version']}": entry["files"] for entry in found["models"]},
+        "signed_by": {f"{entry['name']}:{entry['version']}": entry["signed_by"] for entry in found["models"]},
         "requirements_sha256": hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest(),
         "sbom_sha256": hashlib.sha256(sbom.encode()).hexdigest(),
     }
@@ -86,8 +87,9 @@ def main(version: str) -> None:
     folder.mkdir(parents=True)
     sbom = bill(image) + "\n"
     (folder / "sbom.cdx.json").write_text(sbom, encoding="utf-8")
+    (folder / "sbom-tools.cdx.json").write_text(bill_of_locks() + "\n", encoding="utf-8")
     (folder / "digests.json").write_text(json.dumps(digests(image, sbom), indent=2) + "\n", encoding="utf-8")
-    print(f"{image}: {folder.relative_to(ROOT)}/digests.json, sbom.cdx.json")
+    print(f"{image}: {folder.relative_to(ROOT)}/digests.json, sbom.cdx.json, sbom-tools.cdx.json")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,36 @@
-"""The image's bill of materials as CycloneDX JSON: `python -m deploy.image.sbom IMAGE > sbom.cdx.json`.
+"""Bills of materials as CycloneDX JSON: `python -m deploy.image.sbom IMAGE > sbom.cdx.json`, or with --locks.
 
-Asked of the image itself: Python, every Python distribution, every Debian package, and model and policy with their
-files' digests. The same image gives the same bytes.
+An image's is asked of the image itself: Python, every Python distribution, every Debian package, and model and policy
+with their files' digests and the key that vouched for them. The same image gives the same bytes. The locks' is of
+all that imports, trains, tests and builds, with the digests of every file that may be installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from serving import SERVICE_NAME, SERVICE_VERSION
+
 INVENTORY = Path(__file__).with_name("inventory.py")
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ("requirements-dev.txt", "setup/requirements.txt")
+"""What is installed where there is a checkout; the first has all of the other two locks."""
 
 make_licence = LicenseFactory().make_from_string
 
@@ -53,6 +61,7 @@ def components(found: dict[str, Any]) -> Iterator[Component]:
                 Component(name=name, bom_ref=f"{reference}/{name}", type=ComponentType.FILE, hashes=[_sha256(digest)])
                 for name, digest in entry["files"].items()
             ],
+            properties=[Property(name="signed_by", value=entry["signed_by"])] if entry["signed_by"] else None,
         )
 
 
@@ -77,6 +86,32 @@ def bill(image: str) -> str:
     return JsonV1Dot6(bom).output_as_string(indent=2)
 
 
+def locked(lock: str) -> Iterator[Component]:
+    """The packages of a lock's text, whichever platform they are for, with the digests that they are held to."""
+    for name, version, rest in re.findall(r"^([\w.-]+)==([^\s;]+)(.*(?:\n .*)*)", lock, re.MULTILINE):
+        purl = PackageURL("pypi", None, name, version)
+        files = [_sha256(digest) for digest in re.findall("sha256:([0-9a-f]{64})", rest)]
+        # A component has one digest, and these are of as many files: what may be downloaded.
+        download = ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(purl.to_string()), hashes=files)
+        component = _package(purl)
+        component.external_references.add(download)
+        yield component
+
+
+def bill_of_locks(root: Path = ROOT) -> str:
+    """What the project is imported, trained, tested and built with."""
+    texts = [(root / name).read_text(encoding="utf-8") for name in LOCKS]
+    name = f"{SERVICE_NAME}-tools"
+    project = Component(name=name, bom_ref=name, version=SERVICE_VERSION, type=ComponentType.APPLICATION)
+    bom = Bom(
+        serial_number=uuid5(NAMESPACE_URL, "".join(texts)),
+        metadata=BomMetaData(component=project, timestamp=datetime.fromtimestamp(0, UTC)),
+        components=[component for text in texts for component in locked(text)],
+    )
+    bom.register_dependency(project, bom.components)
+    return JsonV1Dot6(bom).output_as_string(indent=2)
+
+
 def _package(purl: PackageURL, licence: str | None = None) -> Component:
     licences = [make_licence(licence)] if licence else []
     return Component(name=purl.name, version=purl.version, purl=purl, bom_ref=purl.to_string(), licenses=licences)
@@ -89,8 +124,13 @@ def _sha256(digest: str) -> HashType:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m deploy.image.sbom",
-        description="Print an image's bill of materials as CycloneDX JSON.",
+        description="Print a bill of materials as CycloneDX JSON: an image's, or that of the locks.",
         epilog="exit code: 0 printed, 1 the image can't be asked, 2 wrong arguments",
     )
-    parser.add_argument("image", metavar="IMAGE", help="such as credit-risk-api:1.0.0; the engine must have it")
-    print(bill(parser.parse_args().image))
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "image", nargs="?", metavar="IMAGE", help="such as credit-risk-api:1.0.0; the engine must have it"
+    )
+    what.add_argument("--locks", action="store_true", help=f"of what {' and '.join(LOCKS)} install")
+    options = parser.parse_args()
+    print(bill_of_locks() if options.locks else bill(options.image))

@@ -13,18 +13,7 @@ from typing import Protocol
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-
-
-class StoreError(Exception):
-    """A store that can't be used; the message names it and the remedy."""
-
-
-class StoreUnavailableError(StoreError):
-    """It can't be reached, or can't write, now."""
-
-
-class StoreVersionError(StoreError):
-    """Its schema is not the one that this version of the service writes."""
+from records.errors import StoreUnavailableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from records.errors import StoreError
 from records.stores import sqlite
-from records.stores.base import Store, StoreError
+from records.stores.base import Store
 
 SETTING = "CREDIT_RISK_RECORDS"
 SECONDS = 10.0

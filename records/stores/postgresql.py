@@ -19,7 +19,8 @@ from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError, unkept
+from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.base import Query, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
 

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow
 
-from records.stores.base import StoreError, StoreUnavailableError
+from records.errors import StoreError, StoreUnavailableError
 
 IN_USE = 0x6372_6564_6974
 """The advisory lock: shared by all that write, and for one alone that changes the schema."""

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.durable import replace_durably
-from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError, unkept
+from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
 
 KIND = "sqlite"

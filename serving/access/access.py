@@ -28,6 +28,10 @@ REFUSAL_LINES = 10
 """Lines a second and worker for requests without a valid credential: whoever has none must not fill the disk."""
 
 
+LEARNABLE = frozenset({Reason.UNKNOWN, Reason.ISSUER_UNREACHABLE})
+"""What may not be so any more by now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Denied:
     """A request that access refuses.
@@ -54,8 +58,11 @@ class Source(Protocol):
     def names(self) -> Iterable[str]:
         """The callers that are known before they come."""
 
-    async def find(self, sent: bytes | Reason, now: float) -> Caller | Reason:
+    def find(self, sent: bytes | Reason, now: float) -> Caller | Reason:
         """Who sent a credential, or what is wrong with it."""
+
+    async def learn(self) -> bool:
+        """Look now whether there are callers that weren't known; False where there was no looking."""
 
     async def refresh(self) -> None:
         """Look whether callers have changed; called once a second."""
@@ -121,19 +128,23 @@ class Access:
         """
         if route.probe:
             return None
-        denied = await self._denied(route, request, exchange)
+        denied = self._denied(route, request, exchange)
+        if denied is None:
+            return None
+        if denied.reason in LEARNABLE and self._source is not None and await self._source.learn():
+            denied = self._denied(route, request, exchange)
         if denied is not None:
             exchange.refused = denied.reason
             self._metrics.refuse(denied.reason)
         return denied
 
-    async def _denied(self, route: Route, request: Mapping[str, Any], exchange: Exchange) -> Denied | None:
+    def _denied(self, route: Route, request: Mapping[str, Any], exchange: Exchange) -> Denied | None:
         if self._source is None:
             reason = refused_open(route, request, self._root_path)
             if reason is not None:
                 return Denied(reason, route.scope)
         elif needs_caller(route, self._opened):
-            found = await self._source.find(credential(request["headers"]), time.time())
+            found = self._source.find(credential(request["headers"]), time.time())
             if isinstance(found, Reason):
                 return Denied(found)
             exchange.caller = found.name

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m serving", epilog=_EXIT_CODES)
     subjects = parser.add_subparsers(required=True)
-    keys = subjects.add_parser("keys", help="API keys, and the file that the service knows them by")
+    keys = subjects.add_parser("keys", help="API keys, and the file that has them", epilog=_EXIT_CODES)
     commands = keys.add_subparsers(dest="command", required=True)
     new = commands.add_parser("new", help="make a key, and print it: it can't be had again", epilog=_EXIT_CODES)
     new.add_argument(

@@ -98,29 +98,23 @@ class Issuer:
         """Whether any token can be verified: the keys have been had at least once."""
         return self._tokens is not None
 
-    async def find(self, sent: bytes | Reason, now: float) -> Caller | Reason:
+    def find(self, sent: bytes | Reason, now: float) -> Caller | Reason:
         """Whose token was sent."""
         if isinstance(sent, Reason):
             return sent
-        found = self._verify(sent, now)
-        if found in (Reason.UNKNOWN, Reason.ISSUER_UNREACHABLE) and await self._look_again():
-            found = self._verify(sent, now)
-        return found
+        return Reason.ISSUER_UNREACHABLE if self._tokens is None else self._tokens.verify(sent, now)
+
+    async def learn(self) -> bool:
+        """Fetch the keys because a token names one that isn't known, unless that was done just now."""
+        if self._fetching is None and time.monotonic() - self._last < UNKNOWN_SECONDS:
+            return False
+        await self._fetch()
+        return True
 
     async def refresh(self) -> None:
         """Fetch the keys, if it is time."""
         if time.monotonic() >= self._due:
             await self._fetch()
-
-    def _verify(self, token: bytes, now: float) -> Caller | Reason:
-        return Reason.ISSUER_UNREACHABLE if self._tokens is None else self._tokens.verify(token, now)
-
-    async def _look_again(self) -> bool:
-        """Whether the keys were fetched since."""
-        if self._fetching is None and time.monotonic() - self._last < UNKNOWN_SECONDS:
-            return False
-        await self._fetch()
-        return True
 
     async def _fetch(self) -> None:
         """Fetch, or wait for the fetch that is under way; that one goes on if whoever waits is gone."""

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import tempfile
+from pathlib import Path
 
 from serving import SERVICE_NAME
 from serving.bento.tls import container_options
@@ -29,6 +30,7 @@ def main() -> None:
     # prometheus_client reads it when it is imported.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder()
     with refusals_as_lines():
+        _check_home()
         if load_settings().workers != 1:
             raise SettingsError(
                 "settings refused: CREDIT_RISK_WORKERS: a container runs one worker; run more containers"
@@ -50,11 +52,26 @@ def main() -> None:
 
 def _metrics_folder() -> str:
     """A new folder, since /tmp may outlive a restart; where none can be made, a name: metrics do without a folder."""
-    base = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  # of a container; Python's own choice tries to write there
+    base = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  # a container's
     try:
-        return tempfile.mkdtemp(prefix="metrics-", dir=base)
+        folder = tempfile.mkdtemp(prefix="metrics-", dir=base)
     except OSError:
         return f"{base}/metrics-{os.getpid()}"
+    # Python's own choice is where a file can be written, and a full disk has room for BentoML's folders all the same.
+    tempfile.tempdir = base
+    return folder
+
+
+def _check_home() -> None:
+    """BentoML makes its folders when it is imported, and ends with a traceback where it can't."""
+    home = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml")
+    try:
+        (home / "tmp").mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SettingsError(
+            f"settings refused: BENTOML_HOME: {home} can't be made: {exc.strerror}; give the container "
+            "a writable /tmp (--tmpfs /tmp), or name a folder that is one"
+        ) from exc
 
 
 if __name__ == "__main__":

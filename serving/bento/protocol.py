@@ -134,7 +134,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._held = b""
         self._after_newline = False
         self._begun = False
-        self._head_bytes = 0
+        self._head_bytes = self._first_part = 0
         self._fed = 0
         self._deaf = False
         self._dropping = False
@@ -243,8 +243,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def _hold_head(self) -> None:
         """Count the bytes of an unfinished head; one that comes whole is counted at its end."""
-        # Where a message ended in the same part, what of the part is this head's isn't known.
-        more = (self._fed if self._begun else self._head_bytes) - self._held_by_head
+        more = self._first_part + self._head_bytes - self._held_by_head
         if more > 0:
             if self._hold(self._held_by_head, more):
                 self._held_by_head += more
@@ -309,7 +308,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self._head_bytes += len(data)
         super().data_received(data)
         if self._begun:
-            self._head_bytes = 0  # of its first part it isn't known where the message before it ended
+            self._first_part = self._fed  # in which it isn't known where the message before it ended
+            self._head_bytes = 0
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_unread(too_large_head())
 
@@ -340,6 +340,7 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._deaf or len(self.pipeline) >= MAX_PIPELINED:
             raise BufferError("no more requests are read")  # the parser's only way to stop
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self._in_head = self._begun = True
         self._dropping = False
         self._messages += 1
@@ -353,11 +354,10 @@ class HTTPProtocol(HttpToolsProtocol):
         """The body begins."""
         self._in_head, self._in_body = False, True
         refusal = self._refusal()
-        held = self._hold_message()
         if refusal is not None:
             self.scope[REFUSAL] = refusal  # type: ignore[literal-required]  # a server may add to it
         super().on_headers_complete()
-        self._held_by[self.cycle] = held
+        held = self._held_by[self.cycle] = self._hold_message()  # only now: a target that is no URL ends it before
         if held == 0:
             self._drop()
         if self.scope["method"] == "POST":
@@ -374,7 +374,7 @@ class HTTPProtocol(HttpToolsProtocol):
         """Count a message's head from now on; 0 where there is no room for it, or for the body that it declares."""
         self._let_head_go()
         # Summing up costs each request; most heads come in one small part.
-        small = self._head_bytes + self._fed <= SMALL_BYTES
+        small = self._first_part + self._head_bytes + self._fed <= SMALL_BYTES
         head = self._fed if small else head_bytes(self.url, self.headers)
         room = self.in_flight.room(self._caller) - head
         if room < self.max_body_bytes and room < (declared := self._declared()) and head + declared > SMALL_BYTES:
@@ -397,7 +397,8 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def _refusal(self) -> ProblemError | None:
         # Summing up costs each request; most heads come in one small part.
-        if self._head_bytes + self._fed > MAX_HEAD_BYTES and head_bytes(self.url, self.headers) > MAX_HEAD_BYTES:
+        most = self._first_part + self._head_bytes + self._fed
+        if most > MAX_HEAD_BYTES and head_bytes(self.url, self.headers) > MAX_HEAD_BYTES:
             return too_large_head()
         return head_refusal(self.parser.get_http_version(), self.headers)
 
@@ -405,6 +406,11 @@ class HTTPProtocol(HttpToolsProtocol):
         """The body ends."""
         self._in_body = False
         super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # Answered before it was complete: uvicorn took its time limit off when more of the body came.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_chunk_complete(self) -> None:
         """Chunks as small as a token of JSON are all frame."""

@@ -32,11 +32,14 @@ from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.telemetry import Telemetry
 
+MARKS = (b",", b":", b"[", b"{")
+"""What a parser makes something of: each value of a body but its first has one of these before it."""
+
 SPARE_MARKS = 104
-"""Commas and colons for each row besides those of its fields: 20 unknown fields, and a reference full of them."""
+"""Marks for each row besides those of its fields: its own, 20 unknown fields, and a reference full of them."""
 
 LEAST_ROWS = 50
-"""For which there are always commas and colons enough, however few may be sent."""
+"""For which there are always marks enough, however few may be sent."""
 
 _ARRIVED = "credit_risk.body"
 """Where a complete body waits in its request's scope, with its media type."""
@@ -220,7 +223,7 @@ def _most_marks(contract: Contract, rows: int) -> int:
 
 def _decode(body: bytes, content_type: str, most: int) -> Any:
     # The parser makes everything in one go, and nothing else runs meanwhile; what it would make can be told beforehand.
-    too_many = len(body) > most and body.count(b",") + body.count(b":") > most
+    too_many = len(body) > most and sum(map(body.count, MARKS)) > most
     try:
         if not too_many:
             return from_json(body)
@@ -228,7 +231,7 @@ def _decode(body: bytes, content_type: str, most: int) -> Any:
     except ValueError as exc:
         # The parser's message gives the problem and its position, and repeats nothing of the body.
         raise MalformedJSONError(refusal(body, exc, content_type)) from None
-    raise InvalidRequestError(f"the body holds more than {most} commas and colons; send fewer values")
+    raise InvalidRequestError(f"the body holds more than {most} commas, colons and opening brackets; send fewer values")
 
 
 def too_large(limit: int) -> BodyTooLargeError:

@@ -82,7 +82,11 @@ class Edge:
         token = current_exchange.set(exchange)
         telemetry, responder = self.telemetry, _Responder(self, exchange, scope, receive, send)
         try:
-            problem = await self._refusal(route, scope, exchange)
+            problem = self._unfit(route, scope)
+            # Browsers ask by OPTIONS what they may, and send no credential.
+            if problem is None and route is not None and method != "OPTIONS":
+                denied = await self.access.refusal(route, scope, exchange)
+                problem = denial(denied) if denied is not None else None
             if problem is not None or route is None:
                 await responder.problem(problem or NotFoundError())
             elif method == "OPTIONS":
@@ -103,45 +107,41 @@ class Edge:
             if not responder.started:
                 await responder.problem(InternalError())
         finally:
-            seconds = perf_counter() - exchange.started
-            telemetry.metrics.count_request(exchange.route, responder.status, seconds)
-            if exchange.caller is not None:
-                telemetry.callers.count(exchange.caller, responder.status)
-            line = {
-                "method": method,
-                "route": exchange.route,
-                "status": responder.status,
-                "duration_ms": round(seconds * 1e3, 3),
-                "rows": exchange.rows,
-            }
-            quiet = route is not None and route.polled and responder.status < 400
-            if exchange.refused is None or self._tell_refused(exchange.refused, responder.status, line):
-                telemetry.logs.request.write("request", line, logging.DEBUG if quiet else logging.INFO)
+            self._note(route, method, exchange, responder.status)
             current_exchange.reset(token)
 
-    async def _refusal(self, route: Route | None, scope: Scope, exchange: Exchange) -> ProblemError | None:
-        """Why a request gets no further, by its head alone; None where it may go on."""
+    def _unfit(self, route: Route | None, scope: Scope) -> ProblemError | None:
+        """Why a request gets no further whoever sent it, by its head alone; None where it may go on."""
         if (refusal := scope.get(REFUSAL)) is not None:
             refused: ProblemError = refusal
             return refused
         method = scope["method"]
-        if route is None or method == "OPTIONS":  # browsers ask by it what they may, and send no credential
+        if route is None or method == "OPTIONS" or method in route.methods:
             return None
-        if method not in route.methods:
-            takes = f"{route.path} takes {' or '.join(route.methods)}"
-            return MethodNotAllowedError(takes, headers={"Allow": _allow(route.methods)})
-        denied = await self.access.refusal(route, scope, exchange)
-        return denial(denied) if denied is not None else None
+        takes = f"{route.path} takes {' or '.join(route.methods)}"
+        return MethodNotAllowedError(takes, headers={"Allow": _allow(route.methods)})
 
-    def _tell_refused(self, reason: str, status: int, line: dict[str, Any]) -> bool:
-        """Add to a refused request's line why, and whether it gets one: those without a credential get few."""
-        line["refused"] = reason
-        if status != UnauthorizedError.status:
-            return True
-        left_out = self.access.line_of_refusal()
-        if left_out:
-            line["lines_left_out"] = left_out
-        return left_out is not None
+    def _note(self, route: Route | None, method: str, exchange: Exchange, status: int) -> None:
+        """Count and log a request that is over."""
+        seconds = perf_counter() - exchange.started
+        self.telemetry.metrics.count_request(exchange.route, status, seconds)
+        if exchange.caller is not None:
+            self.telemetry.callers.count(exchange.caller, status)
+        line: dict[str, Any] = {
+            "method": method,
+            "route": exchange.route,
+            "status": status,
+            "duration_ms": round(seconds * 1e3, 3),
+            "rows": exchange.rows,
+        }
+        if exchange.refused is not None:
+            line["refused"] = exchange.refused
+            if status == UnauthorizedError.status:
+                if (left_out := self.access.line_of_refusal()) is None:
+                    return
+                line["lines_left_out"] = left_out
+        quiet = route is not None and route.polled and status < 400
+        self.telemetry.logs.request.write("request", line, logging.DEBUG if quiet else logging.INFO)
 
 
 class _Responder:

@@ -12,10 +12,11 @@ from starlette.responses import Response
 
 from engine import Assessment
 from preprocessing.application import InvalidApplicationError
+from records.errors import RecordsUnavailableError
 from serving.http.answers import explanation, prediction
 from serving.http.batches import ROWS_BETWEEN_YIELDS, Result
 from serving.http.problems import NotRecordedError, ProblemError, error_document
-from serving.recording import Recording, RecordsUnavailableError
+from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import current_exchange, request_id
 from serving.telemetry.telemetry import Telemetry

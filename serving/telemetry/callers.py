@@ -36,6 +36,7 @@ class CallerMetrics:
         self._tallies = tallies
         self._labels: set[str] = set()
         self._request_tallies: dict[tuple[str, str], Tally] = {}
+        self._counted: dict[tuple[str, int], Tally] = {}
         self._refusal_tallies: dict[str, Tally] = {}
 
     def expect(self, reasons: Iterable[str], names: Iterable[str]) -> None:
@@ -47,7 +48,11 @@ class CallerMetrics:
 
     def count(self, caller: str, status: int) -> None:
         """Count one answered request of a known caller."""
-        self._request(caller, CLASSES[min(max(status // 100, 2), 5) - 2]).add()
+        if (tally := self._counted.get((caller, status))) is None:
+            tally = self._request(caller, CLASSES[min(max(status // 100, 2), 5) - 2])
+            if caller in self._labels:
+                self._counted[caller, status] = tally
+        tally.add()
 
     def refuse(self, reason: str) -> None:
         """Count one refusal."""

@@ -41,7 +41,7 @@ class TestFiles:
         # Each by its name alone: what it is comes from the shell or .env.
         passed = {name.removeprefix(PREFIX).lower() for name in api()["environment"] if name.startswith(PREFIX)}
 
-        assert set(Settings.model_fields) - {"workers", "model_path", "policy_path"} == passed
+        assert set(Settings.model_fields) - {"workers", "model_path", "policy_path", "trusted_key"} == passed
 
     def test_nothing_is_killed_that_drains(self) -> None:
         """SIGKILL comes later than the longest request that came in the last moment."""

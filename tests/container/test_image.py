@@ -322,6 +322,14 @@ class TestLife:
             assert 200 == httpx.post(f"{container.url}/predict", json=example).status_code
             wait_for(lambda: "credit_risk_metrics_lost 1.0" in httpx.get(f"{container.url}/metrics").text, 60)
 
+    def test_a_disk_that_can_not_be_written_to(self, image: str) -> None:
+        """It ends with one line that says what it lacks."""
+        result = docker("run", "--rm", "--read-only", image, check=False)
+        (line,) = map(json.loads, result.stdout.splitlines())
+        told = "settings refused: BENTOML_HOME: /tmp/bentoml can't be made: Read-only file system; give the container "
+
+        assert (1, "", True) == (result.returncode, result.stderr, line["message"].startswith(told))
+
     def test_one_worker(self, image: str) -> None:
         """More than one worker is refused, in one line that says what to do instead."""
         result = docker("run", "--rm", "--env", "CREDIT_RISK_WORKERS=2", image, check=False)

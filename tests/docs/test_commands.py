@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.servers import Server, environment
 COMMANDS = commands()
 README, API, POLICY, AUDIT = ROOT / "README.md", DOCS / "api.md", DOCS / "model-and-policy.md", DOCS / "audit.md"
 CONTRACT = DOCS / "contract.md"
+SECURITY = DOCS / "security.md"
 SHOWN_URL = "http://127.0.0.1:3000"
 ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )+")
 
@@ -32,6 +34,11 @@ RUN_HERE = (
     "export BENTOML_HOME=",
     ".venv/bin/python -m preprocessing table artifacts/books/",
     ".venv/bin/python -m preprocessing example artifacts/books/",
+    "openssl genpkey ",
+    "openssl pkey ",
+    ".venv/bin/python -m training sign artifacts/",
+    ".venv/bin/python import_model.py --trusted-key ",
+    ".venv/bin/model_signing verify ",
 )
 
 WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
@@ -81,6 +88,8 @@ RUN_ELSEWHERE = {
     "deploy/compose/switch ": ("tests/container/test_blue_green.py", r"\.switch\("),
     "deploy/image/build ": ("Makefile", r"^\t.*deploy/image/build"),
     ".venv/bin/python -m deploy.image.sbom ": ("tests/container/test_image.py", r'"deploy\.image\.sbom"'),
+    ".ci/audit": (".ci/run", r"^\.ci/audit$"),
+    ".venv/bin/python -m deploy.image.sbom --locks": ("tests/deploy/test_bill_of_locks.py", r"bill_of_locks\(\)"),
     ".venv/bin/python import_model.py": ("tests/conftest.py", r'"import_model\.py"'),
     ".venv/bin/python import_model.py --model ": ("tests/test_import_model.py", r'"--model"'),
     ".venv/bin/python -m training --data ": ("tests/training/test_training_command.py", r'"--data"'),
@@ -167,6 +176,22 @@ class TestRun:
         assert blocks(POLICY, "text") == [shell(check, checkout)]
         assert "credit_risk_policy:1.1.0" == shell(another, checkout).splitlines()[-1]
         assert (checkout / ".bentoml" / "models" / "credit_risk_policy" / "1.1.0").is_dir()
+
+    @pytest.mark.slow
+    def test_signing(self, checkout: Path) -> None:
+        """A pair of keys is made, both folders are signed and imported, and OpenSSF's own command verifies them."""
+        if shutil.which("openssl") is None:
+            pytest.skip("no openssl")
+        (checkout / "artifacts").unlink()  # or this would sign those of the repository
+        shutil.copytree(ROOT / "artifacts", checkout / "artifacts")
+        (checkout / ".venv" / "bin" / "model_signing").symlink_to(Path(sys.executable).with_name("model_signing"))
+        pair, sign, verify, *_ = blocks(SECURITY)
+        fingerprint = shell(pair, checkout).split()[-1]
+        copies = "--model artifacts/model --policy artifacts/policy/decision_policy.json --trusted-key"
+        printed = shell(sign.replace("--trusted-key", copies), checkout).splitlines()
+        assert 2 == len([line for line in printed if line.endswith(f"the key's sha256 is {fingerprint}")])
+        assert ["credit_risk_gradient_boosting:2.0.0", "credit_risk_policy:1.1.0"] == printed[-2:]
+        shell(verify, checkout)
 
     def test_fields(self) -> None:
         """A contract's fields are printed as a table and as an application."""

@@ -10,6 +10,7 @@ import pytest
 from tests.docs.pages import DOCS, IDS, PAGES, ROOT, anchors, blocks, code, links, paths
 
 MADE_LATER = {
+    "artifacts/model/model.sig",
     "benchmarks/.venvs",
     "deploy/compose/proxy/active.map",
     "deploy/compose/secrets/api/keys.json",

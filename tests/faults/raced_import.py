@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from decision import read_policy
-from import_model import DEFAULT_POLICY, Entry, model_entry, policy_entry, save
+from import_model import DEFAULT_POLICY, STAGING, Entry, model_entry, policy_entry, save
 from scoring.artifact import read_artifact
 from serving.settings import Settings
 from serving.store import load_served
@@ -53,9 +53,10 @@ def interrupted(home: Path, step: int, is_step: Callable[[str, Any], bool], othe
 
 
 def writes(event: str, arguments: Any) -> bool:
-    """Whether the store is about to be changed."""
+    """Whether the store is about to be changed, elsewhere than where an import gathers what it writes."""
     looks_only = event.startswith(("os.listdir", "os.scandir", "glob.", "pathlib."))
-    return not looks_only and (event != "open" or bool(arguments[2] & WRITES))
+    gathers = all(STAGING in str(a) for a in arguments if isinstance(a, str | Path))
+    return not (looks_only or gathers) and (event != "open" or bool(arguments[2] & WRITES))
 
 
 def during_the_import(home: Path, old: list[Entry], new: list[Entry], step: int) -> None:

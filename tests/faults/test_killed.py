@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from tests import expect
 from tests.faults.failpoint import PATIENT, TARGET, held
-from tests.servers import HANG_SECONDS, MODEL_ENTRY, Server, SlowRequest, copy_store, entry, serving, wait_for
+from tests.servers import HANG_SECONDS, MODEL_ENTRY, Server, SlowRequest, copy_store, entry, ports, serving, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -35,11 +34,6 @@ def pair(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     ) as server:
         wait_for(lambda: 2 == len(server.find(message="ready")))
         yield server
-
-
-def ports(worker: psutil.Process) -> set[int]:
-    """The other ends of a worker's connections."""
-    return {each.raddr.port for each in worker.net_connections("tcp") if each.raddr}
 
 
 def begun_in_each(server: Server, path: str, document: Any) -> dict[int, list[SlowRequest]]:

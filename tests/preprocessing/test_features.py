@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from preprocessing.application import Application
-from preprocessing.features import FeatureSchema, SchemaFile, compile_row
+from preprocessing.features import FeatureSchema, SchemaFile, compile_marks, compile_row
 from preprocessing.fields import Feature
 from tests.applications import (
     CATEGORIES,
@@ -217,3 +217,12 @@ class TestMatrix:
     def test_finite(self, document: Document) -> None:
         """No application within the contract leaves the range of float32."""
         assert np.isfinite(EVERY.matrix([parse_application(json.loads(json.dumps(document)))])).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+def test_of_many_features_the_matrix_is_the_same(n: int) -> None:
+    """Filled by where the ones are, as it is beyond some number of features."""
+    rows = [parse_application(document) for document in portfolio(n, seed=7)]
+    marks = compile_marks(CONTRACT.features, CLEANING)
+    assert np.array_equal(EVERY.matrix(rows), marks.matrix(rows))
+    assert (n, len(EVERY.features)) == marks.matrix(rows).shape

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from records.chain import Entry, broken
-from records.committer import MOST_ROWS, Committer, RecordsUnavailableError
+from records.committer import MOST_ROWS, Committer
+from records.errors import RecordsUnavailableError, StoreUnavailableError
 from records.keyring import KeyRing
-from records.stores.base import StoreUnavailableError
 from records.stores.sqlite import SQLiteFolder
 from tests.records.samples import BASIS, a_record
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.keyring import KeyRing, KeyRingError, SealBrokenError, Sealed, add_key, read_keyring
+from records.errors import KeyRingError, SealBrokenError
+from records.keyring import KeyRing, Sealed, add_key, read_keyring
 
 ID, OTHER = bytes(range(16)), bytes(16)
 

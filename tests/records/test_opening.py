@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.stores.base import Query, StoreError, StoreUnavailableError
+from records.errors import StoreError, StoreUnavailableError
+from records.stores.base import Query
 from records.stores.opening import migrate_store, open_store
 from records.stores.postgresql import PostgreSQL
 from records.stores.sqlite import SQLiteFolder

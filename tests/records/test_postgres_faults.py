@@ -13,9 +13,10 @@ import psycopg
 import pytest
 
 from records.chain import link
+from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.keyring import KeyRing
 from records.stores import postgresql
-from records.stores.base import Query, StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.base import Query
 from records.stores.postgresql import PostgreSQL, migrate
 from records.stores.versions import Migration, migrations
 from tests.postgres import USER, Postgres, missing_postgres, postgres, standby

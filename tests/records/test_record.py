@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from records.basis import Basis
+from records.errors import UnreadableRecordError
 from records.identifiers import as_text, from_text, new_id
-from records.record import DecisionRecord, UnreadableRecordError, pack, unpack
+from records.record import DecisionRecord, pack, unpack
 from tests.records.samples import BASIS, a_record, drawn_records
 
 

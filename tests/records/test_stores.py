@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from records.chain import broken, link
+from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.keyring import KeyRing
-from records.stores.base import Query, Store, StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.base import Query, Store
 from records.stores.postgresql import PostgreSQL
 from records.stores.sqlite import SQLiteFolder, migrate
 from records.stores.versions import migrations

@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from records.chain import broken
-from records.committer import Committer, RecordsUnavailableError
+from records.committer import Committer
+from records.errors import RecordsUnavailableError
 from records.keyring import KeyRing
 from records.stores.base import Store
 from tests.records.samples import BASIS, a_record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from scoring.boosting import Ensemble
 from scoring.estimator import trees_of
+from scoring.turns import _ordered
 
 FEATURES = 5
 
@@ -111,3 +113,11 @@ def test_deeper_trees_are_refused() -> None:
     deep = GradientBoostingClassifier(max_depth=7, n_estimators=2, random_state=1).fit(matrix, labels)
     with pytest.raises(ValueError, match="a tree of depth 7, more than 6; grow shallower trees"):
         trees_of(deep)
+
+
+def test_integers_in_the_order_of_floats() -> None:
+    """By which features are looked up; both zeros are one, whichever of them a threshold is."""
+    values = np.array([-np.inf, -1.5, -1e-45, -0.0, 0.0, 1e-45, 1.5, np.inf], dtype=np.float32)
+    ordered = _ordered(values)
+    assert [low < high for low, high in pairwise(values.tolist())] == (np.diff(ordered) > 0).tolist()
+    assert ordered[3] == ordered[4]

@@ -198,3 +198,20 @@ class TestReasons:
             assert impacts == sorted(impacts, reverse=True)
             true = [tried(small, assessment.fields, reason.field) for reason in told]
             assert all(true) or not any(tried(small, assessment.fields, name) for name in contract.scored)
+
+
+def test_a_ratio_crosses_its_thresholds_where_one_of_its_two_is_tried() -> None:
+    """Whichever of the two moves, the other held: between these values no threshold of the ratio is missed."""
+    sums = {"type": "number", "description": "d", "minimum": 1, "maximum": 100, "example": 1}
+    ratio = {"name": "r", "type": "ratio", "description": "d", "numerator": "a", "denominator": "b", "maximum": 100}
+    label = {"column": "bad", "defaulted": [1], "repaid": [0]}
+    fields = [sums | {"name": "a"}, sums | {"name": "b"}, ratio]
+    contract = contract_of({"format": 1, "name": "c", "version": "1.0.0", "label": label, "fields": fields})
+    rows = applications(contract, 120, 1)
+    improvements = Improvements(Small(contract, rows, 3, 1).scorer)
+    cuts = improvements._cuts["r"]
+    assert cuts
+    for name in ("a", "b"):
+        tried = list(improvements._cuts_of_ratios(contract.by_name[name], rows[0]))
+        crossed = [contract.with_values(rows[0], {name: value})["r"] for value in tried]
+        assert crossed == pytest.approx([cut for cut in cuts if cut > 0])

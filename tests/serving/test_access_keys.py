@@ -287,7 +287,7 @@ class TestWatching:
         change_keys(file, lambda _: KeysDocument(keys=entries), create=True)
 
     def find(self, source: KeysFile, key: str) -> Caller | Reason:
-        return asyncio.run(source.find(key.encode(), time.time()))
+        return source.find(key.encode(), time.time())
 
     def test_rotation(self, tmp_path: Path) -> None:
         """Old and new are valid together, until the old one is revoked."""

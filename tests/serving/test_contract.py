@@ -264,6 +264,7 @@ class TestInformation:
             "policy_version": policy["version"],
             "bento": None,
             "access": "open",
+            "signed_by": {"model": None, "policy": None},
             "digests": digests,
         } == answer
 

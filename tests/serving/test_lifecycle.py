@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +56,6 @@ def limited(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "CREDIT_RISK_LOG_LEVEL": "DEBUG",
     }
     with serving(copy_store(store, tmp_path_factory.mktemp("limited")), **settings) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def hurried(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that gives heads and bodies a second."""
-    settings = {
-        "CREDIT_RISK_HEAD_SECONDS": "1",
-        "CREDIT_RISK_BODY_SECONDS": "1",
-        "CREDIT_RISK_MAX_CONCURRENCY": str(MAX_CONCURRENCY),
-    }
-    with serving(copy_store(store, tmp_path_factory.mktemp("hurried")), **settings) as server:
         yield server
 
 
@@ -132,25 +119,6 @@ class TestUnready:
 
 
 class TestLimits:
-    def test_slow_body(self, hurried: Server, example: dict[str, Any]) -> None:
-        """A body that doesn't come in time is 408, as the API page says, and ends its connection."""
-        responses = httpx.get(f"{hurried.url}/docs.json").json()["paths"]["/predict"]["post"]["responses"]
-        documented = responses["408"]["content"]["application/problem+json"]["example"]
-
-        response = SlowRequest(hurried, "/predict", example).response()
-
-        problem = expect.problem(response, 408, "slow-request")
-        assert documented | {"request_id": problem["request_id"]} == problem
-        assert "close" == response.headers["Connection"]
-
-    def test_slow_bodies_take_no_place(self, hurried: Server, example: dict[str, Any]) -> None:
-        """However many requests are not complete, those that are get their answers."""
-        slow = [SlowRequest(hurried, "/predict", example) for _ in range(4 * MAX_CONCURRENCY)]
-
-        expect.answer(httpx.post(f"{hurried.url}/predict", json=example))
-
-        assert {408} == {request.response().status_code for request in slow}
-
     def test_concurrency(self, limited: Server, applications: Sequence[dict[str, Any]]) -> None:
         """A request above the concurrency limit is 429; the others are answered."""
         responses: list[httpx.Response] = []
@@ -183,68 +151,6 @@ class TestLimits:
         assert len(shed) < len(responses)
         for response in shed:
             expect.problem(response, 503, "overloaded")
-
-
-class TestTrickles:
-    """What comes a byte at a time ends in time, wherever in a request it does; each byte alone is quick enough."""
-
-    @pytest.mark.parametrize(
-        ("beginning", "more", "answer"),
-        [
-            pytest.param(b"GET /livez HTTP/1.1\r\nX: ", b"y", b"HTTP/1.1 408 ", id="head"),
-            pytest.param(b"\r\n", b"\r\n", b"", id="line ends before a request"),
-            pytest.param(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n",
-                b" ",
-                b"HTTP/1.1 408 ",
-                id="body",
-            ),
-            pytest.param(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n",
-                b" ",
-                b"HTTP/1.1 415 ",
-                id="the rest of a refused body",
-            ),
-            pytest.param(
-                b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n",
-                b" ",
-                b"HTTP/1.1 200 ",
-                id="a body that nobody reads",
-            ),
-            pytest.param(
-                b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /",
-                b"x",
-                b"HTTP/1.1 200 ",
-                id="the head of the next request",
-            ),
-            pytest.param(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: ",
-                b"y",
-                b"HTTP/1.1 408 ",
-                id="trailers",
-            ),
-        ],
-    )
-    def test_end(self, hurried: Server, beginning: bytes, more: bytes, answer: bytes) -> None:
-        """Without a limit this connection would live for as long as the test has patience."""
-        received = b""
-        with socket.create_connection(hurried.address, timeout=0.1) as connection:
-            connection.sendall(beginning)
-
-            def ended() -> bool:
-                nonlocal received
-                try:
-                    part = connection.recv(65536)
-                except TimeoutError:
-                    connection.sendall(more)
-                    return False
-                received += part
-                return not part
-
-            with suppress(ConnectionError):
-                wait_for(ended, 60)
-        assert received.startswith(answer)
 
 
 class TestLearning:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -111,19 +112,15 @@ def test_uv_reads_what_it_is_told(tmp_path: Path) -> None:
 
 def test_what_pip_does_otherwise_does_not_count(tmp_path: Path) -> None:
     """A configuration that would have packages elsewhere, or nowhere, is none of an environment's."""
-    package = tmp_path / "packages" / "tiny-1.0-py3-none-any.whl"
-    package.parent.mkdir()
-    with ZipFile(package, "w") as wheel:
-        wheel.writestr("tiny.py", "")
-        wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    wheel(packages, "")
     configuration = tmp_path / "pip.conf"
     configuration.write_text(
         f"[global]\nuser = true\ntarget = {tmp_path}/target\nprefix = {tmp_path}/prefix\ndry-run = true\n"
         "require-hashes = true\n"
     )
-    settings = {"no-index": "true", "find-links": str(package.parent)}
+    settings = {"no-index": "true", "find-links": str(packages)}
     home = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     environment = install.reaching(settings, os.environ | {"PIP_CONFIG_FILE": str(configuration)})
@@ -144,3 +141,38 @@ def test_a_configuration_that_pip_cannot_read_is_told(tmp_path: Path) -> None:
     )
     assert result.returncode != 0
     assert str(configuration) in result.stderr
+
+
+def wheel(folder: Path, content: str) -> str:
+    """A package, and the digest of its file."""
+    with ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as package:
+        package.writestr("tiny.py", content)
+        package.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        package.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        package.writestr("tiny-1.0.dist-info/RECORD", "")
+    return sha256((folder / "tiny-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("pinned", "said"),
+    [
+        ("tiny==1.0 --hash=sha256:{expected}", "Hash mismatch for `tiny==1.0"),
+        ("tiny==1.0", "In `--require-hashes` mode, all requirements must have a hash"),
+    ],
+    ids=["other bytes", "no digest"],
+)
+def test_what_is_no_file_of_the_lock_is_refused(tmp_path: Path, pinned: str, said: str) -> None:
+    """Whoever answers for the index can't have other code installed."""
+    expected = wheel(tmp_path, "honest = True")
+    wheel(tmp_path, "honest = False")
+    lock = tmp_path / "lock.txt"
+    lock.write_text(pinned.format(expected=expected) + "\n")
+    result = subprocess.run(
+        [sys.executable, ROOT / "setup" / "install.py", lock],
+        env=os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert said in result.stderr

@@ -14,6 +14,7 @@ from preprocessing.application import Application
 from preprocessing.features import FeatureSchema
 from scoring.artifact import GOLDEN, MANIFEST, MODEL, SCHEMA, Artifact, GoldenApplications, read_artifact
 from scoring.scorer import Scorer
+from signing import SIGNATURE
 from tests.applications import CATEGORIES, CONTRACT, parse_application
 from tests.training.conftest import BOOK
 from tests.training.loans import Row, WriteCsv
@@ -47,7 +48,8 @@ class TestArtifact:
 
         assert artifact.digests == again.digests
         assert Scorer(again).golden_deviation() == 0
-        assert OWNED - {path.name for path in out.iterdir()} == {ALTERNATIVES_PLOT, "calibration.png", "importance.png"}
+        others = {ALTERNATIVES_PLOT, "calibration.png", "importance.png", SIGNATURE}
+        assert OWNED - {path.name for path in out.iterdir()} == others
 
     def test_manifest(self, artifact: Artifact, out: Path, data: TrainingData, small: Recipe) -> None:
         """The manifest states version, date, parameters, data, metrics, and vouches for every other file."""

@@ -8,6 +8,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -18,6 +20,7 @@ from serving.http.bodies import Bodies
 from serving.http.problems import InvalidRequestError, ProblemError
 from serving.http.refusals import MAX_ANSWER_BYTES, MAX_GROWTH
 from serving.settings import Settings
+from tests.connections import Network
 from tests.servers import ROOT
 
 LIMIT = 1_048_576
@@ -99,6 +102,21 @@ HOSTILE = {
     "no UTF-8": b"[" + b'"\xff"' * 200_000,
     "UTF-16": filled("1")[: LIMIT // 2].decode().encode("utf-16"),
     "depth": b"[" * LIMIT,
+    "depth within what is parsed": filled("[" * 120 + "]" * 120),
+    "deep objects": b'{"a":' * (LIMIT // 5),
+    "one long integer": b"1" * LIMIT,
+    "one long fraction": b"0." + b"1" * (LIMIT - 2),
+    "one long string": b'"' + b"a" * (LIMIT - 2) + b'"',
+    "one long string of escapes": b'"' + b"\\u0041" * ((LIMIT - 2) // 6) + b'"',
+    "surrogates": b'["' + b"\\ud83d\\ude00" * 80_000 + b'"]',
+    "one long key": b'{"' + b"k" * (LIMIT - 6) + b'":1}',
+    "one key over and over": b"{" + b",".join([b'"person_age":1'] * 31_000) + b"}",
+    "rows of long keys": json.dumps([{"\u00e9" * 340: 1}] * 500).encode(),
+    "white space": b" " * (LIMIT - 1) + b"[",
+    "broken at its end": filled('"a' + "b" * 2000 + '"')[:-1],
+    "lists of empty objects": filled("[{},{}]"),
+    "empty lists": filled("[]"),
+    "a mark": b"\xef\xbb\xbf" + filled("1")[: LIMIT - 3],
 }
 
 
@@ -132,6 +150,48 @@ def test_an_answer_does_not_outgrow_its_request(contract: Contract, query: bytes
     """What is said of bad input stays within 64 KiB; in a partial batch, within four times its request."""
     most = max(MAX_ANSWER_BYTES, MAX_GROWTH * len(HOSTILE[kind]) if query else 0)
     assert told(asyncio.run(read(contract, "/predict/batch", HOSTILE[kind], query))[0]) <= most
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=80), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60)
+@given(data=st.data(), partial=st.booleans(), times=st.sampled_from([1, 2, 25, 500, 501]))
+def test_no_drawn_answer_outgrows_its_request(
+    contract: Contract, data: st.DataObject, partial: bool, times: int
+) -> None:
+    """Whatever rows are made of, and however many of them there are."""
+    names = st.sampled_from([field.name for field in contract.fields]) | st.text(max_size=80)
+    row = data.draw(st.dictionaries(names, VALUES, max_size=30) | VALUES)
+    spelt = json.dumps(row, ensure_ascii=data.draw(st.booleans())).encode(errors="replace")
+    body = b"[" + b",".join([spelt] * times) + b"]"
+    queued, _ = asyncio.run(read(contract, "/predict/batch", body, b"partial=true" if partial else b""))
+    assert told(queued) <= max(MAX_ANSWER_BYTES, MAX_GROWTH * len(body) if partial else 0)
+
+
+class TestChunks:
+    """A body in chunks of one byte keeps the loop no longer, however much of it is read at once."""
+
+    @pytest.mark.parametrize("chunk", [b"1\r\n[\r\n", b"1;a=b\r\n[\r\n", b"01\r\n \r\n"])
+    def test_no_read_keeps_the_loop(self, chunk: bytes) -> None:
+        async def longest() -> float:
+            network = Network(room=LIMIT)
+            wire = network.connect()
+            wire.send(b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            most, before = 0.0, time.thread_time()
+            wire.send(chunk * (256_000 // len(chunk)))
+            for _ in range(20):
+                now = time.thread_time()
+                most, before = max(most, now - before), now
+                await asyncio.sleep(0)
+            wire.reset()
+            return most
+
+        assert min(asyncio.run(longest()) for _ in range(3)) < TURN_SECONDS
 
 
 class TestWhatIsSaid:
