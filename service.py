@@ -15,7 +15,7 @@ from decision import InvalidPolicyError, Outcome
 from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
-from records.errors import KeyRingError, StoreError
+from records.errors import RecordsError
 from scoring.artifact import ArtifactError
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.access.access import Access
@@ -94,7 +94,7 @@ class CreditRisk:
             telemetry.tracing.start(tracer_provider())
         try:
             self._load(CreditRisk.bento)  # type: ignore[attr-defined]  # the decorator made it a Service
-        except (ArtifactError, InvalidPolicyError, StoreError, KeyRingError) as exc:
+        except (ArtifactError, InvalidPolicyError, RecordsError) as exc:
             # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
             service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
         self.upkeep = telemetry.upkeep(self.__is_ready__)

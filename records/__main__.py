@@ -28,17 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command."""
     options = _parser().parse_args(arguments)
     # Behind the parser: neither --help nor wrong arguments need what takes a while to import.
-    from records.errors import (  # noqa: PLC0415
-        KeyRingError,
-        SealBrokenError,
-        StoreError,
-        UnreadableRecordError,
-    )
+    from records.errors import RecordsError  # noqa: PLC0415
 
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
-    except (Refusal, StoreError, KeyRingError, SealBrokenError, UnreadableRecordError) as exc:
+    except (Refusal, RecordsError) as exc:
         print(exc, file=sys.stderr)
         return 1
 
