@@ -134,7 +134,7 @@ def test_nothing_stands_in_the_clear(
     """Neither in the store's files nor in any log line, and with its key it is there."""
     application = {**example, "person_income": PLANTED, "loan_percent_income": None}
     answer = expect.answer(asked.post("/predict", json=application))
-    for path in [*kept.folder.iterdir(), recorded.log]:
+    for path in [*filter(Path.is_file, kept.folder.rglob("*")), recorded.log]:
         assert str(PLANTED).encode() not in path.read_bytes(), path
     assert PLANTED == kept.document(answer["decision_id"])["fields"]["person_income"]
 
