@@ -57,10 +57,11 @@ from bentoml.exceptions import BentoMLException
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE
+from engine import check_fit, open_model
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from scoring.estimator import prove_arrays
-from serving.store import MODEL_ENTRY, POLICY_ENTRY, check_fit, open_model, stored_artifact
+from serving.store import MODEL_ENTRY, POLICY_ENTRY, stored_artifact
 from signing.folders import FolderError
 from signing.sources import Sources, found
 

@@ -12,8 +12,10 @@ import anyio.to_thread
 import bentoml
 
 from decision import InvalidPolicyError, Outcome
+from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
+from records.errors import RecordsError
 from scoring.artifact import ArtifactError
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.access.access import Access
@@ -23,12 +25,12 @@ from serving.bento.install import install, tracing_configuration
 from serving.bento.lifecycle import Draining
 from serving.bento.store_entry import StoreEntry
 from serving.bento.tls import check_tls
-from serving.engine import Assessment, Engine
 from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
 from serving.http.information import Information
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
+from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
 from serving.settings import load_settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
@@ -47,7 +49,8 @@ with refusals_as_lines():
     access = Access(settings, telemetry)
 information = Information(settings)
 bodies = Bodies(settings, information.contract, telemetry)
-descriptors = Descriptors(bodies, Responses(telemetry))
+recording = Recording(settings, telemetry)
+descriptors = Descriptors(bodies, Responses(telemetry, recording))
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -91,7 +94,7 @@ class CreditRisk:
             telemetry.tracing.start(tracer_provider())
         try:
             self._load(CreditRisk.bento)  # type: ignore[attr-defined]  # the decorator made it a Service
-        except (ArtifactError, InvalidPolicyError) as exc:
+        except (ArtifactError, InvalidPolicyError, RecordsError) as exc:
             # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
             service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
         self.upkeep = telemetry.upkeep(self.__is_ready__)
@@ -99,7 +102,9 @@ class CreditRisk:
     def _load(self, bento: bentoml.Bento | None) -> None:
         information.bento = str(bento.tag) if bento is not None else None
         served = load_served(settings, bento)
-        self.engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
+        engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
+        recording.start(engine, served)
+        self.engine = engine
         information.engine, information.digests = self.engine, served.digests
         information.signed_by = served.signed_by
         manifest, policy = served.scorer.manifest, served.policy.policy
@@ -109,7 +114,8 @@ class CreditRisk:
 
     @bentoml.on_shutdown
     def stop(self) -> None:
-        """Carry the last counts over to the metrics, and the last spans to the collector."""
+        """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
+        recording.stop()
         self.upkeep.stop()
         telemetry.tracing.stop()
 

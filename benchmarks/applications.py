@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.assessing import CONTRACT, load_engine
+from engine import Engine
 from preprocessing.application import Application
-from serving.engine import Engine
 from serving.http.answers import prediction
 from tests.applications import portfolio
 

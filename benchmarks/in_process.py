@@ -13,11 +13,10 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from benchmarks.peers.assessing import MODEL, POLICY
 from decision import decide, read_policy
+from engine import Engine, open_model
 from preprocessing.application import Application
 from scoring.artifact import read_artifact
 from scoring.estimator import load_estimator
-from serving.engine import Engine
-from serving.store import open_model
 from tests.applications import portfolio
 
 ROUNDS = 7

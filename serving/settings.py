@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from serving import setting_values
@@ -146,6 +155,20 @@ class Settings(BaseModel):
         BeforeValidator(setting_values.origins),
         Field(description="Origins whose pages may read answers in a browser, separated by commas."),
     ] = None
+    records: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(sqlite:|postgresql://).+",
+            description="Where decisions are kept: `sqlite:FOLDER` or `postgresql://…`; unset, nowhere.",
+        ),
+    ] = None
+    records_key_file: Annotated[
+        Path | None,
+        Field(
+            validate_default=True,
+            description="The keys that records are sealed with; `python -m records key` makes them.",
+        ),
+    ] = None
     root_path: Annotated[
         str | None,
         BeforeValidator(setting_values.root_path),
@@ -187,6 +210,13 @@ class Settings(BaseModel):
             ge=0.1, le=1_000_000, description="Most requests per second of one caller; more is 429. Unset: no limit."
         ),
     ] = None
+
+    @field_validator("records_key_file")
+    @classmethod
+    def _keys_of_records(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("records") is not None:
+            raise PydanticCustomError("keys", "records need keys; make them by `python -m records key FILE`")
+        return value
 
     def bytes_in_flight(self) -> tuple[int, int]:
         """Most bytes of all requests, and of one caller's: one request that is allowed fits where there is no other."""

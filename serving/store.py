@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import bentoml
-import numpy as np
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
-from decision.files import CATALOGUE_FILE, POLICY_FILE
+from decision.files import POLICY_FILE
+from engine import check_fit, open_model
 from preprocessing.contract import Contract
 from scoring.artifact import (
-    GOLDEN,
     MODEL_NAME,
-    REBUILD,
     Artifact,
     ArtifactError,
     DigestMismatchError,
-    IncoherentArtifactError,
     MissingFileError,
     read_artifact,
 )
@@ -35,10 +33,6 @@ from serving.vouching import SIGNED_BY, TrustedKeyError, read_trusted_keys
 
 MODEL_ENTRY = MODEL_NAME
 POLICY_ENTRY = "credit_risk_policy"
-
-GOLDEN_TOLERANCE = 1e-9
-"""How far a golden application's PD may lie from the artifact's, and its attributions' sum from its log-odds, since
-processors differ in the last bits."""
 
 
 class UnvouchedEntryError(ArtifactError):
@@ -54,7 +48,7 @@ class Served:
         attributor: its attributions, which add up on them.
         policy: the policy with its reasons, its examples passed.
         distribution: the training data in bins.
-        digests: SHA-256 by file name.
+        contents: the very bytes of all files, by name.
         signed_by: the fingerprint of the key that vouched for the model and for the policy; None where none did.
     """
 
@@ -62,8 +56,13 @@ class Served:
     attributor: Attributor
     policy: PolicyFiles
     distribution: TrainingDistribution
-    digests: dict[str, str]
+    contents: dict[str, bytes]
     signed_by: dict[str, str | None]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 by file name."""
+        return {name: sha256(content).hexdigest() for name, content in self.contents.items()}
 
 
 def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
@@ -80,54 +79,8 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
         _check_vouched(signed_by, settings.trusted_key)
     scorer, attributor = open_model(artifact)
     check_fit(artifact, policy)
-    return Served(scorer, attributor, policy, artifact.distribution, artifact.digests | policy.digests, signed_by)
-
-
-def open_model(artifact: Artifact) -> tuple[Scorer, Attributor]:
-    """Make a verified artifact's model ready, and check that it does here what it did in training.
-
-    Raises:
-        IncoherentArtifactError: a golden application gets another PD, or its attributions don't add up to it.
-    """
-    scorer = Scorer(artifact)
-    deviation = scorer.golden_deviation()
-    if not deviation <= GOLDEN_TOLERANCE:  # so written that NaN fails too
-        raise IncoherentArtifactError(
-            f"{GOLDEN}: an application's PD is off by {deviation:.3g} here, more than {GOLDEN_TOLERANCE}; train again"
-        )
-    try:
-        attributor = Attributor(scorer.leaves, artifact.tables, artifact.calibration)
-    except ValueError as exc:
-        raise IncoherentArtifactError(f"{exc}; {REBUILD}") from exc
-    scores = scorer.score(scorer.golden)
-    gap = np.abs(attributor.base_value + attributor.attribute(scores.matrix).sum(axis=1) - scores.log_odds).max()
-    if not gap <= GOLDEN_TOLERANCE:
-        raise IncoherentArtifactError(f"attributions of a golden application miss its log-odds by {gap:.3g}; {REBUILD}")
-    return scorer, attributor
-
-
-def check_fit(artifact: Artifact, files: PolicyFiles) -> None:
-    """Check that reasons can be given for whatever this policy doesn't approve.
-
-    Reasons are what raises an applicant's risk over the reference population's. Where the policy turned down applicants
-    with a lower PD than that population's, there might be nothing to tell them; nor where a field is scored that no
-    reason takes up.
-
-    Raises:
-        InvalidPolicyError: the approval threshold lies under the reference population's upper edge, or the catalogue
-            lacks a reason for a scored field.
-    """
-    if missing := set(artifact.schema.fields) - files.catalogue.scored_fields:
-        raise InvalidPolicyError(
-            f"{CATALOGUE_FILE}: no reason takes up {', '.join(sorted(missing))}; add each to the `scores` of a reason"
-        )
-    policy = files.policy
-    edge = artifact.manifest.reference_population.pd_below
-    if policy.thresholds.approve_below < edge:
-        raise InvalidPolicyError(
-            f"thresholds.approve_below: {policy.thresholds.approve_below} lies under {edge}, the upper edge of the "
-            f"model's reference population, so that some refusals would have no reasons; {REBUILD}, for this policy"
-        )
+    contents = {**artifact.contents, **policy.contents}
+    return Served(scorer, attributor, policy, artifact.distribution, contents, signed_by)
 
 
 def stored_artifact() -> Artifact:

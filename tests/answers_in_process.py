@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from serving.engine import Engine
+from engine import Engine
 from serving.http.answers import explanation
 from serving.settings import load_settings
 from serving.store import load_served

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
+from engine import Engine, check_fit, open_model
 from preprocessing.application import FieldError
 from preprocessing.contract import Contract
-from serving.engine import Engine
 from serving.http.answers import explanation, prediction
 from serving.http.schemas import schemas
-from serving.store import check_fit, open_model
 from serving.telemetry.metrics import Metrics
 
 __all__ = ["Engine", "application_schema", "check_fit", "explanation", "labels", "open_model", "prediction"]

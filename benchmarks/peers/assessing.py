@@ -7,12 +7,12 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from decision import read_policy
+from engine import Engine
 from preprocessing.application import Application
 from preprocessing.contract import CONTRACT_FILE, read_contract
 from scoring.artifact import read_artifact
 from scoring.attribution import Attributor
 from scoring.scorer import Scorer
-from serving.engine import Engine
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 MODEL = ARTIFACTS / "model"

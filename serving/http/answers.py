@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from serving.engine import Assessment
+from engine import Assessment
 
 
 class ReasonGiven(BaseModel):
@@ -33,6 +33,7 @@ class Prediction(BaseModel):
     model_version: str
     policy_version: str
     reference: str | None = Field(default=None, description="The caller's own, where one was sent.")
+    decision_id: str | None = Field(default=None, description="Of the decision's record, where decisions are kept.")
 
 
 class WrongField(BaseModel):
@@ -122,7 +123,7 @@ class Version(BaseModel):
     digests: dict[str, str] = Field(description="SHA-256 of each file of model and policy, by its name.")
 
 
-def prediction(assessment: Assessment) -> dict[str, Any]:
+def prediction(assessment: Assessment, decision_id: str | None = None) -> dict[str, Any]:
     """A `Prediction`."""
     identity, decision = assessment.identity, assessment.decision
     return {
@@ -139,16 +140,17 @@ def prediction(assessment: Assessment) -> dict[str, Any]:
         "model_version": identity.model_version,
         "policy_version": identity.policy_version,
         **({} if assessment.reference is None else {"reference": assessment.reference}),
+        **({} if decision_id is None else {"decision_id": decision_id}),
     }
 
 
-def explanation(assessment: Assessment) -> dict[str, Any]:
+def explanation(assessment: Assessment, decision_id: str | None = None) -> dict[str, Any]:
     """An `Explanation`; fields without effect are neither drivers nor protective factors."""
     assert assessment.attributions is not None
     # sorted() is stable, so equal impacts keep the schema's order.
     ranked = sorted(assessment.attributions.by_field.items(), key=lambda item: -abs(item[1]))
     impacts = [{"feature": field, "value": assessment.fields[field], "impact": impact} for field, impact in ranked]
-    return prediction(assessment) | {
+    return prediction(assessment, decision_id) | {
         "explanations": {
             "base_value": assessment.attributions.base_value,
             "unit": "log-odds",

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
+from engine import Assessment
 from preprocessing.application import Application, InvalidApplicationError
-from serving.engine import Assessment
 from serving.http.problems import InternalError, ProblemError
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.logs import service_log

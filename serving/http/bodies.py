@@ -7,7 +7,7 @@ exception in a batch would fail all the requests that were merged into it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +26,7 @@ from serving.http.problems import (
     ProblemError,
     UnsupportedMediaTypeError,
 )
+from serving.http.received import received
 from serving.http.refusals import Room, invalid
 from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
@@ -58,6 +59,7 @@ class Bodies:
 
     def __init__(self, limits: Settings, contract_of: ContractOf, telemetry: Telemetry) -> None:
         self._limits = limits
+        self._keep = limits.records is not None
         self._contract_of = contract_of
         self._tracing = telemetry.tracing
         self._count_invalid = telemetry.metrics.count_invalid
@@ -94,6 +96,8 @@ class Bodies:
         body, content_type = await _read_body(request, self._limits)
         document = _decode(body, content_type, _most_marks(contract, 1))
         _note_rows(1)
+        if self._keep:
+            _note_received([str(body, "utf-8")])
         try:
             return [contract.parse(document)]
         except InvalidApplicationError as exc:
@@ -110,6 +114,8 @@ class Bodies:
         if not 1 <= len(document) <= most:
             raise InvalidRequestError(f"the list holds {len(document)} applications; send 1 to {most}")
         _note_rows(len(document))
+        if self._keep:
+            _note_received(received(body, document))
         room = Room(len(body), len(document), partial=partial)
         return await (self._parse_some if partial else self._parse_all)(contract, document, room)
 
@@ -231,6 +237,12 @@ def _decode(body: bytes, content_type: str, most: int) -> Any:
 def too_large(limit: int) -> BodyTooLargeError:
     """What is said of a body over the limit."""
     return BodyTooLargeError(f"the body may hold {limit} bytes; send fewer applications a request")
+
+
+def _note_received(texts: Sequence[str]) -> None:
+    exchange = current_exchange.get()
+    if exchange is not None:
+        exchange.received = texts
 
 
 def _note_rows(rows: int) -> None:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from engine import Engine
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
-from serving.engine import Engine
 from serving.http.location import base_url
 from serving.http.openapi import openapi_document
 from serving.http.page import PAGE, PAGE_POLICY

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine import Engine
 from preprocessing.application import FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from serving import SERVICE_NAME, SERVICE_VERSION
 from serving.access.access import Denied
 from serving.access.callers import Reason
 from serving.access.gate import needs_caller
-from serving.engine import Engine
 from serving.http.answers import (
     BadRow,
     BatchPrediction,

@@ -18,6 +18,7 @@
     +-- UnknownCodingError         501
     +-- NotReadyError              503   Retry-After
     +-- OverloadedError            503   Retry-After
+    +-- NotRecordedError           503   Retry-After
     +-- RequestTimeoutError        504
 
 Details and errors never repeat a value that the client sent.
@@ -182,6 +183,12 @@ class OverloadedError(ProblemError):
     status, kind, title = 503, "overloaded", "The request was shed"
     default_detail = "waiting requests exceed the latency objective; repeat the request after Retry-After seconds"
     default_headers: ClassVar = {"Retry-After": "1"}
+
+
+class NotRecordedError(ProblemError):
+    status, kind, title = 503, "not-recorded", "The decision could not be recorded"
+    default_detail = "no decision is given that isn't on record; repeat the request later"
+    default_headers: ClassVar = {"Retry-After": "5"}
 
 
 class RequestTimeoutError(ProblemError):

@@ -10,22 +10,26 @@ from typing import Any
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from serving.engine import Assessment
+from engine import Assessment
+from preprocessing.application import InvalidApplicationError
+from records.errors import RecordsUnavailableError
 from serving.http.answers import explanation, prediction
 from serving.http.batches import ROWS_BETWEEN_YIELDS, Result
-from serving.http.problems import ProblemError, error_document
+from serving.http.problems import NotRecordedError, ProblemError, error_document
+from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
-from serving.telemetry.exchange import request_id
+from serving.telemetry.exchange import current_exchange, request_id
 from serving.telemetry.telemetry import Telemetry
 
 
 class Responses:
     """Responses of the scoring routes, from the results of one request."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, recording: Recording) -> None:
         self._metrics = telemetry.metrics
         self._drift = telemetry.drift
         self._log = telemetry.logs.decision
+        self._recording = recording
 
     def prediction(self, results: list[Result]) -> Awaitable[Response]:
         """Of /predict."""
@@ -37,28 +41,47 @@ class Responses:
 
     async def batch(self, results: list[Result]) -> Response:
         """Of /predict/batch."""
-        problem = next((result for result in results if isinstance(result, ProblemError)), None)
-        if problem is not None:
+        if (refused := next((result for result in results if isinstance(result, ProblemError)), None)) is not None:
+            return refused.response(request_id())
+        answered = [(row, result) for row, result in enumerate(results) if isinstance(result, Assessment)]
+        try:
+            ids = iter(await self._keep(PREDICT_BATCH, answered))
+        except NotRecordedError as problem:
             return problem.response(request_id())
-        await self._record(PREDICT_BATCH, [result for result in results if isinstance(result, Assessment)])
-        return _json_response({"batch_size": len(results), "results": [_row_answer(result) for result in results]})
+        rows = [
+            _bad_row(result) if isinstance(result, InvalidApplicationError) else prediction(result, next(ids))
+            for result in results
+            if not isinstance(result, ProblemError)
+        ]
+        return _json_response({"batch_size": len(results), "results": rows})
 
     async def _single(
-        self, results: list[Result], route: Route, render: Callable[[Assessment], dict[str, Any]]
+        self, results: list[Result], route: Route, render: Callable[[Assessment, str | None], dict[str, Any]]
     ) -> Response:
         (result,) = results
         if isinstance(result, ProblemError):
             return result.response(request_id())
         assert isinstance(result, Assessment)
-        await self._record(route, [result])
-        return _json_response(render(result))
+        try:
+            (decision_id,) = await self._keep(route, [(None, result)])
+        except NotRecordedError as problem:
+            return problem.response(request_id())
+        return _json_response(render(result, decision_id))
 
-    async def _record(self, route: Route, assessments: Sequence[Assessment]) -> None:
-        """Count and log what is being answered."""
+    async def _keep(self, route: Route, answered: Sequence[tuple[int | None, Assessment]]) -> Sequence[str | None]:
+        """Put on record, count and log what is being answered; the decisions' ids.
+
+        Raises:
+            NotRecordedError: nothing may be answered.
+        """
         kind = route.kind
         assert kind is not None
-        for row, assessment in enumerate(assessments):
-            if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
+        try:
+            ids = await self._recording.keep(kind, answered, current_exchange.get())
+        except RecordsUnavailableError:
+            raise NotRecordedError from None
+        for place, ((_, assessment), decision_id) in enumerate(zip(answered, ids, strict=True)):
+            if place % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
                 await asyncio.sleep(0)
             decision, pd = assessment.decision, assessment.pd
             outcome = decision.outcome.value
@@ -74,14 +97,14 @@ class Responses:
                     "reasons": [reason.code for reason in assessment.reasons],
                     "model_version": assessment.identity.model_version,
                     "policy_version": assessment.identity.policy_version,
+                    **({} if decision_id is None else {"decision_id": decision_id}),
                     **_digest(assessment.reference),
                 },
             )
+        return ids
 
 
-def _row_answer(result: Result) -> dict[str, Any]:
-    if isinstance(result, Assessment):
-        return prediction(result)
+def _bad_row(result: InvalidApplicationError) -> dict[str, Any]:
     return {"errors": [error_document(error) for error in result.errors]}
 
 

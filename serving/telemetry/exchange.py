@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -20,6 +21,7 @@ class Exchange:
         started: `perf_counter()` at arrival, seconds.
         rows: applications in the body, once it is read.
         span: the request's span, where tracing is on.
+        received: its applications as they came, where they are to be kept.
         caller: whose credential was sent, where access is not open.
         key: the id of that credential, where it is an API key.
         refused: why access was refused, for the operator; the caller isn't told.
@@ -31,6 +33,7 @@ class Exchange:
     started: float = field(default_factory=perf_counter)
     rows: int | None = None
     span: SpanContext | None = None
+    received: Sequence[str] = ()
     caller: str | None = None
     key: str | None = None
     refused: str | None = None

@@ -82,6 +82,13 @@ class Metrics:
         self.memory_limit = gauge(
             "credit_risk_memory_limit_bytes", "The container's memory limit, 0 where there is none."
         )
+        self._commit_seconds = histogram(
+            "credit_risk_records_commit_seconds", "Time of a transaction of records, until it is durable.", WAIT_BUCKETS
+        )
+        self._commit_rows = histogram("credit_risk_records_commit_rows", "Records in a transaction.", ROW_BUCKETS)
+        self._commit_failures = counter(
+            "credit_risk_records_failures", "Transactions of records that failed, or whose end isn't known."
+        )
         self._build_info = gauge(
             "credit_risk_build_info",
             "Always 1; the labels say what is served.",
@@ -130,6 +137,15 @@ class Metrics:
         for each in tallies:
             each.add()
         self._pd_tally.observe(pd)
+
+    def count_commit(self, rows: int, seconds: float) -> None:
+        """Count one transaction of records, durable after `seconds`."""
+        self._commit_seconds.observe(seconds)
+        self._commit_rows.observe(rows)
+
+    def count_commit_failure(self) -> None:
+        """Count one that failed."""
+        self._commit_failures.inc()
 
     def count_invalid(self, loc: Iterable[str | int], kind: str, known: Container[str]) -> None:
         """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""

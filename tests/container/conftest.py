@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.engine import Container, Plain, built_image, missing_engine, plain_image, run_container
+from tests.container.containers import Container, Plain, built_image, missing_engine, plain_image, run_container
 from tests.servers import copy_store
 
 

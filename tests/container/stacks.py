@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.container.engine import READY_SECONDS, Container, docker
+from tests.container.containers import READY_SECONDS, Container, docker
 from tests.servers import ROOT, wait_for
 
 COMPOSE = ROOT / "deploy" / "compose"

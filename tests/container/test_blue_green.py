@@ -15,7 +15,7 @@ import pytest
 from scoring.artifact import MANIFEST
 from tests import expect
 from tests.artifacts import POLICY_FOLDER, edit, small_model
-from tests.container.engine import built_image, docker
+from tests.container.containers import built_image, docker
 from tests.container.offered import Sample, offering
 from tests.container.stacks import Stack, available, build, ready, stack, tagged
 from tests.deploy.monitoring import free_port

@@ -15,7 +15,7 @@ import yaml
 from serving import SERVICE_VERSION
 from serving.settings import PREFIX, Settings
 from tests import expect
-from tests.container.engine import docker
+from tests.container.containers import docker
 from tests.container.stacks import COMPOSE, Stack, available, stack, tagged
 from tests.deploy.monitoring import free_port, rules
 from tests.servers import run_python, wait_for

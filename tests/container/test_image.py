@@ -27,7 +27,7 @@ from packaging.requirements import Requirement
 
 from serving.bento.protocol import KEEP_ALIVE_SECONDS
 from tests.certificates import authority, signed
-from tests.container.engine import RESTRICTIONS, Container, docker, run_container
+from tests.container.containers import RESTRICTIONS, Container, docker, run_container
 from tests.crowd import post, session
 from tests.servers import MODEL_ENTRY, POLICY_ENTRY, ROOT, ServerElsewhere, run_python, wait_for
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests import expect
-from tests.container.engine import Container, Plain, docker, run_container
+from tests.container.containers import Container, Plain, docker, run_container
 
 pytestmark = pytest.mark.container
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.container.engine import run_container
+from tests.container.containers import run_container
 from tests.deploy.manifests import Manifests, render
 from tests.deploy.shipped import quantity
 from tests.servers import ROOT

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.container.engine import READY_SECONDS, Container, docker, run_container
+from tests.container.containers import READY_SECONDS, Container, docker, run_container
 from tests.container.offered import offering
 from tests.container.stacks import COMPOSE, Stack, ready, stack, tagged
 from tests.deploy.monitoring import free_port

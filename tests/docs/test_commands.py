@@ -60,7 +60,7 @@ RUN_ELSEWHERE = {
     "make image": (".ci/containers", r"^make image$"),
     "make test-image": (".ci/containers", r"^make test-image$"),
     ".venv/bin/bentoml build": ("tests/ecosystem/test_export.py", r'"bentoml", "build"'),
-    ".venv/bin/bentoml containerize ": ("tests/container/engine.py", r'bentoml\("containerize", '),
+    ".venv/bin/bentoml containerize ": ("tests/container/containers.py", r'bentoml\("containerize", '),
     ".venv/bin/bentoml export ": ("tests/ecosystem/test_export.py", r'"bentoml", "export"'),
     ".venv/bin/bentoml models export ": ("tests/ecosystem/test_export.py", r'"bentoml", "models", "export"'),
     "bentoml import ": ("tests/ecosystem/test_export.py", r'"bentoml", "import"'),
@@ -76,7 +76,7 @@ RUN_ELSEWHERE = {
         "tests/serving/test_generated_clients.py",
         r'"openapi-python-client", "generate"',
     ),
-    "docker run --rm -p 3000:3000 ": ("tests/container/engine.py", r"docker run --rm -p 3000:3000"),
+    "docker run --rm -p 3000:3000 ": ("tests/container/containers.py", r"docker run --rm -p 3000:3000"),
     "docker run --rm --read-only ": ("deploy/image/test", r"^container=\$\(docker run "),
     "docker compose -f deploy/compose/compose.yaml up": ("tests/container/test_compose.py", r"alone\.up\("),
     "docker compose -f deploy/compose/compose.yaml --profile monitoring up": (

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine import Assessment, Engine
 from preprocessing.application import Application
 from service import CreditRisk
-from serving.engine import Assessment, Engine
 from tests.faults.failpoint import wait_while_held
 
 __all__ = ["CreditRisk"]

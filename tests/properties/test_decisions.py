@@ -18,12 +18,12 @@ from decision import Outcome, PolicyFiles, decide
 from decision.counterfactuals import LOWEST_FRACTION
 from decision.policy import OUTSIDE, Condition, Example, better_outcomes, worst
 from decision.reasons import ReasonCatalogue
+from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.contract import Contract, InvalidContractError
 from preprocessing.fields import AnyField
 from scoring.attribution import Attributor
 from scoring.ranges import KnownRanges
-from serving.engine import Assessment, Engine
 from tests.books import Document, contract_of, documents
 from tests.contracts import Small, applications, contracts, distribution_of, policy_of, refusal, rule_documents, spoilt
 

@@ -10,7 +10,7 @@ from tests.servers import run_python
 SERVE = """
 import sys
 import service
-from serving.engine import Engine
+from engine import Engine
 from serving.store import load_served
 
 served = load_served(service.settings, None)

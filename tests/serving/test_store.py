@@ -14,6 +14,7 @@ import yaml
 
 from decision import InvalidPolicyError, PolicyFiles, read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE
+from engine import GOLDEN_TOLERANCE, check_fit, open_model
 from import_model import Entry, model_entry, policy_entry, save
 from scoring.artifact import (
     GOLDEN,
@@ -29,7 +30,7 @@ from scoring.artifact import (
 )
 from scoring.scorer import Scorer
 from serving.settings import Settings
-from serving.store import GOLDEN_TOLERANCE, MODEL_ENTRY, POLICY_ENTRY, Served, check_fit, load_served, open_model
+from serving.store import MODEL_ENTRY, POLICY_ENTRY, Served, load_served
 from tests.applications import CONTRACT
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER, edit, edit_signed, small_model
 from tests.stores import model_store

@@ -13,14 +13,13 @@ from scipy.special import expit
 
 from decision import Outcome, PolicyFiles, read_policy
 from decision.__main__ import main as decision
+from engine import Engine, check_fit, open_model
 from preprocessing.application import Application
 from preprocessing.contract import read_contract
 from preprocessing.fields import PD, Ratio
 from scoring.artifact import Artifact, read_artifact
 from scoring.estimator import load_estimator
-from serving.engine import Engine
 from serving.http.answers import explanation, prediction
-from serving.store import check_fit, open_model
 from tests.books import BOOKS, DATA, ROOT, contract_of, csv_bytes, documents, labelled, write_book
 from training.__main__ import main
 from training.book import Book, read_book

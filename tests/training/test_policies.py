@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
+from engine import check_fit, open_model
 from preprocessing.application import Application
 from preprocessing.features import FeatureSchema
 from scoring.artifact import CARD, MANIFEST, MODEL, TABLES, read_artifact
 from scoring.attribution import LeafIndex
 from scoring.estimator import trees_of
 from scoring.scorer import Scorer
-from serving.store import check_fit, open_model
 from tests.applications import CONTRACT, POLICY_FILE
 from tests.training.loans import csv_text, past_loans
 from training import portfolio

@@ -10,11 +10,10 @@ import pytest
 from decision import read_policy
 from decision.counterfactuals import LOWEST_FRACTION
 from decision.policy import better_outcomes
+from engine import Assessment, Engine, open_model
 from preprocessing.application import Application
 from scoring.artifact import read_artifact
-from serving.engine import Assessment, Engine
 from serving.http.answers import explanation, prediction
-from serving.store import open_model
 from tests.applications import CONTRACT, POLICY_FILE, parse_application, portfolio
 
 FILES = read_policy(POLICY_FILE, CONTRACT)

@@ -1,0 +1,139 @@
+"""What is stored, each entry bound to the one before it.
+
+Every start of a worker is a writer, with a chain of its own: two writers of one chain would fork it. An entry's hash
+is over the one before it, what is stored in the clear, and the sealed content: a changed, missing, added or exchanged
+entry breaks the chain behind it. The data key is left out, so that destroying it breaks nothing. A cut tail is seen by
+nothing in the chain itself, only by a checkpoint that is kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
+
+from records.basis import Basis
+from records.keyring import KeyRing, Sealed
+from records.record import DecisionRecord, pack
+
+HASH_BYTES = 32
+
+
+class Entry(NamedTuple):
+    """One decision as it is stored.
+
+    Attributes:
+        writer: who wrote it, sixteen bytes.
+        sequence: its place in the writer's chain, from 1 on, without gaps.
+        id: of the decision, sixteen bytes.
+        time: UTC, microseconds since 1970.
+        outcome: the decision.
+        caller: who asked; empty where nobody is asked for a name.
+        tag: of the caller's reference, None where there is none.
+        content: the sealed record.
+        key: its sealed data key; None once it is destroyed.
+        hash: over all of this but the key, and over the hash before it.
+    """
+
+    writer: bytes
+    sequence: int
+    id: bytes
+    time: int
+    outcome: str
+    caller: str
+    tag: bytes | None
+    content: bytes
+    key: bytes | None
+    hash: bytes
+
+    @property
+    def sealed(self) -> Sealed | None:
+        """What opens it; None once its key is destroyed."""
+        return None if self.key is None else Sealed(self.content, self.key)
+
+
+class Head(NamedTuple):
+    """Where a chain has come to."""
+
+    sequence: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One start of a worker.
+
+    Attributes:
+        id: sixteen bytes.
+        started: UTC, microseconds since 1970.
+        basis: digest of what it decides by.
+    """
+
+    id: bytes
+    started: int
+    basis: bytes
+
+    @property
+    def origin(self) -> Head:
+        """What the chain begins with."""
+        return Head(0, sha256(self.id + struct.pack(">q", self.started) + self.basis).digest())
+
+
+class Fault(NamedTuple):
+    """Where a chain is broken.
+
+    Attributes:
+        sequence: of the first entry that is not as it was written.
+        what: is wrong there.
+    """
+
+    sequence: int
+    what: str
+
+
+def link(records: Sequence[DecisionRecord], writer: Writer, head: Head, basis: Basis, ring: KeyRing) -> list[Entry]:
+    """Entries for records, in order, behind `head`."""
+    entries = []
+    for record in records:
+        content, key = ring.seal(pack(record, basis), record.id)
+        tag = None if record.reference is None else ring.tag(record.reference)
+        entry = Entry(
+            writer.id,
+            head.sequence + 1,
+            record.id,
+            record.time,
+            record.outcome,
+            record.caller or "",
+            tag,
+            content,
+            key,
+            b"",
+        )
+        head = Head(entry.sequence, _hash(head.hash, entry))
+        entries.append(entry._replace(hash=head.hash))
+    return entries
+
+
+def broken(entries: Iterable[Entry], writer: Writer) -> Iterator[Fault]:
+    """What is wrong with a writer's chain, entry by entry in the order of their sequence; nothing where all is well.
+
+    Behind a fault the chain is taken up where it goes on, so that one change is told once.
+    """
+    head = writer.origin
+    for entry in entries:
+        if entry.sequence != head.sequence + 1:
+            yield Fault(head.sequence + 1, f"{entry.sequence - head.sequence - 1} missing before {entry.sequence}")
+        elif entry.hash != _hash(head.hash, entry):
+            yield Fault(entry.sequence, "not as it was written, or not behind the entry that it was written behind")
+        head = Head(entry.sequence, entry.hash)
+
+
+def _hash(before: bytes, entry: Entry) -> bytes:
+    caller, tag = entry.caller.encode(), entry.tag or b""
+    outcome = entry.outcome.encode()
+    # Each part has its length before it, or two entries could have the same bytes.
+    lengths = struct.pack(">4I", len(outcome), len(caller), len(tag), len(entry.content))
+    place = struct.pack(">16sQ16sq", entry.writer, entry.sequence, entry.id, entry.time)
+    return sha256(b"".join((before, place, lengths, outcome, caller, tag, entry.content))).digest()

@@ -1,0 +1,155 @@
+"""Many requests' records in one transaction, durable before any of them is answered.
+
+A thread takes whatever has come in while it was writing, and writes that at once. Under load a transaction holds
+dozens of records, so that waiting for the disk is shared; a lone request waits for its own, and for nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from records.basis import Basis
+from records.chain import Head, Writer, link
+from records.errors import RecordsUnavailableError, StoreError
+from records.identifiers import new_id
+from records.keyring import KeyRing
+from records.record import DecisionRecord
+from records.stores.base import Store
+
+MOST_ROWS = 5_000
+"""Records in one transaction; what is left waits for the next one."""
+
+
+class Watch(Protocol):
+    """Is told what happens."""
+
+    def committed(self, rows: int, seconds: float) -> None:
+        """A transaction is durable."""
+
+    def failed(self, error: Exception) -> None:
+        """One is not, or not known to be."""
+
+
+class _Pending(NamedTuple):
+    records: Sequence[DecisionRecord]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[None]
+
+
+class Committer:
+    """One writer of one store.
+
+    Args:
+        store: keeps the entries; used by this object's thread alone.
+        basis: what the records are decided by.
+        ring: seals them.
+        watch: is told of each transaction, in the thread.
+    """
+
+    def __init__(self, store: Store, basis: Basis, ring: KeyRing, watch: Watch) -> None:
+        self.writer = Writer(new_id(), time.time_ns() // 1000, basis.digest)
+        self._store = store
+        self._basis = basis
+        self._ring = ring
+        self._watch = watch
+        self._head: Head | None = None
+        self._pending: deque[_Pending] = deque()
+        self._wake = threading.Condition()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="records", daemon=True)
+
+    def start(self) -> None:
+        """Make the writer known, then write.
+
+        Raises:
+            StoreError: the store can't be used.
+        """
+        self._head = self._begin()
+        self._thread.start()
+
+    async def commit(self, records: Sequence[DecisionRecord]) -> None:
+        """Return when the records are durable.
+
+        Raises:
+            RecordsUnavailableError: they may be or not.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        with self._wake:
+            if self._ending:
+                raise RecordsUnavailableError("the service is stopping")
+            self._pending.append(_Pending(records, loop, done))
+            self._wake.notify()
+        await done
+
+    def stop(self) -> None:
+        """Write what is pending, then end."""
+        with self._wake:
+            self._ending = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._store.close()
+
+    def _run(self) -> None:
+        while batch := self._taken():
+            error: Exception | None = None
+            try:
+                self._write([record for pending in batch for record in pending.records])
+            except Exception as exc:  # noqa: BLE001  # whatever it is, it must not end the thread, nor be answered as kept
+                self._head = None  # to be asked of the store again: what has failed may have been written
+                self._watch.failed(exc)
+                error = RecordsUnavailableError("the decision could not be recorded")
+            _tell(batch, error)
+
+    def _taken(self) -> list[_Pending]:
+        with self._wake:
+            while not self._pending and not self._ending:
+                self._wake.wait()
+            batch: list[_Pending] = []
+            rows = 0
+            while self._pending and (not batch or rows + len(self._pending[0].records) <= MOST_ROWS):
+                batch.append(self._pending.popleft())
+                rows += len(batch[-1].records)
+            return batch
+
+    def _write(self, records: Sequence[DecisionRecord]) -> None:
+        started = time.perf_counter()
+        if self._head is None:
+            self._head = self._begin()
+        entries = link(records, self.writer, self._head, self._basis, self._ring)
+        self._store.append(entries)
+        if entries:
+            self._head = Head(entries[-1].sequence, entries[-1].hash)
+        self._watch.committed(len(entries), time.perf_counter() - started)
+
+    def _begin(self) -> Head:
+        self._store.begin(self.writer, self._basis)
+        return self._store.head(self.writer)
+
+
+def _tell(batch: Sequence[_Pending], error: Exception | None) -> None:
+    loops = {pending.loop for pending in batch}
+    for loop in loops:
+        waiting = [pending.done for pending in batch if pending.loop is loop]
+        try:
+            loop.call_soon_threadsafe(_resolve, waiting, error)
+        except RuntimeError:  # the loop has ended, and with it whoever waited
+            continue
+
+
+def _resolve(waiting: Sequence[asyncio.Future[None]], error: Exception | None) -> None:
+    for done in waiting:
+        if not done.done():  # its request may have been given up
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+
+__all__ = ["Committer", "RecordsUnavailableError", "StoreError", "Watch"]

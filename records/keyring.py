@@ -1,0 +1,174 @@
+"""The keys that records are sealed with.
+
+Each record has a data key of its own, which seals it and nothing else (AES-256-GCM), and which is kept beside it,
+itself sealed by one of the ring's keys. Destroying the data key destroys the record's content, wherever copies of it
+lie; turning to a new key of the ring touches data keys only.
+
+A reference is kept as a tag: a keyed hash, by which a record can be found and which tells nothing without the ring.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hmac
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import Field, StringConstraints, model_validator
+
+from preprocessing.documents import InvalidDocumentError, Strict, read_document
+from records.durable import replace_durably
+from records.errors import KeyRingError, SealBrokenError
+
+KEY_BYTES = 32
+TAG_BYTES = 16
+_NONCE_BYTES = 12
+_NUMBER_BYTES = 2
+
+_ONCE = bytes(_NONCE_BYTES)
+"""The nonce under a key that seals one message only."""
+
+Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+
+
+class KeyFile(Strict):
+    """The file: 256-bit keys in Base64, by number; the highest seals, all of them open.
+
+    Attributes:
+        keys: by number.
+        references: makes tags of references. It stays when keys are added, or nothing would be found again.
+    """
+
+    format: Literal[1] = 1
+    keys: Annotated[dict[Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")], Secret], Field(min_length=1)]
+    references: Secret
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        secrets = [*self.keys.values(), self.references]
+        if len(set(secrets)) < len(secrets):
+            raise ValueError("two keys are the same; make each by `python -m records key`")
+        return self
+
+
+class Sealed(NamedTuple):
+    """What was sealed, and its data key, sealed itself; without the key nobody can open it."""
+
+    content: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The keys of a file, ready to use.
+
+    Attributes:
+        current: number of the key that seals.
+    """
+
+    current: int
+    _ciphers: dict[int, AESGCM] = field(repr=False)
+    _references: bytes = field(repr=False)
+
+    def seal(self, content: bytes, record: bytes) -> Sealed:
+        """Seal a record's content under a new data key. `record`, its id, must be given again to open it."""
+        drawn = os.urandom(KEY_BYTES + _NONCE_BYTES)
+        data_key, nonce = drawn[:KEY_BYTES], drawn[KEY_BYTES:]
+        wrapped = self._ciphers[self.current].encrypt(nonce, data_key, record)
+        return Sealed(
+            AESGCM(data_key).encrypt(_ONCE, content, record),
+            self.current.to_bytes(_NUMBER_BYTES) + nonce + wrapped,
+        )
+
+    def open(self, sealed: Sealed, record: bytes) -> bytes:
+        """What was sealed.
+
+        Raises:
+            KeyRingError: the key that sealed it is not in the ring.
+            SealBrokenError: content or key are damaged, or another record's.
+        """
+        try:
+            return AESGCM(self._data_key(sealed.key, record)).decrypt(_ONCE, sealed.content, record)
+        except InvalidTag:
+            raise SealBrokenError("sealed content that doesn't open: damaged, or another record's") from None
+
+    def renewed(self, key: bytes, record: bytes) -> bytes:
+        """A data key, sealed anew by the current key.
+
+        Raises:
+            KeyRingError, SealBrokenError: as `open`.
+        """
+        nonce = os.urandom(_NONCE_BYTES)
+        wrapped = self._ciphers[self.current].encrypt(nonce, self._data_key(key, record), record)
+        return self.current.to_bytes(_NUMBER_BYTES) + nonce + wrapped
+
+    def tag(self, reference: str) -> bytes:
+        """What a record of this reference is found by."""
+        return hmac.digest(self._references, reference.encode(), sha256)[:TAG_BYTES]
+
+    def _data_key(self, key: bytes, record: bytes) -> bytes:
+        number = int.from_bytes(key[:_NUMBER_BYTES])
+        if number not in self._ciphers:
+            raise KeyRingError(f"key {number} is not in the key file; put it back, or these records stay closed")
+        nonce, wrapped = key[_NUMBER_BYTES:][:_NONCE_BYTES], key[_NUMBER_BYTES + _NONCE_BYTES :]
+        try:
+            return self._ciphers[number].decrypt(nonce, wrapped, record)
+        except (InvalidTag, ValueError):
+            raise SealBrokenError("a data key that doesn't open: damaged, or another record's") from None
+
+
+def read_keyring(path: Path) -> KeyRing:
+    """The keys of a file.
+
+    Raises:
+        KeyRingError: the file isn't there, can be read by others, or is no key file.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & 0o007:
+                raise KeyRingError(f"{path}: anyone may read it; chmod o= {path}")
+            document = read_document(KeyFile, file.read())
+    except OSError as exc:
+        raise KeyRingError(f"{path}: {exc.strerror}; make one by `python -m records key {path}`") from exc
+    except InvalidDocumentError as exc:
+        raise KeyRingError(f"{path}: {'; '.join(exc.problems)}") from exc
+    secrets = {int(number): base64.b64decode(secret) for number, secret in document.keys.items()}
+    return KeyRing(
+        max(secrets),
+        {number: AESGCM(secret) for number, secret in secrets.items()},
+        base64.b64decode(document.references),
+    )
+
+
+def add_key(path: Path) -> int:
+    """Add a key to a file, or make the file with its first one; in one step, so that no key is ever lost.
+
+    Returns:
+        The new key's number.
+
+    Raises:
+        KeyRingError: there is a file that can't be used.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            read_keyring(path)
+            known = read_document(KeyFile, path.read_bytes())
+            number = max(map(int, known.keys)) + 1
+            new = known.model_copy(update={"keys": known.keys | {str(number): _secret()}})
+        else:
+            number = 1
+            new = KeyFile(keys={"1": _secret()}, references=_secret())
+        replace_durably(path, new.model_dump_json(indent=2).encode() + b"\n")
+    return number
+
+
+def _secret() -> str:
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode()

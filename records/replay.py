@@ -1,0 +1,170 @@
+"""Decisions made again from their records, by what they were made by, and held against what was answered."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from decision import InvalidPolicyError, read_policy
+from decision.files import CATALOGUE_FILE, POLICY_FILE
+from engine import Assessment, Engine, open_model
+from preprocessing.application import Application, InvalidApplicationError
+from records.answers import answered
+from records.basis import Basis, processor
+from records.reading import Kept
+from records.record import DecisionRecord
+from records.stores.base import Store
+from scoring.artifact import ArtifactError, read_artifact
+
+CHUNK = 200
+"""Decisions made again in one go."""
+
+LAST_BITS = 1e-9
+"""How far PDs of two kinds of processors may lie apart, and still be the same decision's."""
+
+
+class Verdict(StrEnum):
+    """What a replay comes to."""
+
+    IDENTICAL = "identical"
+    DIFFERS = "differs"
+    UNVERIFIABLE = "unverifiable"
+    OTHER_PROCESSOR = "other processor"
+
+
+class Replayed(NamedTuple):
+    """One decision, made again.
+
+    Attributes:
+        kept: as it was found.
+        verdict: what came of it.
+        what: differs, or is missing.
+    """
+
+    kept: Kept
+    verdict: Verdict
+    what: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        document = self.kept.document()
+        return {"decision_id": document["decision_id"], "verdict": self.verdict.value, "what": list(self.what)}
+
+
+class Replayer:
+    """Makes decisions again, each by the model and policy of its day.
+
+    Args:
+        store: that has them in its archive.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._engines: dict[bytes, Engine | str] = {}
+
+    def replay(self, kept: Iterable[Kept]) -> Iterator[Replayed]:
+        """Each decision again, in order; those that follow each other and were told alike in one go."""
+        for (basis, explained), group in groupby(kept, key=_alike):
+            engine = self._engine(basis)
+            for part in _parts(group):
+                if isinstance(engine, str):
+                    yield from (Replayed(each, Verdict.UNVERIFIABLE, (engine,)) for each in part)
+                else:
+                    yield from _again(engine, part, explained=explained)
+
+    def _engine(self, basis: Basis) -> Engine | str:
+        """What decided; or what of it is missing."""
+        if basis.digest not in self._engines:
+            self._engines[basis.digest] = self._opened(basis)
+        return self._engines[basis.digest]
+
+    def _opened(self, basis: Basis) -> Engine | str:
+        contents = {name: self._store.archived(digest) for name, digest in basis.digests.items()}
+        if missing := sorted(name for name, content in contents.items() if content is None):
+            return f"{missing[0]} is not in the archive"
+        with tempfile.TemporaryDirectory(prefix="replay-") as folder:
+            for name, content in contents.items():
+                assert content is not None
+                (Path(folder) / name).write_bytes(content)
+            try:
+                artifact = read_artifact(Path(folder))
+                policy = read_policy(Path(folder) / POLICY_FILE, artifact.contract, Path(folder) / CATALOGUE_FILE)
+                return Engine(*open_model(artifact), policy)
+            except (ArtifactError, InvalidPolicyError) as exc:
+                return str(exc)
+
+
+def _alike(kept: Kept) -> tuple[Basis, bool]:
+    return kept.basis, kept.record is not None and kept.record.attributions is not None
+
+
+def _parts(group: Iterator[Kept]) -> Iterator[list[Kept]]:
+    part: list[Kept] = []
+    for kept in group:
+        part.append(kept)
+        if len(part) == CHUNK:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _again(engine: Engine, part: Sequence[Kept], *, explained: bool) -> Iterator[Replayed]:
+    applications = [_application(engine, kept) for kept in part]
+    asked = [application for application in applications if not isinstance(application, str)]
+    assessed = iter((engine.explain if explained else engine.assess)(asked))
+    for kept, application in zip(part, applications, strict=True):
+        if isinstance(application, str):
+            yield Replayed(kept, Verdict.UNVERIFIABLE, (application,))
+        else:
+            assert kept.record is not None
+            yield _held_against(kept, kept.record, next(assessed))
+
+
+def _application(engine: Engine, kept: Kept) -> Application | str:
+    """The application as it is read from what was received; or why it isn't."""
+    if kept.record is None:
+        return "erased"
+    try:
+        return engine.contract.parse(from_json(kept.record.received))
+    except (ValueError, InvalidApplicationError):
+        return "what was received is no application of its contract"
+
+
+def _held_against(kept: Kept, record: DecisionRecord, assessment: Assessment) -> Replayed:
+    basis = kept.basis
+    answered, made = _told(record), _told(_as_record(record, assessment, basis))
+    different = tuple(name for name, value in answered.items() if made[name] != value)
+    if not different:
+        return Replayed(kept, Verdict.IDENTICAL)
+    last_bits = {"probability_of_default", "attributions", "counterfactuals"}
+    if basis.processor != processor() and set(different) <= last_bits and abs(record.pd - assessment.pd) <= LAST_BITS:
+        return Replayed(kept, Verdict.OTHER_PROCESSOR, different)
+    return Replayed(kept, Verdict.DIFFERS, different)
+
+
+def _as_record(record: DecisionRecord, assessment: Assessment, basis: Basis) -> DecisionRecord:
+    return record._replace(**answered(assessment, basis))
+
+
+def _told(record: DecisionRecord) -> Mapping[str, Any]:
+    """What is compared, by the names of an answer."""
+    return {
+        "fields": record.values,
+        "probability_of_default": record.pd,
+        "decision": record.outcome,
+        "band": record.band,
+        "credit_score": record.credit_score,
+        "rules": record.rules,
+        "reasons": record.reasons,
+        "outside_training_range": record.outside,
+        "attributions": record.attributions,
+        "counterfactuals": record.counterfactuals,
+        "reference": record.reference,
+    }

@@ -1,0 +1,9 @@
+"""Where entries are kept, behind one interface.
+
+base.py        what a store has to do
+sqlite.py      a folder with a file for each worker
+postgresql.py  a database for all workers
+server.py      how a PostgreSQL server is reached, how long it is waited for, and what is said of it
+versions.py    the schema as numbered SQL files, and whether a store has it
+opening.py     the store that a setting names
+"""

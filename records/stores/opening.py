@@ -1,0 +1,62 @@
+"""The store that a setting names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from records.errors import StoreError
+from records.stores import sqlite
+from records.stores.base import Store
+
+SETTING = "CREDIT_RISK_RECORDS"
+SECONDS = 10.0
+"""After which a server that doesn't answer is given up."""
+
+_SQLITE = "sqlite:"
+_POSTGRESQL = ("postgresql://", "postgres://")
+
+
+def open_store(where: str, seconds: float = SECONDS) -> Store:
+    """The store of this name; nothing is read or written yet.
+
+    Args:
+        where: `sqlite:/var/lib/credit-risk/records`, or a PostgreSQL URL.
+        seconds: after which a server that doesn't answer is given up.
+
+    Raises:
+        StoreError: it names none. It is not quoted, since there may be a password in it.
+    """
+    try:
+        if where.startswith(_POSTGRESQL):
+            from records.stores.postgresql import PostgreSQL  # noqa: PLC0415  # a client that others don't need
+
+            return PostgreSQL(where, seconds)
+        return sqlite.SQLiteFolder(_folder(where))
+    except StoreError as exc:
+        raise StoreError(f"{SETTING}: {exc}") from None
+
+
+def migrate_store(where: str, seconds: float = SECONDS) -> str:
+    """Bring a store to this version's schema.
+
+    Returns:
+        What was done.
+
+    Raises:
+        StoreError: it names none, or it can't be.
+    """
+    store = open_store(where, seconds)
+    if isinstance(store, sqlite.SQLiteFolder):
+        folder = _folder(where)
+        return f"{folder}: {sqlite.migrate(folder)} files migrated"
+    from records.stores.postgresql import migrate  # noqa: PLC0415  # as above
+
+    return f"{store}: {'migrated' if migrate(where, seconds) else 'has this schema already'}"
+
+
+def _folder(where: str) -> Path:
+    folder = where.removeprefix(_SQLITE)
+    # Two slashes would stand before a host.
+    if folder in {"", where} or (folder.startswith("//") and not folder.startswith("///")):
+        raise StoreError("names no store; write it as sqlite:/a/folder or postgresql://user@host:5432/database")
+    return Path("/" + folder.lstrip("/")) if folder.startswith("/") else Path(folder)

@@ -1,0 +1,300 @@
+"""A folder with a file for each worker: what one machine needs, and nothing to run beside the service.
+
+One process writes a file, under a lock: SQLite up to 3.51.2 can damage a write-ahead log that several connections
+write to (sqlite.org/wal.html#walresetbug). `synchronous=FULL`: a commit that has returned outlives a loss of power.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from hashlib import sha256
+from heapq import nlargest
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+from records.basis import Basis
+from records.chain import Entry, Head, Writer
+from records.durable import replace_durably
+from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.stores.base import Query, unkept
+from records.stores.versions import migrations, wrong_version
+
+KIND = "sqlite"
+MAX_FILES = 256
+ARCHIVE = "artifacts"
+"""The folder of what was decided by, within the store's."""
+
+_COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
+_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+_STEP = 1000
+"""Entries read in one go: who reads long holds up the log's checkpoints."""
+
+T = TypeVar("T")
+
+
+class SQLiteFolder:
+    """The store. Writing takes a file of its own; reading goes through all of them.
+
+    Args:
+        folder: made where it isn't there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._connection: sqlite3.Connection | None = None
+        self._lock: int | None = None
+        self._number = 0
+
+    def begin(self, writer: Writer, basis: Basis) -> None:
+        """Take a file, and make a writer known in it."""
+
+        def known(connection: sqlite3.Connection) -> int:
+            connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
+            connection.execute(
+                "INSERT OR IGNORE INTO writers (id, started, basis) VALUES (?, ?, ?)",
+                (writer.id, writer.started, writer.basis),
+            )
+            found = connection.execute("SELECT number FROM writers WHERE id = ?", (writer.id,)).fetchone()
+            return int(found[0])
+
+        self._number = self._written(known)
+
+    def head(self, writer: Writer) -> Head:
+        """Where the writer's chain has come to."""
+
+        def last(connection: sqlite3.Connection) -> Head:
+            found = connection.execute(
+                "SELECT sequence, hash FROM decisions WHERE writer = ? ORDER BY sequence DESC LIMIT 1", (self._number,)
+            ).fetchone()
+            return writer.origin if found is None else Head(*found)
+
+        return self._written(last)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Keep entries, in one transaction."""
+
+        def insert(connection: sqlite3.Connection) -> None:
+            (last,) = connection.execute(
+                "SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?", (self._number,)
+            ).fetchone()
+            kept = connection.execute(
+                "SELECT sequence, hash FROM decisions WHERE writer = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+                (self._number, entries[0].sequence, entries[-1].sequence),
+            ).fetchall()
+            connection.executemany(
+                "INSERT INTO decisions (writer, sequence, id, time, outcome, caller, tag, content, key, hash) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((self._number, *entry[1:]) for entry in unkept(entries, last, kept, str(self._folder))),
+            )
+
+        if entries:
+            self._written(insert)
+
+    def writers(self) -> Sequence[Writer]:
+        """All that ever wrote."""
+        found = self._read("SELECT id, started, basis FROM writers")
+        return sorted((Writer(*row) for row in found), key=lambda writer: (writer.started, writer.id))
+
+    def basis(self, digest: bytes) -> Basis | None:
+        """What a writer decided by."""
+        found = next(self._read("SELECT document FROM bases WHERE digest = ?", digest), None)
+        return None if found is None else Basis.model_validate_json(found[0])
+
+    def entries(self, writer: Writer) -> Iterator[Entry]:
+        """A writer's entries, a step at a time."""
+        after = 0
+        while step := [
+            Entry(*row)
+            for row in self._read(
+                f"{_DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
+            )
+        ]:
+            yield from step
+            after = step[-1].sequence
+
+    def get(self, identifier: bytes) -> Entry | None:
+        """One entry."""
+        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = ?", identifier)), None)
+
+    def find(self, query: Query) -> Sequence[Entry]:
+        """Entries, the latest first."""
+        conditions = {
+            "d.tag = ?": query.tag,
+            "d.time >= ?": query.since,
+            "d.time < ?": query.until,
+            "d.outcome = ?": query.outcome,
+            "d.caller = ?": query.caller,
+        }
+        asked = {condition: value for condition, value in conditions.items() if value is not None}
+        where = f" WHERE {' AND '.join(asked)}" if asked else ""
+        found = self._read(
+            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
+        )
+        return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
+
+    def archive(self, files: Mapping[str, bytes]) -> None:
+        """Keep files, each under its digest as its name."""
+        folder = self._folder / ARCHIVE
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for digest, content in files.items():
+                if self.archived(digest) is None:
+                    replace_durably(folder / digest, content)
+        except OSError as exc:
+            raise StoreUnavailableError(f"{folder}: {exc}") from exc
+
+    def archived(self, digest: str) -> bytes | None:
+        """A file that was kept."""
+        try:
+            content = (self._folder / ARCHIVE / digest).read_bytes()
+        except FileNotFoundError:
+            return None
+        return content if sha256(content).hexdigest() == digest else None
+
+    def destroy_keys(self, tag: bytes) -> int:
+        """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
+        with ExitStack() as stack:
+            for path in self._files():
+                stack.enter_context(alone(path))
+            return sum(_destroyed(path, tag) for path in self._files())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._connection is None:
+                self._connection = self._take()
+            with self._connection:
+                return work(self._connection)
+        except StoreError:
+            self.close()
+            raise
+        except (sqlite3.Error, OSError) as exc:
+            self.close()
+            raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
+
+    def _take(self) -> sqlite3.Connection:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for number in range(MAX_FILES):
+            lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            self._lock = lock
+            return _made(self._folder / f"{number}.sqlite")
+        raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("*.sqlite"))
+
+    def _read(self, sql: str, *values: object) -> Iterator[Any]:
+        def rows(path: Path) -> Iterable[Any]:
+            with closing(_opened(path, "ro")) as connection:
+                _check_version(connection, path)
+                return connection.execute(sql, values).fetchall()
+
+        try:
+            yield from chain.from_iterable(map(rows, self._files()))
+        except sqlite3.Error as exc:
+            raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
+
+
+def migrate(folder: Path) -> int:
+    """Bring all files of a folder to this version's schema; each in one transaction, none while it is written to.
+
+    Returns:
+        How many files were changed.
+
+    Raises:
+        StoreError: a file is in use, or newer than this version.
+    """
+    changed = 0
+    for path in sorted(folder.glob("*.sqlite")):
+        with alone(path), closing(_opened(path, "rw")) as connection:
+            changed += _apply(connection, path)
+    return changed
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While nobody else writes a file.
+
+    Raises:
+        StoreError: a service does.
+    """
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(f"{path}: in use; stop the service that writes it") from None
+        yield
+
+
+def _destroyed(path: Path, tag: bytes) -> int:
+    with closing(_opened(path, "rw")) as connection:
+        _check_version(connection, path)
+        connection.execute("PRAGMA secure_delete=ON")
+        with connection:
+            closed = connection.execute(
+                "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
+            ).rowcount
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return closed
+
+
+def _made(path: Path) -> sqlite3.Connection:
+    """A connection that writes, its file made where it isn't there."""
+    new = not path.exists()
+    connection = _opened(path, "rwc")
+    try:
+        if new:
+            path.chmod(0o600)
+            _apply(connection, path)
+        _check_version(connection, path)
+        connection.execute("PRAGMA synchronous=FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    # The committer's thread is not the one that closes it in the end.
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False)
+    if mode != "ro":
+        connection.execute("PRAGMA journal_mode=WAL")
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    found, wanted = _version(connection), len(migrations(KIND))
+    if found != wanted:
+        raise StoreVersionError(wrong_version(str(path), found, wanted))
+
+
+def _apply(connection: sqlite3.Connection, path: Path) -> bool:
+    steps = migrations(KIND)
+    found = _version(connection)
+    if found > len(steps):
+        raise StoreVersionError(wrong_version(str(path), found, len(steps)))
+    for step in steps[found:]:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version={step.version};\nCOMMIT;")
+    return found < len(steps)

@@ -1,0 +1,150 @@
+"""What is answered goes on record first: from an assessment to a record, and its id back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
+
+import decision
+import engine as engine_package
+import preprocessing
+import scoring
+from engine import Assessment, Engine
+from records.answers import answered
+from records.basis import Basis, code_digest, libraries, processor
+from records.identifiers import as_text, new_id
+from records.record import DecisionRecord
+from serving import SERVICE_VERSION
+from serving.settings import Settings
+from serving.store import Served
+from serving.telemetry.exchange import Exchange
+from serving.telemetry.logs import service_log
+from serving.telemetry.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from records.committer import Committer
+
+_PACKAGES = (preprocessing, scoring, decision, engine_package)
+
+
+class Recording:
+    """Keeps what is answered, where a store is set.
+
+    Args:
+        settings: which store, and which keys.
+        telemetry: counts what is kept.
+
+    Attributes:
+        on: whether a store is set.
+    """
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self.on = settings.records is not None
+        self._settings = settings
+        self._metrics = telemetry.metrics
+        self._failing = False
+        self._basis: Basis | None = None
+        self._committer: Committer | None = None
+
+    def start(self, engine: Engine, served: Served) -> None:
+        """Open the store, and put into its archive what is decided by.
+
+        Raises:
+            StoreError: it can't be used.
+            KeyRingError: nor can the keys.
+        """
+        if self._settings.records is None:
+            service_log.warning("decisions are not recorded; set CREDIT_RISK_RECORDS to keep them")
+            return
+        # Bring cryptography and a database's client, which a service without records does without.
+        from records.committer import Committer  # noqa: PLC0415
+        from records.keyring import read_keyring  # noqa: PLC0415
+        from records.stores.opening import open_store  # noqa: PLC0415
+
+        assert self._settings.records_key_file is not None
+        self._basis = basis = _basis(engine, served.digests)
+        ring = read_keyring(self._settings.records_key_file)
+        store = open_store(self._settings.records)
+        store.archive({served.digests[name]: content for name, content in served.contents.items()})
+        self._committer = Committer(store, basis, ring, self)
+        self._committer.start()
+
+    def stop(self) -> None:
+        """Write what waits, and let go of the store."""
+        if self._committer is not None:
+            self._committer.stop()
+
+    def committed(self, rows: int, seconds: float) -> None:
+        """A transaction is durable."""
+        self._metrics.count_commit(rows, seconds)
+        if self._failing:
+            self._failing = False
+            service_log.info("records: written again")
+
+    def failed(self, error: Exception) -> None:
+        """One is not, or not known to be; said once, until the next that is."""
+        self._metrics.count_commit_failure()
+        if not self._failing:
+            self._failing = True
+            service_log.error("records: not written", extra={"data": {"reason": str(error)}})
+
+    async def keep(
+        self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
+    ) -> Sequence[str | None]:
+        """Return when all of a request's decisions are durable.
+
+        Args:
+            kind: of the route.
+            assessments: each with its row; None where it came alone.
+            exchange: the request.
+
+        Returns:
+            The decisions' ids in order; None for each where nothing is kept.
+
+        Raises:
+            RecordsUnavailableError: they may not be durable, so that they must not be answered.
+        """
+        if self._committer is None:
+            return [None] * len(assessments)
+        now = time.time_ns() // 1000
+        records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
+        await self._committer.commit(records)
+        return [as_text(record.id) for record in records]
+
+    def _record(
+        self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, now: int
+    ) -> DecisionRecord:
+        assert self._basis is not None
+        received = exchange.received[row or 0] if exchange is not None else ""
+        return DecisionRecord(
+            id=new_id(),
+            time=now,
+            route=kind,
+            row=row,
+            caller=exchange.caller if exchange is not None else None,
+            request_id=exchange.request_id if exchange is not None else "",
+            trace_id=f"{exchange.span.trace_id:032x}" if exchange is not None and exchange.span is not None else None,
+            received=received,
+            **answered(assessment, self._basis),
+        )
+
+
+def _basis(engine: Engine, digests: Mapping[str, str]) -> Basis:
+    identity, contract = engine.identity, engine.contract
+    return Basis(
+        service_version=SERVICE_VERSION,
+        model_name=identity.model_name,
+        model_version=identity.model_version,
+        policy_version=identity.policy_version,
+        digests=dict(digests),
+        code=code_digest(Path(str(package.__file__)).parent for package in _PACKAGES),
+        libraries=libraries(),
+        processor=processor(),
+        fields=tuple(contract.by_name),
+        scored=tuple(engine.attributor.fields),
+        sample=to_json(dict(contract.example)).decode(),
+    )

@@ -1,0 +1,243 @@
+"""Nothing is answered before it is durable, nothing is lost, and nothing is doubled, whatever the store does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from records.chain import Entry, broken
+from records.committer import MOST_ROWS, Committer
+from records.errors import RecordsUnavailableError, StoreUnavailableError
+from records.keyring import KeyRing
+from records.stores.sqlite import SQLiteFolder
+from tests.records.samples import BASIS, a_record
+
+
+class Watched:
+    """Remembers the sizes of transactions, and what failed."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.errors: list[Exception] = []
+
+    def committed(self, rows: int, seconds: float) -> None:
+        assert seconds > 0
+        self.rows.append(rows)
+
+    def failed(self, error: Exception) -> None:
+        self.errors.append(error)
+
+
+class Failing(SQLiteFolder):
+    """A store that fails where it is told to: before a commit, or behind it.
+
+    Attributes:
+        plan: what each coming call of `append` does.
+        hold: while it is not set, `append` waits.
+    """
+
+    def __init__(self, folder: Path, plan: Sequence[str] = ()) -> None:
+        super().__init__(folder)
+        self.plan = iter(plan)
+        self.hold = threading.Event()
+        self.hold.set()
+        self.entered = threading.Semaphore(0)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        self.entered.release()
+        assert self.hold.wait(60)
+        step = next(self.plan, "well")
+        if step == "before":
+            raise StoreUnavailableError("failed before it was written")
+        super().append(entries)
+        if step == "behind":
+            self.close()
+            raise StoreUnavailableError("failed when it was written")
+
+
+Start = Callable[[Failing], tuple[Committer, Watched]]
+
+
+@pytest.fixture
+def start(ring: KeyRing) -> Iterator[Start]:
+    committers: list[Committer] = []
+
+    def started(store: Failing) -> tuple[Committer, Watched]:
+        watched = Watched()
+        committers.append(Committer(store, BASIS, ring, watched))
+        committers[-1].start()
+        return committers[-1], watched
+
+    yield started
+    for committer in committers:
+        committer.stop()
+
+
+def kept(folder: Path) -> list[Entry]:
+    """All entries, each writer's chain found whole."""
+    store, entries = SQLiteFolder(folder), []
+    for writer in store.writers():
+        chain = list(store.entries(writer))
+        assert [] == list(broken(chain, writer))
+        entries += chain
+    return entries
+
+
+class TestCommit:
+    def test_is_durable_when_it_returns(self, tmp_path: Path, start: Start) -> None:
+        """Another process reads it at that moment."""
+        committer, _ = start(Failing(tmp_path))
+
+        async def commits() -> None:
+            for number in range(1, 4):
+                record = a_record()
+                await committer.commit([record])
+                assert number == len(kept(tmp_path))
+                assert record.id == kept(tmp_path)[-1].id
+
+        asyncio.run(commits())
+
+    def test_does_not_return_before(self, tmp_path: Path, start: Start) -> None:
+        """While the disk doesn't answer, nor does the service."""
+        store = Failing(tmp_path)
+        committer, _ = start(store)
+        store.hold.clear()
+
+        async def commits() -> None:
+            task = asyncio.create_task(committer.commit([a_record()]))
+            await asyncio.to_thread(store.entered.acquire)
+            await asyncio.sleep(0.05)
+            assert not task.done()
+            store.hold.set()
+            await task
+
+        asyncio.run(commits())
+
+    def test_what_came_meanwhile_is_one_transaction(self, tmp_path: Path, start: Start) -> None:
+        """All that wait share one wait for the disk."""
+        store = Failing(tmp_path)
+        committer, watched = start(store)
+        store.hold.clear()
+
+        async def commits() -> None:
+            first = asyncio.create_task(committer.commit([a_record()]))
+            await asyncio.to_thread(store.entered.acquire)
+            others = [asyncio.create_task(committer.commit([a_record(), a_record()])) for _ in range(20)]
+            await asyncio.sleep(0)
+            store.hold.set()
+            await asyncio.gather(first, *others)
+
+        asyncio.run(commits())
+        assert [1, 40] == watched.rows
+
+    def test_a_transaction_has_its_limit(self, tmp_path: Path, start: Start) -> None:
+        """A request's records are never parted, and a larger one comes alone."""
+        store = Failing(tmp_path)
+        committer, watched = start(store)
+        store.hold.clear()
+        record = a_record()
+
+        async def commits() -> None:
+            first = asyncio.create_task(committer.commit([record]))
+            await asyncio.to_thread(store.entered.acquire)
+            sizes = [MOST_ROWS - 1, 2, 3]
+            others = [asyncio.create_task(committer.commit([a_record() for _ in range(size)])) for size in sizes]
+            await asyncio.sleep(0)
+            store.hold.set()
+            await asyncio.gather(first, *others)
+
+        asyncio.run(commits())
+        assert [1, MOST_ROWS - 1, 5] == watched.rows
+
+    def test_a_request_that_was_given_up_is_kept(self, tmp_path: Path, start: Start) -> None:
+        """It was decided, though nobody waits for it any more; its neighbours are answered."""
+        store = Failing(tmp_path)
+        committer, _ = start(store)
+        store.hold.clear()
+
+        async def commits() -> None:
+            given_up = asyncio.create_task(committer.commit([a_record()]))
+            await asyncio.to_thread(store.entered.acquire)
+            neighbour = asyncio.create_task(committer.commit([a_record()]))
+            await asyncio.sleep(0)
+            given_up.cancel()
+            store.hold.set()
+            await neighbour
+
+        asyncio.run(commits())
+        assert 2 == len(kept(tmp_path))
+
+    def test_stopping_writes_what_waits(self, tmp_path: Path, start: Start) -> None:
+        """And takes nothing more."""
+        store = Failing(tmp_path)
+        committer, _ = start(store)
+        store.hold.clear()
+
+        async def commits() -> None:
+            tasks = [asyncio.create_task(committer.commit([a_record()])) for _ in range(5)]
+            await asyncio.to_thread(store.entered.acquire)
+            stopping = asyncio.create_task(asyncio.to_thread(committer.stop))
+            store.hold.set()
+            await stopping
+            await asyncio.gather(*tasks)
+            with pytest.raises(RecordsUnavailableError):
+                await committer.commit([a_record()])
+
+        asyncio.run(commits())
+        assert 5 == len(kept(tmp_path))
+
+
+class TestFailure:
+    @settings(max_examples=20)
+    @given(plan=st.lists(st.sampled_from(["well", "before", "behind"]), max_size=12))
+    def test_nothing_is_lost_and_nothing_doubled(
+        self, tmp_path_factory: pytest.TempPathFactory, ring: KeyRing, plan: list[str]
+    ) -> None:
+        """What was answered is kept once; what was refused at most once; and the chain is whole throughout."""
+        folder = tmp_path_factory.mktemp("records")
+        watched = Watched()
+        committer = Committer(Failing(folder, plan), BASIS, ring, watched)
+        committer.start()
+        answered, refused = set(), set()
+
+        async def commits() -> None:
+            for _ in range(len(plan) + 1):
+                record = a_record()
+                try:
+                    await committer.commit([record])
+                except RecordsUnavailableError:
+                    refused.add(record.id)
+                else:
+                    answered.add(record.id)
+
+        asyncio.run(commits())
+        committer.stop()
+        found = [entry.id for entry in kept(folder)]
+        assert len(found) == len(set(found))
+        assert answered <= set(found) <= answered | refused
+        assert len(found) == len(answered) + plan.count("behind")
+        assert len(refused) == len(watched.errors) == len(plan) - plan.count("well")
+
+    def test_a_store_that_can_not_be_used_at_start(self, tmp_path: Path, ring: KeyRing) -> None:
+        (tmp_path / "file").touch()
+        committer = Committer(Failing(tmp_path / "file"), BASIS, ring, Watched())
+        with pytest.raises(StoreUnavailableError, match=str(tmp_path)):
+            committer.start()
+        committer.stop()
+
+    def test_two_workers(self, tmp_path: Path, start: Start) -> None:
+        """At once, each with its own file and chain."""
+        committers = [start(Failing(tmp_path))[0] for _ in range(3)]
+
+        async def commits() -> None:
+            await asyncio.gather(*(each.commit([a_record()]) for each in committers for _ in range(20)))
+
+        asyncio.run(commits())
+        assert 60 == len(kept(tmp_path))
+        assert 3 == len(list(tmp_path.glob("*.sqlite")))

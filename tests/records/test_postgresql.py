@@ -1,0 +1,217 @@
+"""What PostgreSQL has of its own: how long it is waited for, what it is asked for, who migrates it and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.keyring import KeyRing
+from records.stores import postgresql
+from records.stores.base import Query
+from records.stores.postgresql import PostgreSQL, migrate
+from records.stores.versions import Migration, migrations
+from tests.postgres import USER, Postgres
+from tests.records.samples import BASIS, a_chain, a_writer
+
+pytestmark = pytest.mark.database
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[PostgreSQL]:
+    store = PostgreSQL(database, 2)
+    yield store
+    store.close()
+
+
+def shown(store: PostgreSQL, *settings: str) -> list[str]:
+    assert store._connection is not None
+    return [store._connection.execute(f"SHOW {setting}".encode()).fetchall()[0][0] for setting in settings]
+
+
+class TestSession:
+    @pytest.mark.parametrize(("set_to", "used"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
+    def test_commits_are_durable(self, database: str, set_to: str, used: str) -> None:
+        """Whatever the database's owner has set for others."""
+        store = PostgreSQL(f"{database}%20-csynchronous_commit%3D{set_to}")
+        store.begin(a_writer(), BASIS)
+        assert [used] == shown(store, "synchronous_commit")
+        store.close()
+
+    def test_the_server_has_limits_too(self, store: PostgreSQL) -> None:
+        """It lets go of what a service holds that has ended without a word."""
+        store.begin(a_writer(), BASIS)
+        assert ["2s", "2s", "2s", "2000"] == shown(
+            store, "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "tcp_user_timeout"
+        )
+
+    def test_somebody_locks_the_table(self, cluster: Postgres, store: PostgreSQL, ring: KeyRing) -> None:
+        """It is given up in time, and goes on afterwards."""
+        writer, entries = a_chain(2, ring)
+        store.begin(writer, BASIS)
+        (schema,) = shown(store, "search_path")
+        with cluster.connect(schema) as other, other.transaction():
+            other.execute("LOCK TABLE decisions")
+            with pytest.raises(StoreUnavailableError, match="timeout"):
+                store.append(entries)
+        store.begin(writer, BASIS)
+        store.append(entries)
+        assert entries == list(store.entries(writer))
+
+    def test_a_wrong_password(self, database: str, cluster: Postgres) -> None:
+        """The error says whose, not which."""
+        store = PostgreSQL(database.replace(cluster.password, "wrong-password"))
+        with pytest.raises(StoreUnavailableError, match=f'authentication failed for user "{USER}"') as raised:
+            store.begin(a_writer(), BASIS)
+        assert "wrong-password" not in str(raised.value)
+
+    def test_whoever_records_may_neither_change_nor_delete(
+        self, cluster: Postgres, store: PostgreSQL, ring: KeyRing
+    ) -> None:
+        """A service needs no more than to read and to add."""
+        writer, entries = a_chain(4, ring)
+        store.find(Query())
+        (schema,) = shown(store, "search_path")
+        role = f"{schema}_service"
+        cluster.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{cluster.password}'")
+        cluster.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        cluster.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        service = PostgreSQL(cluster.url(schema, role))
+        service.begin(writer, BASIS)
+        for _ in range(2):
+            service.append(entries)
+        assert 4 == service.head(writer).sequence
+        with pytest.raises(StoreUnavailableError, match="permission denied"):
+            service.destroy_keys(ring.tag("ref-1"))
+        service.close()
+
+
+class TestErasing:
+    def test_leaves_no_key_in_the_table(self, cluster: Postgres, store: PostgreSQL, ring: KeyRing) -> None:
+        """Not even in its pages, among what no statement sees any more."""
+        writer, entries = a_chain(100, ring)
+        store.begin(writer, BASIS)
+        store.append(entries)
+        key = entries[7].key
+        assert key is not None
+        (schema,) = shown(store, "search_path")
+        cluster.execute("CREATE EXTENSION IF NOT EXISTS pageinspect")
+
+        def copies() -> int:
+            ((found,),) = cluster.execute(
+                f"SELECT count(*) FROM generate_series(0, pg_relation_size('{schema}.decisions') / 8192 - 1) AS page, "
+                f"heap_page_items(get_raw_page('{schema}.decisions', page::int)) AS item "
+                rf"WHERE position('\x{key.hex()}'::bytea IN item.t_data) > 0"
+            )
+            return int(found)
+
+        assert 1 == copies()
+        assert 1 == store.destroy_keys(ring.tag("ref-7"))
+        assert 0 == copies()
+
+
+class TestMigrating:
+    @pytest.fixture
+    def empty(self, cluster: Postgres) -> str:
+        return cluster.url(cluster.new_schema())
+
+    def test_is_nobodys_but_the_commands(self, empty: str, ring: KeyRing) -> None:
+        """A worker doesn't make what isn't there."""
+        writer, entries = a_chain(1, ring)
+        store = PostgreSQL(empty)
+        for use in (lambda: store.begin(writer, BASIS), lambda: store.append(entries), lambda: store.find(Query())):
+            with pytest.raises(StoreVersionError, match="has schema 0, and this service writes 1; run `python -m rec"):
+                use()
+        assert 1 == migrate(empty)
+        assert [] == store.find(Query())
+        store.close()
+
+    def test_several_at_once(self, empty: str) -> None:
+        """One does it, and the others find it done."""
+        with ThreadPoolExecutor(4) as pool:
+            assert [0, 0, 0, 1] == sorted(pool.map(migrate, [empty] * 4))
+
+    def test_a_step_is_whole_or_not_at_all(
+        self, empty: str, cluster: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        step = Migration(2, "CREATE TABLE half (); SELECT 1 / 0")
+        monkeypatch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), step])
+        with pytest.raises(StoreUnavailableError, match="division by zero"):
+            migrate(empty)
+        monkeypatch.undo()
+        assert 0 == migrate(empty)
+        schema = empty.rpartition("%3D")[2]
+        assert [(None,)] == cluster.execute(f"SELECT to_regclass('{schema}.half')")
+
+    def test_a_newer_one_is_neither_touched_nor_used(self, database: str, cluster: Postgres) -> None:
+        schema = database.rpartition("%3D")[2]
+        cluster.execute(f"INSERT INTO {schema}.schema_versions VALUES (99)")
+        for use in (lambda: migrate(database), lambda: PostgreSQL(database).begin(a_writer(), BASIS)):
+            with pytest.raises(StoreVersionError, match=r"schema 99.*the version that made it"):
+                use()
+
+    def test_waits_for_who_writes_and_holds_off_who_would(self, database: str, store: PostgreSQL) -> None:
+        """Nobody writes by a schema that changes under their hands."""
+        store.begin(a_writer(), BASIS)
+        with pytest.raises(StoreError, match="in use; stop the services that write it"):
+            migrate(database, 0.1)
+        store.close()
+        with psycopg.connect(database, autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(%s)", (postgresql.IN_USE,))
+            with pytest.raises(StoreUnavailableError, match="being migrated; try again"):
+                store.begin(a_writer(), BASIS)
+            assert [] == store.find(Query())
+
+
+class TestPlans:
+    ROWS = 20_000
+
+    @pytest.fixture
+    def full(self, cluster: Postgres, store: PostgreSQL) -> PostgreSQL:
+        """With enough in it that reading an index pays."""
+        store.begin(a_writer(), BASIS)
+        (schema,) = shown(store, "search_path")
+        cluster.execute(
+            "INSERT INTO decisions (writer, sequence, id, time, outcome, caller, tag, content, key, hash) "
+            "SELECT 1, n, decode(md5(n::text), 'hex'), n, 'APPROVE', 'core', decode(md5('r' || n / 3), 'hex'), "
+            rf"'\x00', '\x00', '\x00' FROM generate_series(1, {self.ROWS}) AS n",
+            schema,
+        )
+        cluster.execute("ANALYZE decisions", schema)
+        return store
+
+    @pytest.mark.parametrize(
+        "query", [{"tag": b"1" * 16}, {"since": 100, "until": 19_000}, {"outcome": "APPROVE", "since": 100}, {}]
+    )
+    def test_no_search_reads_the_table(self, full: PostgreSQL, query: dict[str, Any]) -> None:
+        """Nor sorts it."""
+        steps = self.plan(full, lambda: full.find(Query(**query)))
+        assert not [step for step in steps if "Seq Scan on decisions" in step]
+        assert "tag" in query or not [step for step in steps if "Sort  (" in step and "Incremental" not in step]
+
+    def test_nor_does_any_other(self, full: PostgreSQL) -> None:
+        """By id, and along a chain, in a step however far on."""
+        (writer,) = full.writers()
+        for use in (lambda: full.get(bytes(16)), lambda: next(full.entries(writer))):
+            steps = self.plan(full, use)
+            assert [step for step in steps if "Index Scan" in step and "on decisions" in step]
+            assert not [step for step in steps if "Seq Scan on decisions" in step]
+
+    def plan(self, store: PostgreSQL, use: Any) -> list[str]:
+        read, steps = store._read, []
+
+        def explained(sql: str, *values: object) -> list[Any]:
+            steps.extend(row[0] for row in read(f"EXPLAIN {sql}", *values))
+            return read(sql, *values)
+
+        store._read = explained  # type: ignore[method-assign]  # to see the plan of what is asked
+        try:
+            use()
+        finally:
+            store._read = read  # type: ignore[method-assign]  # the same
+        assert steps
+        return steps
