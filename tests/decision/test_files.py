@@ -309,8 +309,9 @@ def test_check_falls_back_to_the_projects_own_catalogue(policy_file: Path) -> No
     assert main(["check", str(policy_file)]) == 0
 
 
-def test_a_file_beside_the_policy_comes_first(policy_file: Path) -> None:
+def test_a_file_beside_the_policy_comes_first(policy_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is none the project's own is read; and where that is absent too, the missing one is named."""
+    monkeypatch.setattr("decision.files.DEFAULT_BOOK", FOLDER)  # which a Bento is without
     beside = policy_file.with_name("reason_codes.json")
     assert beside == beside_or_default(policy_file)
     beside.unlink()
