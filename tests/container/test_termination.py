@@ -21,14 +21,15 @@ pytestmark = pytest.mark.container
 RATE = 100
 
 
+OPEN = {"CREDIT_RISK_ACCESS": "open", "CREDIT_RISK_KEYS_FILE": ""}
+
+
 @pytest.fixture(scope="module")
 def project(image: str) -> Iterator[Stack]:
     """The API by compose, with little memory to spare."""
     with (
         tagged(image) as tag,
-        stack(
-            COMPOSE / "compose.yaml", TAG=tag, PORT=str(free_port()), MEMORY_LIMIT="330m", CREDIT_RISK_ACCESS="open"
-        ) as running,
+        stack(COMPOSE / "compose.yaml", TAG=tag, PORT=str(free_port()), MEMORY_LIMIT="330m", **OPEN) as running,
     ):
         running.up()
         yield running
