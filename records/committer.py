@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from records.basis import Basis
 from records.chain import Head, Writer, link
-from records.errors import RecordsUnavailableError, StoreError
+from records.errors import RecordsUnavailableError
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
@@ -150,6 +150,3 @@ def _resolve(waiting: Sequence[asyncio.Future[None]], error: Exception | None) -
                 done.set_result(None)
             else:
                 done.set_exception(error)
-
-
-__all__ = ["Committer", "RecordsUnavailableError", "StoreError", "Watch"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -27,6 +27,15 @@ CHUNK = 200
 
 LAST_BITS = 1e-9
 """How far PDs of two kinds of processors may lie apart, and still be the same decision's."""
+
+
+_NAMES = {
+    "values": "fields",
+    "pd": "probability_of_default",
+    "outcome": "decision",
+    "outside": "outside_training_range",
+}
+"""What an answer calls the parts of a record that have another name there."""
 
 
 class Verdict(StrEnum):
@@ -139,32 +148,12 @@ def _application(engine: Engine, kept: Kept) -> Application | str:
 
 def _held_against(kept: Kept, record: DecisionRecord, assessment: Assessment) -> Replayed:
     basis = kept.basis
-    answered, made = _told(record), _told(_as_record(record, assessment, basis))
-    different = tuple(name for name, value in answered.items() if made[name] != value)
+    different = tuple(
+        _NAMES.get(name, name) for name, value in answered(assessment, basis).items() if getattr(record, name) != value
+    )
     if not different:
         return Replayed(kept, Verdict.IDENTICAL)
     last_bits = {"probability_of_default", "attributions", "counterfactuals"}
     if basis.processor != processor() and set(different) <= last_bits and abs(record.pd - assessment.pd) <= LAST_BITS:
         return Replayed(kept, Verdict.OTHER_PROCESSOR, different)
     return Replayed(kept, Verdict.DIFFERS, different)
-
-
-def _as_record(record: DecisionRecord, assessment: Assessment, basis: Basis) -> DecisionRecord:
-    return record._replace(**answered(assessment, basis))
-
-
-def _told(record: DecisionRecord) -> Mapping[str, Any]:
-    """What is compared, by the names of an answer."""
-    return {
-        "fields": record.values,
-        "probability_of_default": record.pd,
-        "decision": record.outcome,
-        "band": record.band,
-        "credit_score": record.credit_score,
-        "rules": record.rules,
-        "reasons": record.reasons,
-        "outside_training_range": record.outside,
-        "attributions": record.attributions,
-        "counterfactuals": record.counterfactuals,
-        "reference": record.reference,
-    }

@@ -37,13 +37,9 @@ class Recording:
     Args:
         settings: which store, and which keys.
         telemetry: counts what is kept.
-
-    Attributes:
-        on: whether a store is set.
     """
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
-        self.on = settings.records is not None
         self._settings = settings
         self._metrics = telemetry.metrics
         self._failing = False

@@ -1,9 +1,4 @@
-"""What a store has to do, and how it says that it can't.
-
-StoreError
-+-- StoreUnavailableError   it can't be reached now; try again
-+-- StoreVersionError       its schema is another one; migrate
-"""
+"""What a store has to do, and how it says that it can't."""
 
 from __future__ import annotations
 
@@ -35,6 +30,17 @@ class Query:
     outcome: str | None = None
     caller: str | None = None
     most: int = 100
+
+    def conditions(self) -> dict[str, object]:
+        """What is asked of a decision, each as the beginning of an SQL comparison, with its other side."""
+        asked = {
+            "d.tag =": self.tag,
+            "d.time >=": self.since,
+            "d.time <": self.until,
+            "d.outcome =": self.outcome,
+            "d.caller =": self.caller,
+        }
+        return {condition: value for condition, value in asked.items() if value is not None}
 
 
 class Store(Protocol):

@@ -136,15 +136,8 @@ class PostgreSQL:
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
-        conditions = {
-            "d.tag = %s": query.tag,
-            "d.time >= %s": query.since,
-            "d.time < %s": query.until,
-            "d.outcome = %s": query.outcome,
-            "d.caller = %s": query.caller,
-        }
-        asked = {condition: value for condition, value in conditions.items() if value is not None}
-        where = f" WHERE {' AND '.join(asked)}" if asked else ""
+        asked = query.conditions()
+        where = " WHERE " + " AND ".join(f"{condition} %s" for condition in asked) if asked else ""
         found = self._read(
             f"{_DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
         )

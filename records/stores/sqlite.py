@@ -123,15 +123,8 @@ class SQLiteFolder:
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
-        conditions = {
-            "d.tag = ?": query.tag,
-            "d.time >= ?": query.since,
-            "d.time < ?": query.until,
-            "d.outcome = ?": query.outcome,
-            "d.caller = ?": query.caller,
-        }
-        asked = {condition: value for condition, value in conditions.items() if value is not None}
-        where = f" WHERE {' AND '.join(asked)}" if asked else ""
+        asked = query.conditions()
+        where = " WHERE " + " AND ".join(f"{condition} ?" for condition in asked) if asked else ""
         found = self._read(
             f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
