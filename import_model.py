@@ -305,16 +305,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
     except OSError as exc:
-        # Of all that shutil could not copy, the first says why.
-        reason = exc.args[0][0][2] if isinstance(exc, shutil.Error) else exc
-        print(
-            f"import refused: {reason}; make room in the model store, or set BENTOML_HOME to another", file=sys.stderr
-        )
+        remedy = "make room in the model store, or set BENTOML_HOME to another"
+        print(f"import refused: {_reason(exc)}; {remedy}", file=sys.stderr)
         return 1
     for tag in tags:
         print(tag)
     _tell_who_vouches(tags)
     return 0
+
+
+def _reason(failure: OSError) -> object:
+    """Of all that shutil could not copy, the first says why."""
+    if not isinstance(failure, shutil.Error):
+        return failure
+    [((_, _, reason), *_)] = failure.args
+    return reason
 
 
 def _tell_who_vouches(tags: Sequence[bentoml.Tag]) -> None:

@@ -93,7 +93,7 @@ class LeafIndex:
         place = {field: i for i, field in enumerate(self.fields)}
         field_of = np.array([place[feature.field] for feature in schema.contract.features])
         splits, right = np.zeros((2, len(self.fields) + 1, len(tree)), dtype=self.ensemble.word)
-        right[-1] = 1  # for the field that isn't there: a condition that nothing meets
+        right[-1] = ~splits[-1]  # for the field that isn't there: a condition that nothing meets
         for feature, bit, goes_right in self.ensemble.ways(tree, slot):
             leaves = np.flatnonzero(feature != NO_SPLIT)
             read = field_of[feature[leaves]], leaves

@@ -11,6 +11,7 @@ with a row for each combination of their intervals.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -89,7 +90,7 @@ class TurnTables:
 def _share_tables(intervals: Sequence[Intervals]) -> list[list[Intervals]]:
     """Neighbours together as long as their table stays small."""
     groups: list[list[Intervals]] = []
-    rows = JOINT_ROWS + 1
+    rows = inf  # there is no table yet
     for each in intervals:
         of_feature = len(each.edges) + 1
         rows *= of_feature

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier
 
 from scoring.boosting import Ensemble
@@ -22,6 +23,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "one tree": {"max_depth": 4, "n_estimators": 1},
     "one leaf in every tree": {"min_impurity_decrease": 1e9, "n_estimators": 3},
     "starting from zero": {"init": "zero", "n_estimators": 20},
+    **{
+        f"starting from {c}, sure": {"init": DummyClassifier(strategy="constant", constant=c), "n_estimators": 3}
+        for c in (0, 1)
+    },
     "many trees": {"max_depth": 2, "n_estimators": 300, "learning_rate": 0.03},
 }
 
