@@ -278,7 +278,6 @@ def _alone() -> Iterator[None]:
     import was writing then is nobody's any more.
     """
     store = _store()
-    store.mkdir(parents=True, exist_ok=True)
     folder = os.open(store, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks

@@ -171,5 +171,5 @@ def _walk(left: list[int], right: list[int]) -> Iterator[tuple[int, int, int]]:
     while stack:
         index, number, level = stack.pop()
         yield index, number, level
-        if left[index] >= 0:
+        if left[index] != right[index]:
             stack += [(left[index], 2 * number, level + 1), (right[index], 2 * number + 1, level + 1)]
