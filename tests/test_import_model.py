@@ -636,6 +636,26 @@ class TestRecovery:
         assert tags == save(entries)
         assert before == contents(store)
 
+    def test_a_failure_takes_back_what_was_completed(
+        self, store: Path, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The incomplete entry in whose place it came is gone already."""
+        save(entries)
+        place = store / POLICY_TAG.replace(":", "/")
+        (place / POLICY_FILE).unlink()
+        real = Path.replace
+
+        def full(path: Path, target: Path) -> Path:
+            if path.name == f"{MODEL_ENTRY}.latest":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(path, target)
+
+        monkeypatch.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match="No space"):
+            save(entries)
+        assert not place.exists()
+        assert (store / MODEL_TAG.replace(":", "/")).exists()
+
     def test_is_told(self, store: Path, policy: Path, run: Run) -> None:
         """That an entry was incomplete is said, on standard error."""
         run("--policy", policy)

@@ -13,6 +13,7 @@ from preprocessing.application import InvalidApplicationError
 from preprocessing.contract import MAX_FIELDS, InvalidContractError, label_key, read_contract
 from preprocessing.documents import MAX_PROBLEMS
 from preprocessing.features import FeatureSchema
+from tests.applications import CONTRACT
 from tests.books import EVERY_TYPE, contract_of, documents, edited
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -340,3 +341,8 @@ def test_file_as_shown_is_read() -> None:
 def test_labels_however_written(one: Any, other: Any) -> None:
     """A label is the same whether a file writes 1, 1.0 or "1"."""
     assert label_key(one) == label_key(other)
+
+
+def test_fields_that_it_is_never_better_to_leave_out() -> None:
+    """Of those that are scored, where they may be missing and that counts as worst."""
+    assert CONTRACT.missing_is_worst == ("person_emp_length",)
