@@ -13,7 +13,6 @@ from preprocessing.application import InvalidApplicationError
 from preprocessing.contract import MAX_FIELDS, InvalidContractError, label_key, read_contract
 from preprocessing.documents import MAX_PROBLEMS
 from preprocessing.features import FeatureSchema
-from tests.applications import CONTRACT
 from tests.books import EVERY_TYPE, contract_of, documents, edited
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -345,4 +344,4 @@ def test_labels_however_written(one: Any, other: Any) -> None:
 
 def test_fields_that_it_is_never_better_to_leave_out() -> None:
     """Of those that are scored, where they may be missing and that counts as worst."""
-    assert CONTRACT.missing_is_worst == ("person_emp_length",)
+    assert contract_of(EVERY_TYPE).missing_is_worst == ("savings", "price_to_savings", "hull", "condition")
