@@ -105,9 +105,8 @@ class SQLiteFolder:
         found = next(self._read("SELECT document FROM bases WHERE digest = ?", digest), None)
         return None if found is None else Basis.model_validate_json(found[0])
 
-    def entries(self, writer: Writer) -> Iterator[Entry]:
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
         """A writer's entries, a step at a time."""
-        after = 0
         while step := [
             Entry(*row)
             for row in self._read(
@@ -197,6 +196,7 @@ class SQLiteFolder:
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
         def rows(path: Path) -> Iterable[Any]:
             with closing(_opened(path, "ro")) as connection:
+                connection.text_factory = _text
                 _check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
 
@@ -271,6 +271,11 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     if mode != "ro":
         connection.execute("PRAGMA journal_mode=WAL")
     return connection
+
+
+def _text(stored: bytes) -> str:
+    """What isn't UTF-8 was never written here: it must be shown as changed, and not end the reading of all others."""
+    return stored.decode(errors="surrogateescape")
 
 
 def _version(connection: sqlite3.Connection) -> int:
