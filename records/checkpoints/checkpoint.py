@@ -187,11 +187,11 @@ def read_row(content: bytes, keys: TrustedKeys, name: str) -> Witnessed:
     witnessed = Witnessed()
     for number, line in enumerate(_lines(content), 1):
         try:
-            statement, name = keys.opened(line)
+            statement, key = keys.opened(line)
             witnessed.add(statement)
         except CheckpointError as exc:
             raise CheckpointError(f"{name}: line {number} {exc}") from None
-        witnessed.signed_by.add(name)
+        witnessed.signed_by.add(key)
     return witnessed
 
 
