@@ -17,6 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from records.durable import sync_folder
 from records.errors import CheckpointError
 
 SECONDS = 30.0
@@ -130,7 +131,7 @@ class FilePlace:
                 file.write(make(content[:whole]))
                 file.flush()
                 os.fsync(file.fileno())
-            _sync_folder(self._path)
+            sync_folder(self._path.parent)
         except OSError as exc:
             raise self._error(exc) from exc
 
@@ -242,11 +243,3 @@ class _AgainError(CheckpointError):
 
 class _NothingThereError(Exception):
     """Nothing is kept there yet."""
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

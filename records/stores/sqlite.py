@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.durable import replace_durably
+from records.durable import make_folder_durably, replace_durably
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
@@ -133,7 +133,7 @@ class SQLiteFolder:
         """Keep files, each under its digest as its name."""
         folder = self._folder / ARCHIVE
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder_durably(folder, 0o700)
             for digest, content in files.items():
                 if self.archived(digest) is None:
                     replace_durably(folder / digest, content)
@@ -178,7 +178,7 @@ class SQLiteFolder:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
     def _take(self) -> sqlite3.Connection:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder_durably(self._folder, 0o700)
         for number in range(MAX_FILES):
             lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
