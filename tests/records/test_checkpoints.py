@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from records.__main__ import main
-from records.chain import Writer, link
+from records.chain import Writer
 from records.checkpoints import places
 from records.checkpoints.checkpoint import read_row
 from records.checkpoints.envelopes import TrustedKeys, read_signing_key, read_trusted_keys
@@ -36,7 +36,7 @@ from records.errors import CheckpointError
 from records.keyring import KeyRing
 from records.stores.sqlite import SQLiteFolder
 from tests.records.filing import Filed, filing
-from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind
+from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
 from tests.records.tampering import Raw
 
 KINDS: dict[str, Any] = {"p256": lambda: generate_private_key(SECP256R1()), "ed25519": Ed25519PrivateKey.generate}
@@ -76,7 +76,7 @@ class Growing:
     def write(self, number: int = 2) -> None:
         """More of the same."""
         head = behind(self.writer, self.entries)
-        new = link([a_record() for _ in range(number)], self.writer, head, BASIS, self.ring)
+        new = chained([a_record() for _ in range(number)], self.writer, head, BASIS, self.ring)
         self.store.append(new)
         self.entries += new
 
@@ -215,7 +215,7 @@ class TestCommands:
         growing.store.begin(idle, BASIS)
         assert 0 == growing.checkpoint()
         assert idle.origin == self._row(growing).chains[idle.id].head
-        growing.store.append(link([a_record()], idle, idle.origin, BASIS, growing.ring))
+        growing.store.append(chained([a_record()], idle, idle.origin, BASIS, growing.ring))
         assert [0, 0] == [growing.checkpoint(), growing.verify()]
 
     def test_what_is_found_is_told(self, growing: Growing, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,10 +27,9 @@ from tests.servers import HANG_SECONDS, ROOT, copy_store, serving
 WRITER = """
     import sys
     from pathlib import Path
-    from records.chain import link
     from records.keyring import add_key, read_keyring
     from records.stores.sqlite import SQLiteFolder
-    from tests.records.samples import BASIS, a_record, a_writer
+    from tests.records.samples import BASIS, a_record, a_writer, chained
 
     folder, synchronous = Path(sys.argv[1]), sys.argv[2]
     add_key(Path(sys.argv[3]))
@@ -40,7 +39,7 @@ WRITER = """
     store._connection.execute(f"PRAGMA synchronous={synchronous}")
     head = writer.origin
     while True:
-        entries = link([a_record(), a_record()], writer, head, BASIS, ring)
+        entries = chained([a_record(), a_record()], writer, head, BASIS, ring)
         store.append(entries)
         for entry in entries:
             print(entry.id.hex(), flush=True)
