@@ -95,7 +95,7 @@ def disk(tmp_path: Path) -> Disk:
 class TestSQLite:
     def test_full_loses_nothing(self, disk: Disk, tmp_path: Path) -> None:
         """Not a record, whichever of the sectors that weren't synced had been written all the same."""
-        told = written(disk, "FULL", 600)
+        told = written(disk, "FULL", 300)
         for seed in (None, *range(6)):
             loss = left(disk.after_power_loss(tmp_path / f"after-{seed}", seed), told)
             assert (set(), []) == (loss.lost, loss.faults)
@@ -103,7 +103,7 @@ class TestSQLite:
 
     def test_normal_loses(self, disk: Disk, tmp_path: Path) -> None:
         """It syncs at its checkpoints only, so that the last decisions are lost: a loss is seen where there is one."""
-        told = written(disk, "NORMAL", 600)
+        told = written(disk, "NORMAL", 400)
         loss = left(disk.after_power_loss(tmp_path / "after"), told)
         assert set() < loss.lost < told
         assert [] == loss.faults
