@@ -103,7 +103,7 @@ class TestSQLite:
 
     def test_normal_loses(self, disk: Disk, tmp_path: Path) -> None:
         """It syncs at its checkpoints only, so that the last decisions are lost: a loss is seen where there is one."""
-        told = written(disk, "NORMAL", 400)
+        told = written(disk, "NORMAL", 640)
         loss = left(disk.after_power_loss(tmp_path / "after"), told)
         assert set() < loss.lost < told
         assert [] == loss.faults
