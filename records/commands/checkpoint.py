@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 from records.commands.options import Commands, show_document, the_store
@@ -32,7 +33,7 @@ def _run(options: argparse.Namespace) -> int:
     from records.checkpoints.making import next_checkpoint
     from records.checkpoints.places import place, read_authorization
 
-    store, key = the_store(options), read_signing_key(options.sign_key)
+    key = read_signing_key(options.sign_key)
     keys = read_trusted_keys(options.trusted_key) | key.public
     at = place(options.to, read_authorization(options.authorization))
     made: Checkpoint | None = None
@@ -42,7 +43,8 @@ def _run(options: argparse.Namespace) -> int:
         made = next_checkpoint(store, read_row(content, keys, str(at)))
         return key.sign(made.statement)
 
-    at.extend(make)
+    with closing(the_store(options)) as store:
+        at.extend(make)
     assert made is not None
     if options.json:
         document = made.model_dump(mode="json", exclude={"format", "heads"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,8 @@ def _run(options: argparse.Namespace) -> int:
     from records.verifying import gone, verify
 
     witnessed = _witnessed(options)
-    found = list(verify(the_store(options), witnessed))
+    with closing(the_store(options)) as store:
+        found = list(verify(store, witnessed))
     faults = [fault for each in found for fault in each.faults] + ([] if witnessed is None else gone(found, witnessed))
     counts: dict[str, Any] = {
         "writers": len(found),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import fcntl
 import json
-import stat
+import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ from records.checkpoints.merkle import root
 from records.checkpoints.places import FilePlace, place, read_authorization
 from records.errors import CheckpointError
 from records.keyring import KeyRing
+from records.stores.postgresql import PostgreSQL, migrate
 from records.stores.sqlite import SQLiteFolder
+from tests.postgres import Postgres
 from tests.records.filing import Filed, filing
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
 from tests.records.tampering import Raw
@@ -199,7 +202,6 @@ class TestCommands:
         assert 0 == growing.verify("--json")
         seen = json.loads(capsys.readouterr().out)["checkpoints"]
         assert (3, 2, [made[0]["signed_by"]]) == (seen["number"], seen["later"], seen["signed_by"])
-        assert 0o600 & stat.S_IMODE(Path(growing.place).stat().st_mode)
 
     def test_nothing_new(self, growing: Growing) -> None:
         """A checkpoint all the same: it says that nothing has changed until then; no head is told twice."""
@@ -285,6 +287,25 @@ class TestCommands:
 
     def _row(self, growing: Growing) -> Any:
         return read_row(Path(growing.place).read_bytes(), read_trusted_keys([growing.pair[1]]), growing.place)
+
+
+@pytest.mark.database
+def test_who_may_only_read(cluster: Postgres, ring: KeyRing, tmp_path: Path) -> None:
+    """All that a job needs of a database."""
+    schema, reader = cluster.new_schema(), f"reader_{secrets.token_hex(4)}"
+    where = cluster.url(schema)
+    migrate(where)
+    writer, entries = a_chain(3, ring)
+    with closing(PostgreSQL(where)) as store:
+        store.begin(writer, BASIS)
+        store.append(entries)
+    cluster.execute(f"CREATE ROLE {reader} LOGIN PASSWORD '{cluster.password}'")
+    cluster.execute(f"GRANT USAGE ON SCHEMA {schema} TO {reader}")
+    cluster.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}")
+    private, public = write_key(tmp_path)
+    place, records = str(tmp_path / "checkpoints.jsonl"), ["--records", cluster.url(schema, reader)]
+    assert 0 == main(["checkpoint", *records, "--to", place, "--sign-key", str(private)])
+    assert 0 == main(["verify", *records, "--checkpoints", place, "--trusted-key", str(public)])
 
 
 class TestRow:
