@@ -87,8 +87,8 @@ class Store(Writing, Protocol):
     def basis(self, digest: bytes) -> Basis | None:
         """What a writer decided by; None where it isn't kept."""
 
-    def entries(self, writer: Writer) -> Iterator[Entry]:
-        """A writer's entries, in the order of their sequence."""
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
+        """A writer's entries behind a sequence, in its order."""
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry, by its decision's id."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.durable import replace_durably
+from records.durable import make_folder_durably, replace_durably
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
@@ -141,7 +141,7 @@ class SQLiteFolder:
         """Keep files, each under its digest as its name."""
         folder = self._folder / ARCHIVE
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder_durably(folder, 0o700)
             for digest, content in files.items():
                 if self.archived(digest) is None:
                     replace_durably(folder / digest, content)
@@ -226,7 +226,7 @@ class SQLiteFolder:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
     def _take(self) -> sqlite3.Connection:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder_durably(self._folder, 0o700)
         for number in range(MAX_FILES):
             lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -250,6 +250,7 @@ class SQLiteFolder:
             with closing(_opened(path, "ro")) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
                     return ()  # it is just being made
+                connection.text_factory = _text
                 _check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
 
@@ -342,6 +343,11 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     if mode != "ro":
         connection.execute("PRAGMA journal_mode=WAL")
     return connection
+
+
+def _text(stored: bytes) -> str:
+    """What isn't UTF-8 was never written here: it must be shown as changed, and not end the reading of all others."""
+    return stored.decode(errors="surrogateescape")
 
 
 def _version(connection: sqlite3.Connection) -> int:
