@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 
 from records.basis import Basis
 from records.chain import Head, Writer, link
-from records.errors import RecordsUnavailableError
+from records.errors import AnsweredAlreadyError, RecordsUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
@@ -37,8 +38,14 @@ class Watch(Protocol):
 
 class _Pending(NamedTuple):
     records: Sequence[DecisionRecord]
+    answer: NewAnswer | None
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
+
+    @property
+    def key(self) -> bytes | None:
+        """Of its answer."""
+        return None if self.answer is None else self.answer.answer.key
 
 
 class Committer:
@@ -72,18 +79,19 @@ class Committer:
         self._head = self._begin()
         self._thread.start()
 
-    async def commit(self, records: Sequence[DecisionRecord]) -> None:
-        """Return when the records are durable.
+    async def commit(self, records: Sequence[DecisionRecord], answer: NewAnswer | None = None) -> None:
+        """Return when the records are durable, and with them the answer that they are in, where it is to be kept.
 
         Raises:
             RecordsUnavailableError: they may be or not.
+            AnsweredAlreadyError: they are not, since another answer is kept for the same key.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         with self._wake:
             if self._ending:
                 raise RecordsUnavailableError("the service is stopping")
-            self._pending.append(_Pending(records, loop, done))
+            self._pending.append(_Pending(records, answer, loop, done))
             self._wake.notify()
         await done
 
@@ -100,7 +108,11 @@ class Committer:
         while batch := self._taken():
             error: Exception | None = None
             try:
-                self._write([record for pending in batch for record in pending.records])
+                self._write(batch)
+            except AnsweredAlreadyError as exc:
+                _tell([pending for pending in batch if pending.key in exc.keys], exc)
+                self._put_back([pending for pending in batch if pending.key not in exc.keys])
+                continue
             except Exception as exc:  # noqa: BLE001  # whatever it is, it must not end the thread, nor be answered as kept
                 self._head = None  # to be asked of the store again: what has failed may have been written
                 self._watch.failed(exc)
@@ -118,12 +130,17 @@ class Committer:
                 rows += len(batch[-1].records)
             return batch
 
-    def _write(self, records: Sequence[DecisionRecord]) -> None:
+    def _put_back(self, batch: Sequence[_Pending]) -> None:
+        with self._wake:
+            self._pending.extendleft(reversed(batch))
+
+    def _write(self, batch: Sequence[_Pending]) -> None:
         started = time.perf_counter()
+        records = [record for pending in batch for record in pending.records]
         if self._head is None:
             self._head = self._begin()
         entries = link(records, self.writer, self._head, self._basis, self._ring)
-        self._store.append(entries)
+        self._store.append(entries, [pending.answer for pending in batch if pending.answer is not None])
         if entries:
             self._head = Head(entries[-1].sequence, entries[-1].hash)
         self._watch.committed(len(entries), time.perf_counter() - started)

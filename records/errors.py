@@ -5,6 +5,8 @@ RecordsError
 +-- SealBrokenError           what was sealed is damaged, or was sealed for another record
 +-- UnreadableRecordError     bytes that are no record of their basis
 +-- RecordsUnavailableError   whether the records are kept is not known, so nothing may be answered
++-- KeyInWorkError            a request with the same key is being answered
++-- AnsweredAlreadyError      keys that others have been answered meanwhile; nothing was kept
 +-- StoreError                a store that can't be used
 +-- StoreUnavailableError   it can't be reached, or can't write, now
 +-- StoreVersionError       its schema is not the one that this version writes
@@ -31,6 +33,22 @@ class UnreadableRecordError(RecordsError):
 
 class RecordsUnavailableError(RecordsError):
     """Whether the records are kept is not known, so nothing may be answered."""
+
+
+class KeyInWorkError(RecordsError):
+    """A request with the same key is being answered."""
+
+
+class AnsweredAlreadyError(RecordsError):
+    """Keys that others have been answered meanwhile; nothing was kept.
+
+    Attributes:
+        keys: those.
+    """
+
+    def __init__(self, keys: frozenset[bytes]) -> None:
+        super().__init__("answered meanwhile")
+        self.keys = keys
 
 
 class StoreError(RecordsError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from records.basis import Basis, code_digest, libraries, processor
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
 from serving import SERVICE_VERSION
+from serving.idempotency import Idempotency
 from serving.settings import Settings
 from serving.store import Served
 from serving.telemetry.exchange import Exchange
@@ -37,10 +38,12 @@ class Recording:
     Args:
         settings: which store, and which keys.
         telemetry: counts what is kept.
+        idempotency: is told of the store, and keeps answers with their decisions.
     """
 
-    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, idempotency: Idempotency) -> None:
         self._settings = settings
+        self._idempotency = idempotency
         self._metrics = telemetry.metrics
         self._failing = False
         self._basis: Basis | None = None
@@ -58,8 +61,9 @@ class Recording:
             return
         # Bring cryptography and a database's client, which a service without records does without.
         from records.committer import Committer  # noqa: PLC0415
+        from records.idempotency.claimer import Claimer  # noqa: PLC0415
         from records.keyring import read_keyring  # noqa: PLC0415
-        from records.stores.opening import open_store  # noqa: PLC0415
+        from records.stores.opening import open_claims, open_store  # noqa: PLC0415
 
         assert self._settings.records_key_file is not None
         self._basis = basis = _basis(engine, served.digests)
@@ -68,11 +72,13 @@ class Recording:
         store.archive({served.digests[name]: content for name, content in served.contents.items()})
         self._committer = Committer(store, basis, ring, self)
         self._committer.start()
+        self._idempotency.start(Claimer(open_claims(self._settings.records)), ring)
 
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
         if self._committer is not None:
             self._committer.stop()
+            self._idempotency.stop()
 
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
@@ -89,7 +95,11 @@ class Recording:
             service_log.error("records: not written", extra={"data": {"reason": str(error)}})
 
     async def keep(
-        self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
+        self,
+        kind: str,
+        assessments: Sequence[tuple[int | None, Assessment]],
+        exchange: Exchange | None,
+        content: Callable[[Sequence[str | None]], bytes],
     ) -> Sequence[str | None]:
         """Return when all of a request's decisions are durable.
 
@@ -97,19 +107,25 @@ class Recording:
             kind: of the route.
             assessments: each with its row; None where it came alone.
             exchange: the request.
+            content: the answer by its decisions' ids, which is kept with them where the request has a key.
 
         Returns:
             The decisions' ids in order; None for each where nothing is kept.
 
         Raises:
             RecordsUnavailableError: they may not be durable, so that they must not be answered.
+            AnsweredAlreadyError: nor must these, since another answer is kept for the same key.
         """
         if self._committer is None:
             return [None] * len(assessments)
         now = time.time_ns() // 1000
         records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
-        await self._committer.commit(records)
-        return [as_text(record.id) for record in records]
+        ids = [as_text(record.id) for record in records]
+        if exchange is None or exchange.claim is None:
+            await self._committer.commit(records)
+        else:
+            await self._idempotency.commit(self._committer, exchange.claim, records, content(ids))
+        return ids
 
     def _record(
         self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, now: int

@@ -169,6 +169,12 @@ class Settings(BaseModel):
             description="The keys that records are sealed with; `python -m records key` makes them.",
         ),
     ] = None
+    idempotency_hours: Annotated[
+        int,
+        Field(
+            ge=1, le=720, description="How long an answer is given again to whoever sends its Idempotency-Key again."
+        ),
+    ] = 24
     root_path: Annotated[
         str | None,
         BeforeValidator(setting_values.root_path),

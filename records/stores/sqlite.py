@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.durable import replace_durably
-from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.idempotency.answer import Answer, NewAnswer
+from records.idempotency.in_sqlite import answers_to, forget, forget_expired, keep_answers
 from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
 
@@ -54,6 +56,7 @@ class SQLiteFolder:
         """Take a file, and make a writer known in it."""
 
         def known(connection: sqlite3.Connection) -> int:
+            forget_expired(connection)
             connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
             connection.execute(
                 "INSERT OR IGNORE INTO writers (id, started, basis) VALUES (?, ?, ?)",
@@ -75,10 +78,13 @@ class SQLiteFolder:
 
         return self._written(last)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction."""
 
         def insert(connection: sqlite3.Connection) -> None:
+            keep_answers(connection, answers)
+            if not entries:
+                return
             (last,) = connection.execute(
                 "SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?", (self._number,)
             ).fetchone()
@@ -92,7 +98,7 @@ class SQLiteFolder:
                 ((self._number, *entry[1:]) for entry in unkept(entries, last, kept, str(self._folder))),
             )
 
-        if entries:
+        if entries or answers:
             self._written(insert)
 
     def writers(self) -> Sequence[Writer]:
@@ -129,6 +135,11 @@ class SQLiteFolder:
             f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered; where the clock was set back, several files may have one: the latest."""
+        sql, values = answers_to(keys)
+        return {row[1]: Answer(*row[1:]) for row in sorted(self._read(sql, *values))}
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, each under its digest as its name."""
@@ -171,6 +182,8 @@ class SQLiteFolder:
                 self._connection = self._take()
             with self._connection:
                 return work(self._connection)
+        except AnsweredAlreadyError:  # nothing is wrong with the file
+            raise
         except StoreError:
             self.close()
             raise
@@ -245,6 +258,7 @@ def _destroyed(path: Path, tag: bytes) -> int:
             closed = connection.execute(
                 "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
             ).rowcount
+            forget(connection, tag)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return closed
 

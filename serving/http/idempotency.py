@@ -1,0 +1,54 @@
+"""The header Idempotency-Key, and the answer to a request that has come again.
+
+As draft-ietf-httpapi-idempotency-key-header has it, but that the key is taken as it is sent: with quotation marks
+around it, it is another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from starlette.responses import Response
+
+from serving.http.problems import BadIdempotencyKeyError
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+MAX_KEY_CHARACTERS = 255
+
+_NAME = HEADER.lower().encode()
+_KEY = re.compile(rb"[ -~]{1,%d}" % MAX_KEY_CHARACTERS)
+
+
+class Repeated(Exception):  # noqa: N818  # no error, but travels through a batch as what is wrong with a request does
+    """The answer that a request was given when it came first.
+
+    Attributes:
+        content: its body.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__("answered before")
+        self.content = content
+
+    def response(self, request_id: str) -> Response:  # noqa: ARG002  # as a ProblemError's
+        """As it was, and said to be so."""
+        return Response(self.content, headers={REPLAYED: "true"}, media_type="application/json")
+
+
+def idempotency_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The key of a request; None where it has none.
+
+    Raises:
+        BadIdempotencyKeyError: there is more than one, or it is none.
+    """
+    given = [value for name, value in headers if name == _NAME]
+    if not given:
+        return None
+    if len(given) > 1:
+        raise BadIdempotencyKeyError(f"the request has {len(given)} {HEADER} headers; send one")
+    key = given[0].strip(b" \t")
+    if _KEY.fullmatch(key) is None:
+        raise BadIdempotencyKeyError
+    return key
