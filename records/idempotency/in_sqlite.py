@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from records.errors import AnsweredAlreadyError
 from records.idempotency.answer import NewAnswer
@@ -24,14 +25,24 @@ RETURNING key
 _FIND = "SELECT expires, key, request, content, data_key FROM answers"
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of what is done within, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("COMMIT")
+
+
 def keep_answers(connection: sqlite3.Connection, answers: Sequence[NewAnswer]) -> None:
-    """Keep answers, all or none, and delete some that have expired.
+    """Keep answers, all or none, and delete some that have expired; within a transaction.
 
     Raises:
         AnsweredAlreadyError: another one is kept for a key.
     """
-    if not answers:
-        return
     now = _now()
     taken = set()
     for (key, request, content, data_key), tags, seconds in answers:
