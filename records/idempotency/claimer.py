@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from records.errors import KeyInWorkError, RecordsUnavailableError
@@ -89,11 +90,9 @@ class Claimer:
                 self._claim(pending)
 
     def _release(self, keys: Sequence[bytes]) -> None:
-        try:
+        with suppress(Exception):  # a claim ends with the connection that failed, or at the latest with the process
             if keys:
                 self._claims.release(keys)
-        except Exception:  # noqa: BLE001  # with the connection that failed the claims are gone, too
-            self._claims.close()
 
     def _claim(self, pending: Sequence[_Pending]) -> None:
         found: Found | RecordsUnavailableError
