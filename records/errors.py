@@ -6,6 +6,7 @@ RecordsError
 +-- UnreadableRecordError     bytes that are no record of their basis
 +-- RecordsUnavailableError   whether the records are kept is not known, so nothing may be answered
 +-- KeyInWorkError            a request with the same key is being answered
++-- OtherRequestError         another request was answered under the same key
 +-- AnsweredAlreadyError      keys that others have been answered meanwhile; nothing was kept
 +-- StoreError                a store that can't be used
 +-- StoreUnavailableError   it can't be reached, or can't write, now
@@ -37,6 +38,10 @@ class RecordsUnavailableError(RecordsError):
 
 class KeyInWorkError(RecordsError):
     """A request with the same key is being answered."""
+
+
+class OtherRequestError(RecordsError):
+    """Another request was answered under the same key."""
 
 
 class AnsweredAlreadyError(RecordsError):

@@ -19,7 +19,7 @@ from records.basis import Basis, code_digest, libraries, processor
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
 from serving import SERVICE_VERSION
-from serving.idempotency import Idempotency
+from serving.once import Once
 from serving.settings import Settings
 from serving.store import Served
 from serving.telemetry.exchange import Exchange
@@ -38,12 +38,12 @@ class Recording:
     Args:
         settings: which store, and which keys.
         telemetry: counts what is kept.
-        idempotency: is told of the store, and keeps answers with their decisions.
+        once: is told of the store, and has answers kept with their decisions.
     """
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, idempotency: Idempotency) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, once: Once) -> None:
         self._settings = settings
-        self._idempotency = idempotency
+        self._once = once
         self._metrics = telemetry.metrics
         self._failing = False
         self._basis: Basis | None = None
@@ -72,13 +72,13 @@ class Recording:
         store.archive({served.digests[name]: content for name, content in served.contents.items()})
         self._committer = Committer(store, basis, ring, self)
         self._committer.start()
-        self._idempotency.start(Claimer(open_claims(self._settings.records)), ring)
+        self._once.start(Claimer(open_claims(self._settings.records)), ring)
 
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
         if self._committer is not None:
             self._committer.stop()
-            self._idempotency.stop()
+            self._once.stop()
 
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
@@ -124,7 +124,7 @@ class Recording:
         if exchange is None or exchange.claim is None:
             await self._committer.commit(records)
         else:
-            await self._idempotency.commit(self._committer, exchange.claim, records, content(ids))
+            await self._once.commit(self._committer, exchange, records, content(ids))
         return ids
 
     def _record(

@@ -7,11 +7,21 @@ around it, it is another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from starlette.responses import Response
 
-from serving.http.problems import BadIdempotencyKeyError
+from records.errors import KeyInWorkError, OtherRequestError, RecordsError, RecordsUnavailableError
+from serving.http.problems import (
+    BadIdempotencyKeyError,
+    InternalError,
+    KeyInUseError,
+    KeyOfAnotherError,
+    NotRecordedError,
+)
+from serving.once import Once
+from serving.telemetry.exchange import Exchange
+from serving.telemetry.logs import service_log
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -52,3 +62,32 @@ def idempotency_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     if _KEY.fullmatch(key) is None:
         raise BadIdempotencyKeyError
     return key
+
+
+async def repeated(once: Once, exchange: Exchange, key: bytes, request: Sequence[bytes]) -> Repeated | None:
+    """What a request was answered before; None where it was not, so that it is to be answered now.
+
+    Args:
+        once: knows it.
+        exchange: the request.
+        key: that it carries.
+        request: what its answer depends on, besides the route.
+
+    Raises:
+        ProblemError: the key is in use, or another request's; or nobody knows.
+    """
+    try:
+        content = await once.answered(exchange, key, (exchange.route.encode(), *request))
+    except KeyInWorkError:
+        raise KeyInUseError from None
+    except OtherRequestError:
+        raise KeyOfAnotherError from None
+    except RecordsUnavailableError as exc:
+        service_log.error("an idempotency key was not looked up", extra={"data": {"reason": str(exc)}})
+        raise NotRecordedError(
+            "whether this Idempotency-Key was answered can't be told now; repeat the request later"
+        ) from None
+    except RecordsError as exc:
+        service_log.error("the answer to an idempotency key can't be opened", extra={"data": {"reason": str(exc)}})
+        raise InternalError from None
+    return None if content is None else Repeated(content)

@@ -14,7 +14,7 @@
     +-- BodyTooLargeError          413
     +-- UnsupportedMediaTypeError  415
     +-- InvalidRequestError        422   names every wrong field
-    +-- OtherRequestError          422
+    +-- KeyOfAnotherError          422
     +-- TooManyRequestsError       429   Retry-After
     +-- RateLimitedError           429   Retry-After
     +-- HeadTooLargeError          431
@@ -119,8 +119,8 @@ class BadIdempotencyKeyError(ProblemError):
 class NoIdempotencyError(ProblemError):
     status, kind, title = 400, "no-idempotency", "Idempotency-Key is not served here"
     default_detail = (
-        "this service keeps no decisions, so it can't know whether it has answered; leave the header Idempotency-Key "
-        "out, or have the operator set CREDIT_RISK_RECORDS"
+        "this service keeps no decisions, so it can't know what it has answered; send the request without the header "
+        "Idempotency-Key, or have the operator set CREDIT_RISK_RECORDS"
     )
 
 
@@ -171,7 +171,7 @@ class InvalidRequestError(ProblemError):
     default_detail = "send what GET /docs describes"
 
 
-class OtherRequestError(ProblemError):
+class KeyOfAnotherError(ProblemError):
     status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key belongs to another request"
     default_detail = (
         "another route, query or body was answered under the same Idempotency-Key; send each request with a key of its "

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from opentelemetry.trace import SpanContext
 
-if TYPE_CHECKING:
-    from serving.idempotency import Claim
+
+class Claim(Protocol):
+    """A hold on what others wait for."""
+
+    def over(self) -> None:
+        """The request has been answered, or given up."""
 
 
 @dataclass(slots=True)

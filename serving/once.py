@@ -7,21 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
-
-from records.errors import KeyInWorkError, RecordsError, RecordsUnavailableError
+from records.errors import KeyInWorkError, OtherRequestError, RecordsUnavailableError
 from records.record import DecisionRecord
-from serving.http.idempotency import Repeated
-from serving.http.problems import (
-    InternalError,
-    KeyInUseError,
-    NoIdempotencyError,
-    NotRecordedError,
-    OtherRequestError,
-)
 from serving.settings import Settings
-from serving.telemetry.exchange import current_exchange
-from serving.telemetry.logs import service_log
+from serving.telemetry.exchange import Exchange
 from serving.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -39,6 +28,7 @@ class Claim:
 
     Attributes:
         asked: what it is known by.
+        claimer: that it is of.
         held: whether it still is.
         committing: whether the answer is on its way into the store, so that it is held until that is over.
     """
@@ -60,7 +50,7 @@ class Claim:
             self.claimer.release(self.asked.key)
 
 
-class Idempotency:
+class Once:
     """Answers requests with a key once, where there is a store.
 
     Args:
@@ -73,6 +63,11 @@ class Idempotency:
         self._count = telemetry.metrics.count_idempotent
         self._started: tuple[Claimer, KeyRing] | None = None
 
+    @property
+    def started(self) -> bool:
+        """Whether keys are taken."""
+        return self._started is not None
+
     def start(self, claimer: Claimer, ring: KeyRing) -> None:
         """Take keys from now on."""
         self._started = claimer, ring
@@ -82,47 +77,43 @@ class Idempotency:
         if self._started is not None:
             self._started[0].stop()
 
-    async def repeated(self, request: Request, key: bytes, body: bytes) -> Repeated | None:
-        """What a request was answered before; None where it was not, and its key is held for it.
+    async def answered(self, exchange: Exchange, key: bytes, request: Sequence[bytes]) -> bytes | None:
+        """What a request was answered before; None where it was not, and its key is held for it now.
+
+        Args:
+            exchange: the request, which is given the claim.
+            key: as the caller sent it.
+            request: all that the answer depends on.
 
         Raises:
-            ProblemError: the key is in use, or another request's; or there is no store, or nothing is known.
+            KeyInWorkError: another request holds the key.
+            OtherRequestError: another request was answered under the key.
+            RecordsUnavailableError: nobody knows.
+            KeyRingError, SealBrokenError: what was answered can't be opened.
         """
-        if self._started is None:
-            raise NoIdempotencyError
-        from records.idempotency.answer import asked, opened  # noqa: PLC0415  # brings what is only there with a store
+        from records.idempotency.answer import asked, opened  # noqa: PLC0415  # brings what only a store needs
 
+        assert self._started is not None
         claimer, ring = self._started
-        exchange = current_exchange.get()
-        assert exchange is not None
-        wanted = asked(ring, exchange.caller, key, (exchange.route.encode(), request.scope["query_string"], body))
+        wanted = asked(ring, exchange.caller, key, request)
         try:
             answer = await claimer.claim(wanted.key)
         except KeyInWorkError:
             self._count("in_use")
-            raise KeyInUseError from None
-        except RecordsUnavailableError as exc:
-            service_log.error("idempotency keys: not looked up", extra={"data": {"reason": str(exc)}})
-            raise NotRecordedError(
-                "whether this Idempotency-Key was answered can't be told now; repeat the request later"
-            ) from None
+            raise
         if answer is None:
             exchange.claim = Claim(wanted, claimer)
             self._count("first")
             return None
         if answer.request != wanted.request:
             self._count("other_request")
-            raise OtherRequestError
-        try:
-            content = opened(answer, ring)
-        except RecordsError as exc:
-            service_log.error("idempotency keys: an answer can't be opened", extra={"data": {"reason": str(exc)}})
-            raise InternalError from None
+            raise OtherRequestError("another request was answered under this key")
+        content = opened(answer, ring)
         self._count("replayed")
-        return Repeated(content)
+        return content
 
     async def commit(
-        self, committer: Committer, claim: Claim, records: Sequence[DecisionRecord], content: bytes
+        self, committer: Committer, exchange: Exchange, records: Sequence[DecisionRecord], content: bytes
     ) -> None:
         """Return when decisions and answer are durable; whoever waits for it, the key is held until that is settled.
 
@@ -132,8 +123,10 @@ class Idempotency:
         """
         from records.idempotency.answer import sealed  # noqa: PLC0415  # as above
 
+        claim = exchange.claim
         assert self._started is not None
-        if not claim.held:  # BentoML lets what has timed out go on, and others may have the key since
+        assert isinstance(claim, Claim)
+        if not claim.held:  # what has timed out may go on, and others may have the key since
             raise RecordsUnavailableError("the request has been given up")
         claim.committing = True
         answer = sealed(claim.asked, content, records, self._started[1], self._seconds)
