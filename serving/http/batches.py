@@ -27,6 +27,9 @@ its answer before."""
 Result = Assessment | InvalidApplicationError | ProblemError | Repeated
 """What comes out of a batch, in the same order."""
 
+SETTLED = (ProblemError, Repeated)
+"""What is a whole request's result as it stands."""
+
 
 class Queued(NamedTuple):
     """An item on its way into a batch.

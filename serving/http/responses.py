@@ -14,16 +14,12 @@ from engine import Assessment
 from preprocessing.application import InvalidApplicationError
 from records.errors import AnsweredAlreadyError, RecordsUnavailableError
 from serving.http.answers import explanation, prediction
-from serving.http.batches import ROWS_BETWEEN_YIELDS, Result
-from serving.http.idempotency import Repeated
-from serving.http.problems import KeyInUseError, NotRecordedError, ProblemError, error_document
+from serving.http.batches import ROWS_BETWEEN_YIELDS, SETTLED, Result
+from serving.http.problems import KeyInUseError, NotRecordedError, error_document
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import current_exchange, request_id
 from serving.telemetry.telemetry import Telemetry
-
-SETTLED = (ProblemError, Repeated)
-"""What is a whole request's answer as it is."""
 
 
 class Responses:
