@@ -315,9 +315,7 @@ class TestVersions:
         step = Migration(LATEST + 1, "ALTER TABLE decisions ADD COLUMN added integer")
         monkeypatch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), step])
         new = a_store(server, schema)
-        with pytest.raises(
-            StoreVersionError, match=f"schema {LATEST}, and this service writes {LATEST + 1}; run `"
-        ):
+        with pytest.raises(StoreVersionError, match=f"schema {LATEST}, and this service writes {LATEST + 1}; run `"):
             new.begin(a_writer(), BASIS)
         with pytest.raises(StoreVersionError):
             new.find(Query())
