@@ -27,12 +27,14 @@ class Claim:
     """One request's hold on its key.
 
     Attributes:
-        asked: what it is known by.
+        key: as the caller sent it.
+        asked: what the request is known by.
         claimer: that it is of.
         held: whether it still is.
         committing: whether the answer is on its way into the store, so that it is held until that is over.
     """
 
+    key: str
     asked: Asked
     claimer: Claimer
     held: bool = True
@@ -102,7 +104,7 @@ class Once:
             self._count("in_use")
             raise
         if answer is None:
-            exchange.claim = Claim(wanted, claimer)
+            exchange.claim = Claim(str(key, "ascii"), wanted, claimer)
             self._count("first")
             return None
         if answer.request != wanted.request:

@@ -141,6 +141,7 @@ class Recording:
             request_id=exchange.request_id if exchange is not None else "",
             trace_id=f"{exchange.span.trace_id:032x}" if exchange is not None and exchange.span is not None else None,
             received=received,
+            idempotency_key=exchange.claim.key if exchange is not None and exchange.claim is not None else None,
             **answered(assessment, self._basis),
         )
 

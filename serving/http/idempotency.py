@@ -7,7 +7,7 @@ around it, it is another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from starlette.responses import Response
 
@@ -47,15 +47,18 @@ class Repeated(Exception):  # noqa: N818  # no error, but travels through a batc
         return Response(self.content, headers={REPLAYED: "true"}, media_type="application/json")
 
 
-def idempotency_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+def idempotency_key(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """The key of a request; None where it has none.
 
     Raises:
         BadIdempotencyKeyError: there is more than one, or it is none.
     """
-    given = [value for name, value in headers if name == _NAME]
-    if not given:
+    for name, _ in headers:  # cheaper than a list, and mostly there is none
+        if name == _NAME:
+            break
+    else:
         return None
+    given = [value for name, value in headers if name == _NAME]
     if len(given) > 1:
         raise BadIdempotencyKeyError(f"the request has {len(given)} {HEADER} headers; send one")
     key = given[0].strip(b" \t")

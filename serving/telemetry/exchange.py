@@ -12,7 +12,13 @@ from opentelemetry.trace import SpanContext
 
 
 class Claim(Protocol):
-    """A hold on what others wait for."""
+    """A hold on an idempotency key.
+
+    Attributes:
+        key: as the caller sent it.
+    """
+
+    key: str
 
     def over(self) -> None:
         """The request has been answered, or given up."""

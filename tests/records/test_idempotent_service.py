@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from records.identifiers import from_text
-from records.keyring import add_key
+from records.keyring import add_key, read_keyring
+from records.reading import Archive
 from records.stores.opening import open_store
 from records.stores.postgresql import migrate
 from records.verifying import verify
@@ -40,6 +41,7 @@ class Kept:
 
     server: Server
     where: str
+    key_file: Path
 
     def post(self, body: Any, key: str | None = None, path: str = "/predict") -> httpx.Response:
         """The response to a request on a connection of its own, so of any worker."""
@@ -56,6 +58,16 @@ class Kept:
             store.close()
         assert [] == [fault for each in found for fault in each.faults]
         return sum(each.head.sequence for each in found)
+
+    def document(self, decision_id: str) -> dict[str, Any]:
+        """A decision, as `python -m records show` prints it."""
+        store = open_store(self.where)
+        try:
+            found = Archive(store, read_keyring(self.key_file)).get(from_text(decision_id))
+        finally:
+            store.close()
+        assert found is not None
+        return found.document()
 
     def result(self, name: str) -> float:
         """How many requests came to a result, over all workers."""
@@ -82,7 +94,7 @@ def kept(request: pytest.FixtureRequest, store: Path, tmp_path_factory: pytest.T
     home = copy_store(store, folder / "home")
     with serving(home, target=TARGET, **settings) as server:
         wait_for(lambda: len(server.find(message="ready")) == WORKERS)
-        yield Kept(server, where)
+        yield Kept(server, where, folder / "keys.json")
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/explain", "/predict/batch", "/predict/batch?partial=true"])
@@ -229,9 +241,8 @@ def test_killed(kept: Kept, example: dict[str, Any], where: str) -> None:
     wait_for(asked_again)
     response = answered[-1]
     assert (REPLAYED in response.headers) == (where == "behind")
-    store = open_store(kept.where)
-    assert store.get(from_text(expect.answer(response)["decision_id"])) is not None
-    store.close()
+    record = kept.document(expect.answer(response)["decision_id"])
+    assert key == record["idempotency_key"]
     assert response.content == kept.post(example, key).content
     assert before + 1 == kept.decisions()
     print(f"killed {where} its commit: {kept.decisions() - before} decision, replayed: {REPLAYED in response.headers}")
