@@ -37,6 +37,9 @@ RETURNING key
 """  # noqa: S608
 _SWEEP = f"DELETE FROM claims WHERE NOT EXISTS ({_LIVES})"  # noqa: S608
 
+_FORGOTTEN_AT_START = 10_000
+"""Expired answers deleted with each new connection: the first request under a key waits for it."""
+
 T = TypeVar("T")
 
 
@@ -109,7 +112,7 @@ class DatabaseClaims:
         self._owner = secrets.randbits(63)
         connection.execute("SELECT pg_advisory_lock(%s::bigint)", (self._owner,))
         connection.execute(_SWEEP.encode())
-        forget_expired(connection)
+        forget_expired(connection, _FORGOTTEN_AT_START)
         return connection
 
 

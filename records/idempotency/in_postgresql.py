@@ -46,12 +46,12 @@ def keep_answers(connection: Connection, answers: Sequence[NewAnswer]) -> None:
     kept = connection.execute(_KEEP, [list(column) for column in zip(*rows, strict=True)], prepare=True).fetchall()
     if len(kept) < len(rows):
         raise AnsweredAlreadyError(frozenset(row[0] for row in rows) - {key for (key,) in kept})
-    forget_expired(connection)
+    forget_expired(connection, MOST_FORGOTTEN)
 
 
-def forget_expired(connection: Connection) -> None:
-    """Delete answers that have expired, some at a time."""
-    connection.execute(_FORGET, (MOST_FORGOTTEN,))
+def forget_expired(connection: Connection, most: int) -> None:
+    """Delete answers that have expired, so many at most."""
+    connection.execute(_FORGET, (most,))
 
 
 def forget(connection: Connection, tag: bytes) -> None:

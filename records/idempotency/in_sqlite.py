@@ -51,7 +51,7 @@ def keep_answers(connection: sqlite3.Connection, answers: Sequence[NewAnswer]) -
             taken.add(key)
     if taken:
         raise AnsweredAlreadyError(frozenset(taken))
-    forget_expired(connection)
+    forget_expired(connection, MOST_FORGOTTEN)
 
 
 def answers_to(keys: Sequence[bytes]) -> tuple[str, Sequence[object]]:
@@ -60,11 +60,11 @@ def answers_to(keys: Sequence[bytes]) -> tuple[str, Sequence[object]]:
     return f"{_FIND} WHERE key IN ({places}) AND expires > ?", (*keys, _now())
 
 
-def forget_expired(connection: sqlite3.Connection) -> None:
-    """Delete answers that have expired, some at a time."""
+def forget_expired(connection: sqlite3.Connection, most: int = -1) -> None:
+    """Delete answers that have expired, all or so many of them."""
     connection.execute(
         "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE expires <= ? ORDER BY expires LIMIT ?)",
-        (_now(), MOST_FORGOTTEN),
+        (_now(), most),
     )
 
 
