@@ -103,10 +103,9 @@ def sealed_entry(record: DecisionRecord, writer: Writer, basis: Basis, ring: Key
 def link(entries: Iterable[Entry], head: Head) -> list[Entry]:
     """Entries of one writer in their places behind `head`, in order."""
     linked = []
-    for entry in entries:
-        placed = entry._replace(sequence=head.sequence + 1)
-        head = Head(placed.sequence, _hash(head.hash, placed))
-        linked.append(placed._replace(hash=head.hash))
+    for sequence, entry in enumerate(entries, head.sequence + 1):
+        head = Head(sequence, _hash(head.hash, sequence, entry))
+        linked.append(entry._replace(sequence=sequence, hash=head.hash))
     return linked
 
 
@@ -119,15 +118,15 @@ def broken(entries: Iterable[Entry], writer: Writer) -> Iterator[Fault]:
     for entry in entries:
         if entry.sequence != head.sequence + 1:
             yield Fault(head.sequence + 1, f"{entry.sequence - head.sequence - 1} missing before {entry.sequence}")
-        elif entry.hash != _hash(head.hash, entry):
+        elif entry.hash != _hash(head.hash, entry.sequence, entry):
             yield Fault(entry.sequence, "not as it was written, or not behind the entry that it was written behind")
         head = Head(entry.sequence, entry.hash)
 
 
-def _hash(before: bytes, entry: Entry) -> bytes:
+def _hash(before: bytes, sequence: int, entry: Entry) -> bytes:
     caller, tag = entry.caller.encode(), entry.tag or b""
     outcome = entry.outcome.encode()
     # Each part has its length before it, or two entries could have the same bytes.
     lengths = struct.pack(">4I", len(outcome), len(caller), len(tag), len(entry.content))
-    place = struct.pack(">16sQ16sq", entry.writer, entry.sequence, entry.id, entry.time)
+    place = struct.pack(">16sQ16sq", entry.writer, sequence, entry.id, entry.time)
     return sha256(b"".join((before, place, lengths, outcome, caller, tag, entry.content))).digest()

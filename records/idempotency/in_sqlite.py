@@ -60,6 +60,15 @@ def answers_to(keys: Sequence[bytes]) -> tuple[str, Sequence[object]]:
     return f"{_FIND} WHERE key IN ({places}) AND expires > ?", (*keys, _now())
 
 
+def all_answers() -> tuple[str, Sequence[object]]:
+    """The statement, and its values, that reads all answers, and before each how many seconds it has, and its tags."""
+    sql = (
+        "SELECT (expires - ?) / 1000000 + 1, tags, key, request, content, data_key FROM answers "
+        "WHERE expires > ? ORDER BY key"
+    )
+    return sql, [_now()] * 2
+
+
 def forget_expired(connection: sqlite3.Connection, most: int = -1) -> None:
     """Delete answers that have expired, all or so many of them."""
     connection.execute(

@@ -11,7 +11,7 @@ from records.stores import sqlite
 from records.stores.base import Store
 
 SETTING = "CREDIT_RISK_RECORDS"
-SECONDS = 10.0
+SECONDS = 5.0
 """After which a server that doesn't answer is given up."""
 
 _SQLITE = "sqlite:"
