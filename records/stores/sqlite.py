@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.durable import make_folder_durably, replace_durably
-from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.idempotency.answer import Answer, NewAnswer
+from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
 from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
 
@@ -70,6 +72,7 @@ class SQLiteFolder:
         """Take a file, and make a writer known in it."""
 
         def known(connection: sqlite3.Connection) -> int:
+            forget_expired(connection)
             connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
             connection.execute(
                 "INSERT OR IGNORE INTO writers (id, started, basis) VALUES (?, ?, ?)",
@@ -91,7 +94,7 @@ class SQLiteFolder:
 
         return self._written(last)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction."""
 
         def insert(connection: sqlite3.Connection) -> None:
@@ -100,7 +103,15 @@ class SQLiteFolder:
                 if rest and not self._inserted(connection, rest):
                     raise StoreUnavailableError(f"{self._folder}: a decision is kept at another place already")
 
-        if entries:
+        def both(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                keep_answers(connection, answers)
+                if entries:
+                    insert(connection)
+
+        if answers:
+            self._written(both)
+        elif entries:
             self._written(insert)
 
     def writers(self) -> Sequence[Writer]:
@@ -136,6 +147,11 @@ class SQLiteFolder:
             f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered; where the clock was set back, several files may have one: the latest."""
+        sql, values = answers_to(keys)
+        return {row[1]: Answer(*row[1:]) for row in sorted(self._read(sql, *values))}
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, each under its digest as its name."""
@@ -218,6 +234,8 @@ class SQLiteFolder:
             if self._connection is None:
                 self._connection = self._take()
             return work(self._connection)
+        except AnsweredAlreadyError:  # nothing is wrong with the file
+            raise
         except StoreError:
             self.close()
             raise
@@ -267,6 +285,11 @@ class SQLiteFile(SQLiteFolder):
         super().__init__(path.parent)
         self._only = path
 
+    def unexpired(self) -> Sequence[NewAnswer]:
+        """All answers, to be kept elsewhere for as long as they would be here."""
+        sql, values = all_answers()
+        return [NewAnswer(Answer(*row[2:]), (row[1],), row[0]) for row in self._read(sql, *values)]
+
     def _files(self) -> list[Path]:
         return [self._only]
 
@@ -312,9 +335,11 @@ def _destroyed(path: Path, tag: bytes) -> int:
     with closing(_opened(path, "rw")) as connection:
         _check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
-        closed = connection.execute(
-            "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
-        ).rowcount
+        with transaction(connection):
+            forget(connection, tag)
+            closed = connection.execute(
+                "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
+            ).rowcount
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return closed
 

@@ -107,6 +107,8 @@ class Edge:
             if not responder.started:
                 await responder.problem(InternalError())
         finally:
+            if exchange.claim is not None:
+                exchange.claim.over()
             self._note(route, method, exchange, responder.status)
             current_exchange.reset(token)
 
