@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 
-from records.commands import erase, find, key, migrate, replay, show, verify
+from records.commands import erase, find, key, migrate, outcome, replay, show, telling, verify
 from records.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (key, show, find, verify, replay, migrate, erase)
+COMMANDS = (key, show, find, verify, replay, telling, outcome, migrate, erase)
 """In the order in which --help lists them."""
 
 
@@ -23,8 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     from records.errors import RecordsError  # noqa: PLC0415
 
     try:
-        run: Run = options.run
-        return run(options)
+        with ExitStack() as options.opened:
+            run: Run = options.run
+            return run(options)
     except (Refusal, RecordsError) as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -29,8 +29,9 @@ MAX_FILES = 256
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
+_FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
 
@@ -111,7 +112,7 @@ class SQLiteFolder:
         while step := [
             Entry(*row)
             for row in self._read(
-                f"{_DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
+                f"{DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
             )
         ]:
             yield from step
@@ -119,14 +120,14 @@ class SQLiteFolder:
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = ?", identifier)), None)
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ?", identifier)), None)
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} ?" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
 
@@ -192,12 +193,12 @@ class SQLiteFolder:
         raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.sqlite"))
+        return sorted(self._folder.glob(_FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
         def rows(path: Path) -> Iterable[Any]:
-            with closing(_opened(path, "ro")) as connection:
-                _check_version(connection, path)
+            with closing(opened(path, "ro")) as connection:
+                check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
 
         try:
@@ -216,8 +217,8 @@ def migrate(folder: Path) -> int:
         StoreError: a file is in use, or newer than this version.
     """
     changed = 0
-    for path in sorted(folder.glob("*.sqlite")):
-        with alone(path), closing(_opened(path, "rw")) as connection:
+    for path in sorted(folder.glob(_FILES)):
+        with alone(path), closing(opened(path, "rw")) as connection:
             changed += _apply(connection, path)
     return changed
 
@@ -238,8 +239,8 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _destroyed(path: Path, tag: bytes) -> int:
-    with closing(_opened(path, "rw")) as connection:
-        _check_version(connection, path)
+    with closing(opened(path, "rw")) as connection:
+        check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
         with connection:
             closed = connection.execute(
@@ -252,12 +253,12 @@ def _destroyed(path: Path, tag: bytes) -> int:
 def _made(path: Path) -> sqlite3.Connection:
     """A connection that writes, its file made where it isn't there."""
     new = not path.exists()
-    connection = _opened(path, "rwc")
+    connection = opened(path, "rwc")
     try:
         if new:
             path.chmod(0o600)
             _apply(connection, path)
-        _check_version(connection, path)
+        check_version(connection, path)
         connection.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()
@@ -265,7 +266,8 @@ def _made(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
+def opened(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file: `ro` reads it, `rw` writes, `rwc` makes it too."""
     # The committer's thread is not the one that closes it in the end.
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False)
     if mode != "ro":
@@ -277,7 +279,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise a StoreVersionError where a file has not this version's schema."""
     found, wanted = _version(connection), len(migrations(KIND))
     if found != wanted:
         raise StoreVersionError(wrong_version(str(path), found, wanted))
