@@ -6,10 +6,10 @@ import argparse
 import sys
 from contextlib import ExitStack
 
-from records.commands import erase, find, key, migrate, outcome, replay, show, telling, verify
+from records.commands import erase, find, key, migrate, outcome, purge, replay, reseal, show, telling, verify
 from records.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (key, show, find, verify, replay, telling, outcome, migrate, erase)
+COMMANDS = (key, show, find, verify, replay, telling, outcome, purge, erase, reseal, migrate)
 """In the order in which --help lists them."""
 
 

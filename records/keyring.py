@@ -108,6 +108,10 @@ class KeyRing:
         wrapped = self._ciphers[self.current].encrypt(nonce, self._data_key(key, record), record)
         return self.current.to_bytes(_NUMBER_BYTES) + nonce + wrapped
 
+    def is_current(self, key: bytes) -> bool:
+        """Whether a data key is sealed by the current key."""
+        return int.from_bytes(key[:_NUMBER_BYTES]) == self.current
+
     def seal_told(self, content: bytes, key: bytes, record: bytes, bound: bytes) -> bytes:
         """Seal what is told of a record later, so that whoever destroys the record's data key destroys this too.
 

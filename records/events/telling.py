@@ -160,12 +160,18 @@ class Teller:
         # What was erased can still be purged, but nothing more can be sealed of it.
         left = [entry for entry in entries if entry.content and (erased_too or entry.key is not None)]
 
+        purged: set[bytes] = set()
+
         def decide(told: Mapping[bytes, Sequence[Event]]) -> list[News]:
             news: list[News] = []
             against: list[Contradiction] = []
             for entry in left:
+                stands = standing(told[entry.id], entry.key, self._ring)
+                if stands.purged is not None:  # and what has its content yet will lose it
+                    purged.add(entry.id)
+                    continue
                 try:
-                    news.extend(say(entry, standing(told[entry.id], entry.key, self._ring)))
+                    news.extend(say(entry, stands))
                 except _AgainstError as exc:
                     against.append(Contradiction(entry.id, exc.field, str(exc)))
             if against:
@@ -173,7 +179,8 @@ class Teller:
             return news
 
         told = {event.decision for event in self._ledger.tell([entry.id for entry in left], decide)} if left else ()
-        return Kept(len(told), len(left) - len(told), len(entries) - len(left))
+        erased = len(entries) - len(left) + len(purged)
+        return Kept(len(told), len(entries) - len(told) - erased, erased)
 
 
 def _is_older(outcome: Outcome, known: Outcome | None) -> bool:

@@ -47,7 +47,7 @@ class Ledger(Store, Protocol):
         """All that was told, in order."""
 
     def noticed(self, until: int) -> Iterator[list[bytes]]:
-        """Decisions with a notice of this day (days since 1970-01-01) or before, the earliest first, in steps."""
+        """Decisions whose last notice is of this day (days since 1970-01-01) or before, the earliest first."""
 
     def purge(self, decisions: Sequence[bytes], decide: Decide) -> int:
         """Tell what is new as `tell` does, and destroy content and data key of all that were told to be purged.

@@ -24,8 +24,11 @@ _OF = f"{_EVENTS} WHERE decision = ANY(%s) ORDER BY sequence"
 _LAST = "SELECT sequence, hash FROM events ORDER BY sequence DESC LIMIT 1"
 _TELL = "INSERT INTO events (sequence, time, kind, decision, day, content, hash) VALUES (%s, %s, %s, %b, %s, %b, %b)"
 _NOTICED = (
-    "SELECT day, sequence, decision FROM events "  # noqa: S608  # a constant, as all of these
-    f"WHERE kind = 'notified' AND (day, sequence) > (%s, %s) AND day <= %s ORDER BY day, sequence LIMIT {STEP}"
+    "SELECT day, sequence, decision FROM events told "  # noqa: S608  # a constant, as all of these
+    f"WHERE kind = 'notified' AND (day, sequence) > (%s, %s) AND day <= %s "
+    "AND NOT EXISTS (SELECT 1 FROM events later WHERE later.decision = told.decision AND later.kind = told.kind "
+    "AND later.sequence > told.sequence) "
+    f"ORDER BY day, sequence LIMIT {STEP}"
 )
 _PURGE = "UPDATE decisions SET content = '', key = NULL, tag = NULL WHERE id = ANY(%s) AND length(content) > 0"
 _KEYS = (

@@ -74,8 +74,11 @@ class EventFile:
         """Decisions with a notice of a day or before."""
         after = (-1, 0)
         while step := self._step(
-            "SELECT day, sequence, decision FROM events "  # noqa: S608  # a constant
-            f"WHERE kind = 'notified' AND (day, sequence) > (?, ?) AND day <= ? ORDER BY day, sequence LIMIT {STEP}",
+            "SELECT day, sequence, decision FROM events told "  # noqa: S608  # a constant
+            f"WHERE kind = 'notified' AND (day, sequence) > (?, ?) AND day <= ? "
+            "AND NOT EXISTS (SELECT 1 FROM events later WHERE later.decision = told.decision "
+            "AND later.kind = told.kind AND later.sequence > told.sequence) "
+            f"ORDER BY day, sequence LIMIT {STEP}",
             *after,
             until,
         ):

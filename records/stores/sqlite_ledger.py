@@ -95,7 +95,7 @@ def _cleaned(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _destroyed(path: Path, decisions: Sequence[bytes]) -> int:
-    with _cleaned(path) as connection, connection:
+    with _cleaned(path) as connection, _transaction(connection):
         return sum(
             connection.execute(
                 "UPDATE decisions SET content = x'', key = NULL, tag = NULL "  # noqa: S608  # nothing but question marks
@@ -113,10 +113,17 @@ def _resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[in
         (after,),
     ).fetchall():
         renewed = [(new, number) for number, decision, key in step if key and (new := renew(key, decision)) is not None]
-        with connection:
+        with _transaction(connection):
             connection.executemany("UPDATE decisions SET key = ? WHERE number = ?", renewed)
         yield len(step), len(renewed)
         after = step[-1][0]
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:  # commits it, or takes it back
+        yield
 
 
 def _marks(values: Sequence[bytes]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
 from records.basis import Basis, libraries, processor
-from records.chain import Entry, Head, Writer, link
+from records.chain import Entry, Head, Writer, link, sealed_entry
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
@@ -59,7 +59,12 @@ def a_chain(number: int, ring: KeyRing, writer: Writer | None = None) -> tuple[W
     """A writer with its first entries, each of another reference."""
     writer = writer or a_writer()
     records = [a_record(reference=f"ref-{i}", time=writer.started + i) for i in range(number)]
-    return writer, link(records, writer, writer.origin, BASIS, ring)
+    return writer, chained(records, writer, writer.origin, BASIS, ring)
+
+
+def chained(records: Iterable[DecisionRecord], writer: Writer, head: Head, basis: Basis, ring: KeyRing) -> list[Entry]:
+    """Their entries behind a head."""
+    return link([sealed_entry(record, writer, basis, ring) for record in records], head)
 
 
 def a_writer() -> Writer:
@@ -103,7 +108,7 @@ drawn_records = st.builds(
 def keep(store: Store, ring: KeyRing, records: Sequence[DecisionRecord]) -> list[Entry]:
     """The entries of a new writer's records, in a store that nobody holds any more."""
     writer = a_writer()
-    entries = link(records, writer, writer.origin, BASIS, ring)
+    entries = chained(records, writer, writer.origin, BASIS, ring)
     store.begin(writer, BASIS)
     store.append(entries)
     store.close()
