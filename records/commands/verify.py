@@ -35,9 +35,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         show_document(counts, options)
     else:
-        print(
-            f"{counts['entries']} entries of {counts['writers']} writers, {counts['erased']} erased, {counts['purged']} purged"
-        )
+        left = f"{counts['erased']} erased, {counts['purged']} purged"
+        print(f"{counts['entries']} entries of {counts['writers']} writers, {left}")
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

@@ -35,9 +35,9 @@ def found_until(ledger: Ledger, until: date) -> Iterator[Found]:
     """Decisions with a notice of this day or before, in steps."""
     for ids in ledger.noticed(as_day(until)):
         told = of_each(ledger.told(ids), ids)
-        found = Found([], [])
-        for entry in by_id(ledger, ids).values():
-            if entry.content:
+        entries, found = by_id(ledger, ids), Found([], [])
+        for entry in map(entries.get, ids):
+            if entry is not None and entry.content:
                 (found.due if is_due(told[entry.id], until) else found.held).append(entry)
         yield found
 

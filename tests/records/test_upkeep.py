@@ -77,7 +77,7 @@ class TestRetention:
             (date(2028, 12, 2), date(2026, 10, 31)),
             (date(2028, 3, 1), date(2026, 1, 28)),
             (date(2028, 3, 2), date(2026, 1, 31)),
-            (date(2027, 3, 30), date(2026, 2, 28)),
+            (date(2027, 3, 30), date(2025, 2, 28)),
         ],
     )
     def test_months_are_the_calendars(self, today: date, day: date) -> None:
