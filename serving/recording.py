@@ -69,6 +69,11 @@ class Recording:
         self._committer = Committer(store, basis, ring, self)
         self._committer.start()
 
+    @property
+    def basis(self) -> bytes | None:
+        """Digest of what is decided by; None where nothing is kept."""
+        return None if self._basis is None else self._basis.digest
+
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
         if self._committer is not None:

@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
         help="comma-separated, with a first line: decision_id or reference, defaulted (yes or no), date (of the "
         "default, or up to which the loan was watched), matured (yes or no: whether that is final)",
     )
-    outcome.add_argument("--correct", action="store_true", help="in place of what was told before")
+    outcome.add_argument("--correct", action="store_true", help="a correction: in place of what was told before")
 
 
 def _run(options: argparse.Namespace) -> int:

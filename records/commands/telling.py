@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
     )
     add_naming(notified)
     notified.add_argument("--on", required=True, metavar="DATE", help="such as 2026-11-30")
-    notified.add_argument("--correct", action="store_true", help="in place of what was told before")
+    notified.add_argument("--correct", action="store_true", help="a correction: in place of what was told before")
     hold = commands.add("hold", _hold, "keep decisions from being purged, for a reason")
     release = commands.add("release", _release, "end a hold")
     for command, reason in ((hold, "why, such as a case's number"), (release, "why it has ended")):

@@ -19,7 +19,7 @@ from records.keyring import KeyRing
 from records.reading import as_time
 from records.stores.ledger import Ledger
 
-_CORRECT = "where that was wrong, correct it (--correct)"
+_CORRECT = "where that was wrong, tell it as a correction"
 
 
 class Contradiction(NamedTuple):

@@ -45,6 +45,14 @@ def database(cluster: Postgres) -> str:
     return where
 
 
+@pytest.fixture(scope="module")
+def lasting_database(cluster: Postgres) -> str:
+    """The same for all tests of a module."""
+    where = cluster.url(cluster.new_schema())
+    migrate(where)
+    return where
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.database)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where an empty store is, of each kind."""

@@ -58,7 +58,7 @@ class TestNotices:
         later = DAY + timedelta(1)
         teller.notified(entries[:1], DAY)
         with pytest.raises(
-            ContradictionError, match=r"notified on 2026-10-01 .* not 2026-10-02; .*--correct"
+            ContradictionError, match=r"notified on 2026-10-01 .* not 2026-10-02; .* as a correction"
         ) as raised:
             teller.notified(entries, later)
         assert [(entries[0].id, "date")] == [each[:2] for each in raised.value.contradictions]
