@@ -100,7 +100,7 @@ class CreditRisk:
         except (ArtifactError, InvalidPolicyError, RecordsError) as exc:
             # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
             service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
-        self.upkeep = telemetry.upkeep(self.__is_ready__)
+        self.upkeep = telemetry.upkeep(self.__is_ready__, recording.observe)
 
     def _load(self, bento: bentoml.Bento | None) -> None:
         information.bento = str(bento.tag) if bento is not None else None
@@ -125,7 +125,7 @@ class CreditRisk:
         telemetry.tracing.stop()
 
     def __is_ready__(self) -> bool:
-        return self.engine is not None and not self.draining.active and access.ready
+        return self.engine is not None and not self.draining.active and access.ready and recording.ready
 
     def warm_up_items(self) -> Sequence[Item]:
         """Applications to train the batchers on before the first request."""

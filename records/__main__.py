@@ -6,10 +6,24 @@ import argparse
 import sys
 from contextlib import ExitStack
 
-from records.commands import erase, export, find, key, migrate, outcome, purge, replay, reseal, show, telling, verify
+from records.commands import (
+    checkpoint,
+    erase,
+    export,
+    find,
+    key,
+    migrate,
+    outcome,
+    purge,
+    replay,
+    reseal,
+    show,
+    telling,
+    verify,
+)
 from records.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (key, show, find, verify, replay, telling, outcome, export, purge, erase, reseal, migrate)
+COMMANDS = (key, show, find, verify, checkpoint, replay, telling, outcome, export, purge, erase, reseal, migrate)
 """In the order in which --help lists them."""
 
 

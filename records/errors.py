@@ -5,6 +5,7 @@ RecordsError
 +-- SealBrokenError           what was sealed is damaged, or was sealed for another record
 +-- UnreadableRecordError     bytes that are no record of their basis
 +-- RecordsUnavailableError   whether the records are kept is not known, so nothing may be answered
++-- CheckpointError           a checkpoint, its key or its place can't be used
 +-- StoreError                a store that can't be used
 +-- StoreUnavailableError   it can't be reached, or can't write, now
 +-- StoreVersionError       its schema is not the one that this version writes
@@ -31,6 +32,10 @@ class UnreadableRecordError(RecordsError):
 
 class RecordsUnavailableError(RecordsError):
     """Whether the records are kept is not known, so nothing may be answered."""
+
+
+class CheckpointError(RecordsError):
+    """A checkpoint, its key or its place can't be used."""
 
 
 class StoreError(RecordsError):

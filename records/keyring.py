@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, StringConstraints, model_validator
 
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
-from records.durable import replace_durably
+from records.durable import make_folder_durably, replace_durably
 from records.errors import KeyRingError, SealBrokenError
 
 KEY_BYTES = 32
@@ -190,7 +190,7 @@ def add_key(path: Path) -> int:
     Raises:
         KeyRingError: there is a file that can't be used.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder_durably(path.parent)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():

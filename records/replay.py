@@ -105,7 +105,7 @@ class Replayer:
     def _opened(self, basis: Basis) -> Engine | str:
         contents = {name: self._store.archived(digest) for name, digest in basis.digests.items()}
         if missing := sorted(name for name, content in contents.items() if content is None):
-            return f"{missing[0]} is not in the archive"
+            return f"{missing[0]} is missing from the archive, or changed there"
         with tempfile.TemporaryDirectory(prefix="replay-") as folder:
             for name, content in contents.items():
                 assert content is not None

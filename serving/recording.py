@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import scoring
 from engine import Assessment, Engine
 from records.answers import answered
 from records.basis import Basis, code_digest, libraries, processor
+from records.errors import RecordsError
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
 from serving import SERVICE_VERSION
@@ -27,6 +29,8 @@ from serving.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from records.committer import Committer
+    from records.stores.base import Writing
+    from records.stores.spooling import Spooling
 
 _PACKAGES = (preprocessing, scoring, decision, engine_package)
 
@@ -43,11 +47,12 @@ class Recording:
         self._settings = settings
         self._metrics = telemetry.metrics
         self._failing = False
+        self._spool: Spooling | None = None
         self._basis: Basis | None = None
         self._committer: Committer | None = None
 
     def start(self, engine: Engine, served: Served) -> None:
-        """Open the store, and put into its archive what is decided by.
+        """Open the store, and put into its archive what is decided by; one that can't be reached yet is waited for.
 
         Raises:
             StoreError: it can't be used.
@@ -59,15 +64,19 @@ class Recording:
         # Bring cryptography and a database's client, which a service without records does without.
         from records.committer import Committer  # noqa: PLC0415
         from records.keyring import read_keyring  # noqa: PLC0415
-        from records.stores.opening import open_store  # noqa: PLC0415
 
         assert self._settings.records_key_file is not None
         self._basis = basis = _basis(engine, served.digests)
         ring = read_keyring(self._settings.records_key_file)
-        store = open_store(self._settings.records)
-        store.archive({served.digests[name]: content for name, content in served.contents.items()})
-        self._committer = Committer(store, basis, ring, self)
-        self._committer.start()
+        files = {served.digests[name]: content for name, content in served.contents.items()}
+        committer = Committer(self._opened(self._settings.records), basis, ring, self, files)
+        committer.start()
+        self._committer = committer
+
+    @property
+    def ready(self) -> bool:
+        """Whether what is decided can be kept, or need not be."""
+        return not self._failing
 
     @property
     def basis(self) -> bytes | None:
@@ -79,9 +88,21 @@ class Recording:
         if self._committer is not None:
             self._committer.stop()
 
+    def observe(self) -> None:
+        """Bring gauges up to date."""
+        if self._committer is not None:
+            self._metrics.records_waiting.set(self._committer.waiting)
+        if self._spool is not None:
+            with suppress(RecordsError):  # a file that was carried over and deleted just now
+                self._metrics.records_spooled.set(self._spool.rows())
+            self._metrics.records_spool_fill.set(self._spool.fill())
+
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
         self._metrics.count_commit(rows, seconds)
+
+    def usable(self) -> None:
+        """The store can be written to, at start or again."""
         if self._failing:
             self._failing = False
             service_log.info("records: written again")
@@ -92,6 +113,20 @@ class Recording:
         if not self._failing:
             self._failing = True
             service_log.error("records: not written", extra={"data": {"reason": str(error)}})
+
+    def spooling(self, error: Exception) -> None:
+        """The store can't be used; its spool can."""
+        self._metrics.count_commit_failure()
+        service_log.error("records: spooled, the store can't be used", extra={"data": {"reason": str(error)}})
+
+    def carried_over(self) -> None:
+        """What was spooled is in the store."""
+        service_log.info("records: out of the spool, all in the store")
+
+    def not_carried_over(self, error: Exception) -> None:
+        """What is in the spool can't be brought to the store."""
+        self._metrics.count_commit_failure()
+        service_log.error("records: they stay in the spool", extra={"data": {"reason": str(error)}})
 
     async def keep(
         self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
@@ -115,6 +150,19 @@ class Recording:
         records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
         await self._committer.commit(records)
         return [as_text(record.id) for record in records]
+
+    def _opened(self, where: str) -> Writing:
+        from records.stores.opening import open_store  # noqa: PLC0415  # as in start
+
+        settings = self._settings
+        store = open_store(where, settings.records_seconds)
+        if settings.records_spool is None:
+            return store
+        from records.stores.spooling import Spooling  # noqa: PLC0415  # as in start
+
+        carrier = open_store(where, settings.records_seconds)
+        self._spool = Spooling(store, carrier, settings.records_spool, settings.records_spool_bytes, self)
+        return self._spool
 
     def _record(
         self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, now: int

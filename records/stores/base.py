@@ -43,8 +43,8 @@ class Query:
         return {condition: value for condition, value in asked.items() if value is not None}
 
 
-class Store(Protocol):
-    """Keeps entries. One thread uses it at a time."""
+class Writing(Protocol):
+    """Keeps entries of one writer. One thread uses it at a time."""
 
     def begin(self, writer: Writer, basis: Basis) -> None:
         """Make a writer known, with what it decides by; doing it again changes nothing.
@@ -67,27 +67,34 @@ class Store(Protocol):
             StoreError: whether they are kept is not known, or they don't follow what the writer has written.
         """
 
-    def writers(self) -> Sequence[Writer]:
-        """All that ever wrote, in the order of their start."""
-
-    def basis(self, digest: bytes) -> Basis | None:
-        """What a writer decided by; None where it isn't kept."""
-
-    def entries(self, writer: Writer) -> Iterator[Entry]:
-        """A writer's entries, in the order of their sequence."""
-
-    def get(self, identifier: bytes) -> Entry | None:
-        """One entry, by its decision's id."""
-
-    def find(self, query: Query) -> Sequence[Entry]:
-        """Entries, the latest first."""
-
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, by their SHA-256; those that are kept already stay as they are.
 
         Raises:
             StoreError: they can't be.
         """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Store(Writing, Protocol):
+    """What can be read again too."""
+
+    def writers(self) -> Sequence[Writer]:
+        """All that ever wrote, in the order of their start."""
+
+    def basis(self, digest: bytes) -> Basis | None:
+        """What a writer decided by; None where it isn't kept."""
+
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
+        """A writer's entries behind a sequence, in its order."""
+
+    def get(self, identifier: bytes) -> Entry | None:
+        """One entry, by its decision's id."""
+
+    def find(self, query: Query) -> Sequence[Entry]:
+        """Entries, the latest first."""
 
     def archived(self, digest: str) -> bytes | None:
         """A file that was kept, by its SHA-256; None where it isn't there, or no longer what it was."""
@@ -98,9 +105,6 @@ class Store(Protocol):
         Returns:
             How many entries were closed by it.
         """
-
-    def close(self) -> None:
-        """Let go of it."""
 
 
 def unkept(entries: Sequence[Entry], last: int, kept: Sequence[tuple[int, bytes]], name: str) -> Sequence[Entry]:

@@ -10,7 +10,7 @@ from records.stores.base import Store
 from records.stores.ledger import Ledger
 
 SETTING = "CREDIT_RISK_RECORDS"
-SECONDS = 10.0
+SECONDS = 5.0
 """After which a server that doesn't answer is given up."""
 
 _SQLITE = "sqlite:"

@@ -123,9 +123,8 @@ class PostgreSQL:
         found = self._read("SELECT document FROM bases WHERE digest = %s", digest)
         return Basis.model_validate_json(found[0][0]) if found else None
 
-    def entries(self, writer: Writer) -> Iterator[Entry]:
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
         """A writer's entries, a step at a time."""
-        after = 0
         while step := [Entry(*row) for row in self._read(_NEXT, writer.id, after)]:
             yield from step
             after = step[-1].sequence

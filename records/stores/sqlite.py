@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.durable import replace_durably
+from records.durable import make_folder_durably, replace_durably
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
@@ -45,7 +45,7 @@ def _append(rows: int) -> str:
     # Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps.
     return (
         f"INSERT INTO decisions (writer, {_WRITTEN}) SELECT ?, * FROM (VALUES {values}) "  # noqa: S608  # names and question marks
-        "WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?) = ?"
+        "WHERE (SELECT coalesce(max(sequence), ?) FROM decisions WHERE writer = ?) = ?"
     )
 
 
@@ -54,12 +54,17 @@ class SQLiteFolder:
 
     Args:
         folder: made where it isn't there.
+        most_bytes: of the file that is written; more are refused. None where only the disk is a limit.
+        parts: a writer's entries may begin anywhere in its chain.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_bytes: int | None = None, *, parts: bool = False) -> None:
         self._folder = folder
+        self._most_bytes = most_bytes
+        self._parts = parts
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
+        self._path: Path | None = None
         self._number = 0
 
     def begin(self, writer: Writer, basis: Basis) -> None:
@@ -109,9 +114,8 @@ class SQLiteFolder:
         found = next(self._read("SELECT document FROM bases WHERE digest = ?", digest), None)
         return None if found is None else Basis.model_validate_json(found[0])
 
-    def entries(self, writer: Writer) -> Iterator[Entry]:
-        """A writer's entries, a step at a time."""
-        after = 0
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
+        """A writer's entries behind a sequence, a step at a time."""
         while step := [
             Entry(*row)
             for row in self._read(
@@ -138,7 +142,7 @@ class SQLiteFolder:
         """Keep files, each under its digest as its name."""
         folder = self._folder / ARCHIVE
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder_durably(folder, 0o700)
             for digest, content in files.items():
                 if self.archived(digest) is None:
                     replace_durably(folder / digest, content)
@@ -160,6 +164,25 @@ class SQLiteFolder:
                 stack.enter_context(alone(path))
             return sum(_destroyed(path, tag) for path in self._files())
 
+    @property
+    def path(self) -> Path | None:
+        """The file that is written; None before the first use."""
+        return self._path
+
+    def rows(self) -> int:
+        """How many entries were written to all files; none is ever deleted."""
+        return sum(number or 0 for (number,) in self._read("SELECT max(number) FROM decisions"))
+
+    def discard(self) -> None:
+        """Delete the file that is written, with all that is in it."""
+        path = self._path
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if path is not None:
+            delete(path)
+        self.close()
+
     def close(self) -> None:
         """Let go of the file."""
         if self._connection is not None:
@@ -168,12 +191,14 @@ class SQLiteFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        self._path = None
 
     def _inserted(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> bool:
         values = [value for entry in entries for value in entry[1:]]
         try:
+            before = entries[0].sequence - 1
             cursor = connection.execute(
-                _append(len(entries)), (self._number, *values, self._number, entries[0].sequence - 1)
+                _append(len(entries)), (self._number, *values, before if self._parts else 0, self._number, before)
             )
         except sqlite3.IntegrityError:
             return False
@@ -202,7 +227,7 @@ class SQLiteFolder:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
     def _take(self) -> sqlite3.Connection:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder_durably(self._folder, 0o700)
         for number in range(MAX_FILES):
             lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -210,8 +235,12 @@ class SQLiteFolder:
             except BlockingIOError:
                 os.close(lock)
                 continue
-            self._lock = lock
-            return _made(self._folder / f"{number}.sqlite")
+            self._lock, self._path = lock, self._folder / f"{number}.sqlite"
+            connection = _made(self._path)
+            if self._most_bytes is not None:
+                (page,) = connection.execute("PRAGMA page_size").fetchone()
+                connection.execute(f"PRAGMA max_page_count={self._most_bytes // page}")
+            return connection
         raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
 
     def _files(self) -> list[Path]:
@@ -220,6 +249,9 @@ class SQLiteFolder:
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
         def rows(path: Path) -> Iterable[Any]:
             with closing(opened(path, "ro")) as connection:
+                if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+                    return ()  # it is just being made
+                connection.text_factory = _text
                 check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
 
@@ -227,6 +259,23 @@ class SQLiteFolder:
             yield from chain.from_iterable(map(rows, self._files()))
         except sqlite3.Error as exc:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
+
+
+class SQLiteFile(SQLiteFolder):
+    """One file of a folder, to be read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.parent)
+        self._only = path
+
+    def _files(self) -> list[Path]:
+        return [self._only]
+
+
+def delete(path: Path) -> None:
+    """Delete a file, which nobody else may be writing; the log first, or it would be another file's."""
+    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+        path.with_name(name).unlink(missing_ok=True)
 
 
 def migrate(folder: Path) -> int:
@@ -296,6 +345,11 @@ def opened(path: Path, mode: str) -> sqlite3.Connection:
     if mode != "ro":
         connection.execute("PRAGMA journal_mode=WAL")
     return connection
+
+
+def _text(stored: bytes) -> str:
+    """What isn't UTF-8 was never written here: it must be shown as changed, and not end the reading of all others."""
+    return stored.decode(errors="surrogateescape")
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -89,6 +89,13 @@ class Metrics:
         self._commit_failures = counter(
             "credit_risk_records_failures", "Transactions of records that failed, or whose end isn't known."
         )
+        self.records_waiting = gauge(
+            "credit_risk_records_waiting", "Requests whose records are not being written yet.", "livesum"
+        )
+        self.records_spooled = gauge("credit_risk_records_spooled", "Records in the spool of this machine.", "livemax")
+        self.records_spool_fill = gauge(
+            "credit_risk_records_spool_fill_ratio", "How full the fullest worker's spool is, from 0 to 1.", "livemax"
+        )
         self._build_info = gauge(
             "credit_risk_build_info",
             "Always 1; the labels say what is served.",
