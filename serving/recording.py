@@ -84,6 +84,11 @@ class Recording:
         """Whether what is decided can be kept, or need not be."""
         return not self._failing
 
+    @property
+    def basis(self) -> bytes | None:
+        """Digest of what is decided by; None where nothing is kept."""
+        return None if self._basis is None else self._basis.digest
+
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
         if self._committer is not None:

@@ -30,13 +30,13 @@ KIND = "postgres"
 SECONDS = 10.0
 
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _STEP = 1000
 """Entries read in one go: who reads long keeps the server from cleaning up."""
 
 # The writer's number by itself: the planner, who doesn't know that it is one, would read the table for a join.
 _NEXT = (
-    f"{_DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "  # noqa: S608  # constants
+    f"{DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "  # noqa: S608  # constants
     f"ORDER BY d.sequence LIMIT {_STEP}"
 )
 
@@ -141,14 +141,14 @@ class PostgreSQL:
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = %s", identifier)), None)
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = %s", identifier)), None)
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} %s" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
         )
         return [Entry(*row) for row in found]
 
@@ -186,7 +186,7 @@ class PostgreSQL:
                 return connection.execute(sql, (tag,)).rowcount
 
         def cleaned(connection: Connection) -> None:
-            _unlimited(connection)
+            unlimited(connection)
             connection.execute("VACUUM decisions")
             connection.execute("VACUUM answers")
 
@@ -281,7 +281,7 @@ def migrate(where: str, seconds: float = SECONDS) -> int:
                 if time.monotonic() > deadline:
                     raise StoreError(f"{server.name}: in use; stop the services that write it")
                 time.sleep(0.1)
-            _unlimited(connection)
+            unlimited(connection)
             return _applied(connection, server)
     except psycopg.Error as exc:
         raise server.error(exc) from exc
@@ -348,7 +348,7 @@ def settle(connection: Connection) -> None:
     connection.execute("SELECT pg_logical_emit_message(true, 'credit-risk', '')")
 
 
-def _unlimited(connection: Connection) -> None:
-    """For what takes as long as the table is large."""
+def unlimited(connection: Connection) -> None:
+    """Let it take as long as it takes: for what takes as long as the table is large."""
     connection.deadline = float("inf")
     connection.execute("SET statement_timeout = 0")

@@ -18,9 +18,8 @@ from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.errors import AnsweredAlreadyError, RecordsError, StoreError, StoreUnavailableError
 from records.idempotency.answer import NewAnswer
-from records.idempotency.answer import NewAnswer
 from records.stores.base import Writing
-from records.stores.sqlite import ARCHIVE, SQLiteFile, SQLiteFolder, alone, delete
+from records.stores.sqlite import ARCHIVE, FILES, SQLiteFile, SQLiteFolder, alone, delete, upgrade
 
 RETRY_SECONDS = 1.0
 _STEP = 500
@@ -63,6 +62,9 @@ class Spooling:
         self._spooling = False
         self._writer: tuple[Writer, Basis] | None = None
         self._head: Head | None = None
+        for path in folder.glob(FILES):  # of the version before
+            with suppress(StoreError):  # another worker's
+                upgrade(path)
         self._turns = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._carry, name="spool", daemon=True)
@@ -174,7 +176,7 @@ class Spooling:
             with suppress(FileNotFoundError):  # another worker was faster
                 self._carrier.archive({path.name: path.read_bytes()})
                 path.unlink()
-        for path in sorted(self._folder.glob("*.sqlite")):
+        for path in sorted(self._folder.glob(FILES)):
             if path == self._spool.path:
                 self._carry_file(path)  # most of it, while more is added
                 with self._turns:

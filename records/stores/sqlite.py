@@ -31,8 +31,9 @@ MAX_FILES = 256
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
+FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
@@ -129,7 +130,7 @@ class SQLiteFolder:
         while step := [
             Entry(*row)
             for row in self._read(
-                f"{_DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
+                f"{DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
             )
         ]:
             yield from step
@@ -137,14 +138,14 @@ class SQLiteFolder:
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = ?", identifier)), None)
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ?", identifier)), None)
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} ?" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
 
@@ -261,15 +262,15 @@ class SQLiteFolder:
         raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.sqlite"))
+        return sorted(self._folder.glob(FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
         def rows(path: Path) -> Iterable[Any]:
-            with closing(_opened(path, "ro")) as connection:
+            with closing(opened(path, "ro")) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
                     return ()  # it is just being made
                 connection.text_factory = _text
-                _check_version(connection, path)
+                check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
 
         try:
@@ -309,11 +310,17 @@ def migrate(folder: Path) -> int:
     Raises:
         StoreError: a file is in use, or newer than this version.
     """
-    changed = 0
-    for path in sorted(folder.glob("*.sqlite")):
-        with alone(path), closing(_opened(path, "rw")) as connection:
-            changed += _apply(connection, path)
-    return changed
+    return sum(map(upgrade, sorted(folder.glob(FILES))))
+
+
+def upgrade(path: Path) -> bool:
+    """Bring a file to this version's schema, unless it has it.
+
+    Raises:
+        StoreError: it is in use, or newer than this version.
+    """
+    with alone(path), closing(opened(path, "rw")) as connection:
+        return _apply(connection, path)
 
 
 @contextmanager
@@ -332,8 +339,8 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _destroyed(path: Path, tag: bytes) -> int:
-    with closing(_opened(path, "rw")) as connection:
-        _check_version(connection, path)
+    with closing(opened(path, "rw")) as connection:
+        check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
         with transaction(connection):
             forget(connection, tag)
@@ -347,12 +354,12 @@ def _destroyed(path: Path, tag: bytes) -> int:
 def _made(path: Path) -> sqlite3.Connection:
     """A connection that writes, its file made where it isn't there."""
     new = not path.exists()
-    connection = _opened(path, "rwc")
+    connection = opened(path, "rwc")
     try:
         if new:
             path.chmod(0o600)
             _apply(connection, path)
-        _check_version(connection, path)
+        check_version(connection, path)
         connection.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()
@@ -360,7 +367,8 @@ def _made(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
+def opened(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file: `ro` reads it, `rw` writes, `rwc` makes it too."""
     # The committer's thread is not the one that closes it in the end.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
@@ -379,7 +387,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise a StoreVersionError where a file has not this version's schema."""
     found, wanted = _version(connection), len(migrations(KIND))
     if found != wanted:
         raise StoreVersionError(wrong_version(str(path), found, wanted))
@@ -390,6 +399,9 @@ def _apply(connection: sqlite3.Connection, path: Path) -> bool:
     found = _version(connection)
     if found > len(steps):
         raise StoreVersionError(wrong_version(str(path), found, len(steps)))
-    for step in steps[found:]:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version={step.version};\nCOMMIT;")
-    return found < len(steps)
+    if found == len(steps):
+        return False
+    # All in one: a reader must not see it in between.
+    script = "\n".join(step.sql for step in steps[found:])
+    connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={len(steps)};\nCOMMIT;")
+    return True

@@ -15,7 +15,7 @@ FLOORS = (
     ("serving.settings",),
     ("serving.telemetry", "serving.store"),
     ("serving.once",),
-    ("serving.access", "serving.recording"),
+    ("serving.access", "serving.lookup", "serving.recording"),
     ("serving.http",),
     ("serving.bento",),
     ("serving.__main__",),
