@@ -50,6 +50,7 @@ with refusals_as_lines():
 information = Information(settings)
 bodies = Bodies(settings, information.contract, telemetry)
 recording = Recording(settings, telemetry)
+information.challenger = recording.challenger
 descriptors = Descriptors(bodies, Responses(telemetry, recording))
 
 MOST_MERGED = 512

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
@@ -18,7 +19,9 @@ from records.answers import answered
 from records.basis import Basis, code_digest, libraries, processor
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
+from records.shadow.verdict import Answered
 from serving import SERVICE_VERSION
+from serving.challenging import Challenging
 from serving.settings import Settings
 from serving.store import Served
 from serving.telemetry.exchange import Exchange
@@ -41,6 +44,7 @@ class Recording:
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings = settings
+        self._challenging = Challenging(settings, telemetry) if settings.challenger else None
         self._metrics = telemetry.metrics
         self._failing = False
         self._basis: Basis | None = None
@@ -68,11 +72,19 @@ class Recording:
         store.archive({served.digests[name]: content for name, content in served.contents.items()})
         self._committer = Committer(store, basis, ring, self)
         self._committer.start()
+        if self._challenging is not None:
+            self._challenging.start(basis, served)
 
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
+        if self._challenging is not None:
+            self._challenging.stop()
         if self._committer is not None:
             self._committer.stop()
+
+    def challenger(self) -> dict[str, Any] | None:
+        """What /version says of it; None where there is none."""
+        return None if self._challenging is None else self._challenging.document()
 
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
@@ -109,6 +121,9 @@ class Recording:
         now = time.time_ns() // 1000
         records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
         await self._committer.commit(records)
+        if self._challenging is not None and exchange is not None:
+            offered = [Answered(record.id, record.time, record.outcome, record.received) for record in records]
+            exchange.afterwards = partial(self._challenging.offer, offered)
         return [as_text(record.id) for record in records]
 
     def _record(

@@ -108,6 +108,8 @@ class Edge:
                 await responder.problem(InternalError())
         finally:
             self._note(route, method, exchange, responder.status)
+            if exchange.afterwards is not None:
+                exchange.afterwards()
             current_exchange.reset(token)
 
     def _unfit(self, route: Route | None, scope: Scope) -> ProblemError | None:

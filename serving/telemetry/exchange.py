@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -25,6 +25,7 @@ class Exchange:
         caller: whose credential was sent, where access is not open.
         key: the id of that credential, where it is an API key.
         refused: why access was refused, for the operator; the caller isn't told.
+        afterwards: what is to be done once the response has left; it returns at once, and does not fail.
     """
 
     request_id: str
@@ -37,6 +38,7 @@ class Exchange:
     caller: str | None = None
     key: str | None = None
     refused: str | None = None
+    afterwards: Callable[[], None] | None = None
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)

@@ -89,6 +89,20 @@ class Metrics:
         self._commit_failures = counter(
             "credit_risk_records_failures", "Transactions of records that failed, or whose end isn't known."
         )
+        self._challenged = counter(
+            "credit_risk_challenger_assessed",
+            "Decisions that the challenger assessed, by what was answered and what it would have answered.",
+            ["champion", "challenger"],
+        )
+        self.challenger_dropped = counter(
+            "credit_risk_challenger_dropped", "Decisions not assessed for lack of time, or of a challenger that runs."
+        )
+        self.challenger_failed = counter(
+            "credit_risk_challenger_failed", "Decisions that the challenger could not assess, or whose result is lost."
+        )
+        self._challenger_running = gauge(
+            "credit_risk_challenger_running", "1 while every worker's challenger runs, else 0.", "livemin", ["of"]
+        )
         self._build_info = gauge(
             "credit_risk_build_info",
             "Always 1; the labels say what is served.",
@@ -146,6 +160,15 @@ class Metrics:
     def count_commit_failure(self) -> None:
         """Count one that failed."""
         self._commit_failures.inc()
+
+    def count_challenged(self, pairs: Iterable[tuple[str, str, int]]) -> None:
+        """Count assessments, by the champion's outcome and the challenger's."""
+        for champion, challenger, number in pairs:
+            self._challenged.labels(champion, challenger).inc(number)
+
+    def describe_challenger(self, *, running: bool) -> None:
+        """Say whether there is one."""
+        self._challenger_running.labels("challenger").set(running)
 
     def count_invalid(self, loc: Iterable[str | int], kind: str, known: Container[str]) -> None:
         """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""

@@ -14,6 +14,7 @@ FLOORS = (
     ("serving.setting_values", "serving.service_links"),
     ("serving.settings",),
     ("serving.telemetry", "serving.store"),
+    ("serving.challenging",),
     ("serving.access", "serving.recording"),
     ("serving.http",),
     ("serving.bento",),

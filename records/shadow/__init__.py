@@ -1,0 +1,11 @@
+"""A challenger: a second model or policy that decides what was answered already, and is held against it.
+
+verdict.py     what it said of one decision, and as it is stored
+pipe.py        messages between two processes, none waited for without end
+limits.py      what the challenger's process may take
+child.py       that process: assesses, seals, keeps
+challenger.py  what hands it decisions, and ends it where it goes wrong
+comparing.py   what champion and challenger said, side by side
+statistics.py  intervals and distances, by formulas with names
+report.py      a comparison as text
+"""
