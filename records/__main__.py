@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from records.commands import erase, find, key, migrate, replay, show, verify
+from records.commands import challenge, erase, find, key, migrate, replay, show, verify
 from records.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (key, show, find, verify, replay, migrate, erase)
+COMMANDS = (key, show, find, verify, replay, challenge, migrate, erase)
 """In the order in which --help lists them."""
 
 

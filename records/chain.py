@@ -9,7 +9,7 @@ nothing in the chain itself, only by a checkpoint that is kept elsewhere.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
@@ -93,27 +93,21 @@ class Fault(NamedTuple):
     what: str
 
 
-def link(records: Sequence[DecisionRecord], writer: Writer, head: Head, basis: Basis, ring: KeyRing) -> list[Entry]:
-    """Entries for records, in order, behind `head`."""
-    entries = []
-    for record in records:
-        content, key = ring.seal(pack(record, basis), record.id)
-        tag = None if record.reference is None else ring.tag(record.reference)
-        entry = Entry(
-            writer.id,
-            head.sequence + 1,
-            record.id,
-            record.time,
-            record.outcome,
-            record.caller or "",
-            tag,
-            content,
-            key,
-            b"",
-        )
-        head = Head(entry.sequence, _hash(head.hash, entry))
-        entries.append(entry._replace(hash=head.hash))
-    return entries
+def sealed_entry(record: DecisionRecord, writer: Writer, basis: Basis, ring: KeyRing) -> Entry:
+    """An entry for a record that has no place in the writer's chain yet: without sequence and hash."""
+    content, key = ring.seal(pack(record, basis), record.id)
+    tag = None if record.reference is None else ring.tag(record.reference)
+    return Entry(writer.id, 0, record.id, record.time, record.outcome, record.caller or "", tag, content, key, b"")
+
+
+def link(entries: Iterable[Entry], head: Head) -> list[Entry]:
+    """Entries of one writer in their places behind `head`, in order."""
+    linked = []
+    for entry in entries:
+        placed = entry._replace(sequence=head.sequence + 1)
+        head = Head(placed.sequence, _hash(head.hash, placed))
+        linked.append(placed._replace(hash=head.hash))
+    return linked
 
 
 def broken(entries: Iterable[Entry], writer: Writer) -> Iterator[Fault]:

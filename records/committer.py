@@ -2,6 +2,9 @@
 
 A thread takes whatever has come in while it was writing, and writes that at once. Under load a transaction holds
 dozens of records, so that waiting for the disk is shared; a lone request waits for its own, and for nobody else.
+
+The thread does little but wait for the store: whenever it wants to go on, a busy event loop lets it wait for up to
+`sys.getswitchinterval()`. So records are sealed by whoever brings them.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from records.basis import Basis
-from records.chain import Head, Writer, link
+from records.chain import Entry, Head, Writer, link, sealed_entry
 from records.errors import RecordsUnavailableError
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
 from records.stores.base import Store
 
-MOST_ROWS = 5_000
+MOST_ROWS = 2_000
 """Records in one transaction; what is left waits for the next one."""
 
 
@@ -36,7 +39,7 @@ class Watch(Protocol):
 
 
 class _Pending(NamedTuple):
-    records: Sequence[DecisionRecord]
+    entries: Sequence[Entry]
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
 
@@ -80,27 +83,33 @@ class Committer:
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
+        entries = [sealed_entry(record, self.writer, self._basis, self._ring) for record in records]
         with self._wake:
             if self._ending:
                 raise RecordsUnavailableError("the service is stopping")
-            self._pending.append(_Pending(records, loop, done))
-            self._wake.notify()
+            self._pending.append(_Pending(entries, loop, done))
+            first = len(self._pending) == 1
+        if first:
+            loop.call_soon(self._notify)  # behind all that the loop is about to bring, as what one batch was scored in
         await done
 
     def stop(self) -> None:
         """Write what is pending, then end."""
-        with self._wake:
-            self._ending = True
-            self._wake.notify()
+        self._ending = True
+        self._notify()
         if self._thread.is_alive():
             self._thread.join()
         self._store.close()
+
+    def _notify(self) -> None:
+        with self._wake:
+            self._wake.notify()
 
     def _run(self) -> None:
         while batch := self._taken():
             error: Exception | None = None
             try:
-                self._write([record for pending in batch for record in pending.records])
+                self._write([entry for pending in batch for entry in pending.entries])
             except Exception as exc:  # noqa: BLE001  # whatever it is, it must not end the thread, nor be answered as kept
                 self._head = None  # to be asked of the store again: what has failed may have been written
                 self._watch.failed(exc)
@@ -113,16 +122,16 @@ class Committer:
                 self._wake.wait()
             batch: list[_Pending] = []
             rows = 0
-            while self._pending and (not batch or rows + len(self._pending[0].records) <= MOST_ROWS):
+            while self._pending and (not batch or rows + len(self._pending[0].entries) <= MOST_ROWS):
                 batch.append(self._pending.popleft())
-                rows += len(batch[-1].records)
+                rows += len(batch[-1].entries)
             return batch
 
-    def _write(self, records: Sequence[DecisionRecord]) -> None:
+    def _write(self, sealed: Sequence[Entry]) -> None:
         started = time.perf_counter()
         if self._head is None:
             self._head = self._begin()
-        entries = link(records, self.writer, self._head, self._basis, self._ring)
+        entries = link(sealed, self._head)
         self._store.append(entries)
         if entries:
             self._head = Head(entries[-1].sequence, entries[-1].hash)

@@ -5,6 +5,7 @@ pipe.py        messages between two processes, none waited for without end
 limits.py      what the challenger's process may take
 child.py       that process: assesses, seals, keeps
 challenger.py  what hands it decisions, and ends it where it goes wrong
+sides.py       decisions with what was said of them, out of a store
 comparing.py   what champion and challenger said, side by side
 statistics.py  intervals and distances, by formulas with names
 report.py      a comparison as text

@@ -33,6 +33,7 @@ ARCHIVE = "artifacts"
 
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
 _DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+_WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
 
@@ -40,6 +41,16 @@ _LAST = 1 << 62
 """After every time."""
 
 T = TypeVar("T")
+
+
+def _append(rows: int) -> str:
+    """One statement, so one transaction, and one turn without the interpreter's lock: each costs a wait for it."""
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    # Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps.
+    return (
+        f"INSERT INTO decisions (writer, {_WRITTEN}) SELECT ?, * FROM (VALUES {values}) "  # noqa: S608  # names and question marks
+        "WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?) = ?"
+    )
 
 
 class SQLiteFolder:
@@ -84,18 +95,10 @@ class SQLiteFolder:
         """Keep entries, in one transaction."""
 
         def insert(connection: sqlite3.Connection) -> None:
-            (last,) = connection.execute(
-                "SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?", (self._number,)
-            ).fetchone()
-            kept = connection.execute(
-                "SELECT sequence, hash FROM decisions WHERE writer = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
-                (self._number, entries[0].sequence, entries[-1].sequence),
-            ).fetchall()
-            connection.executemany(
-                "INSERT INTO decisions (writer, sequence, id, time, outcome, caller, tag, content, key, hash) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((self._number, *entry[1:]) for entry in unkept(entries, last, kept, str(self._folder))),
-            )
+            if not self._inserted(connection, entries):
+                rest = self._unkept(connection, entries)
+                if rest and not self._inserted(connection, rest):
+                    raise StoreUnavailableError(f"{self._folder}: a decision is kept at another place already")
 
         if entries:
             self._written(insert)
@@ -163,12 +166,13 @@ class SQLiteFolder:
         """Keep what a challenger said, in one transaction, in a file of its own process."""
 
         def insert(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
-            connection.executemany(
-                "INSERT OR IGNORE INTO verdicts (basis, decision, time, outcome, tag, content, key) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                ((basis.digest, *verdict) for verdict in verdicts),
-            )
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
+                connection.executemany(
+                    f"INSERT OR IGNORE INTO verdicts (basis, {VERDICT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant
+                    ((basis.digest, *verdict) for verdict in verdicts),
+                )
 
         self._written(partial(_sync, how="NORMAL"))
         self._written(insert)
@@ -215,12 +219,31 @@ class SQLiteFolder:
             os.close(self._lock)
             self._lock = None
 
+    def _inserted(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> bool:
+        values = [value for entry in entries for value in entry[1:]]
+        try:
+            cursor = connection.execute(
+                _append(len(entries)), (self._number, *values, self._number, entries[0].sequence - 1)
+            )
+        except sqlite3.IntegrityError:
+            return False
+        return cursor.rowcount == len(entries)
+
+    def _unkept(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
+        (last,) = connection.execute(
+            "SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?", (self._number,)
+        ).fetchone()
+        kept = connection.execute(
+            "SELECT sequence, hash FROM decisions WHERE writer = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+            (self._number, entries[0].sequence, entries[-1].sequence),
+        ).fetchall()
+        return unkept(entries, last, kept, str(self._folder))
+
     def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._connection is None:
                 self._connection = self._take()
-            with self._connection:
-                return work(self._connection)
+            return work(self._connection)
         except StoreError:
             self.close()
             raise
@@ -292,6 +315,7 @@ def _destroyed(path: Path, tag: bytes) -> int:
         _check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
         with connection:
+            connection.execute("BEGIN IMMEDIATE")
             connection.execute("UPDATE verdicts SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,))
             closed = connection.execute(
                 "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
@@ -318,7 +342,9 @@ def _made(path: Path) -> sqlite3.Connection:
 
 def _opened(path: Path, mode: str) -> sqlite3.Connection:
     # The committer's thread is not the one that closes it in the end.
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False)
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
+    )
     if mode != "ro":
         connection.execute("PRAGMA journal_mode=WAL")
     return connection

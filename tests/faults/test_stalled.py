@@ -71,6 +71,7 @@ def test_a_log_that_nobody_reads(
 ) -> None:
     """Decisions go on, lines are lost and counted; SIGTERM still ends it, though what waits can't be written."""
     url, process = unread
+    children = psutil.Process(process.pid).children(recursive=True)
     batch = (applications * 2)[:ROWS]
     answered = 0
     while answered < 2 * QUEUE_LINES:
@@ -81,6 +82,7 @@ def test_a_log_that_nobody_reads(
 
     os.kill(process.pid, signal.SIGTERM)
     assert 0 == process.wait(timeout=HANG_SECONDS)
+    wait_for(lambda: not any(child.is_running() for child in children))  # whoever is left would keep the pipe open
 
     assert process.stdout is not None
     *complete, _ = process.stdout.read().split(b"\n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
 
 from records.basis import Basis, libraries, processor
-from records.chain import Entry, Head, Writer, link
+from records.chain import Entry, Head, Writer, link, sealed_entry
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
@@ -57,7 +58,12 @@ def a_chain(number: int, ring: KeyRing, writer: Writer | None = None) -> tuple[W
     """A writer with its first entries, each of another reference."""
     writer = writer or a_writer()
     records = [a_record(reference=f"ref-{i}", time=writer.started + i) for i in range(number)]
-    return writer, link(records, writer, writer.origin, BASIS, ring)
+    return writer, chained(records, writer, writer.origin, BASIS, ring)
+
+
+def chained(records: Iterable[DecisionRecord], writer: Writer, head: Head, basis: Basis, ring: KeyRing) -> list[Entry]:
+    """Their entries behind a head."""
+    return link([sealed_entry(record, writer, basis, ring) for record in records], head)
 
 
 def a_writer() -> Writer:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.chain import Entry, broken, link
+from records.chain import Entry, broken
 from records.keyring import KeyRing
 from records.record import unpack
-from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind
+from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
 
 CHANGES: dict[str, Callable[[Entry], Entry]] = {
     "time": lambda entry: entry._replace(time=entry.time + 1),
@@ -34,7 +34,7 @@ class TestWhole:
     def test_goes_on(self, ring: KeyRing) -> None:
         """In parts as in one."""
         writer, entries = a_chain(3, ring)
-        entries += link([a_record(), a_record()], writer, behind(writer, entries), BASIS, ring)
+        entries += chained([a_record(), a_record()], writer, behind(writer, entries), BASIS, ring)
         assert [] == list(broken(entries, writer))
 
     def test_a_destroyed_key_breaks_nothing(self, ring: KeyRing) -> None:
@@ -45,7 +45,7 @@ class TestWhole:
 
     def test_opens(self, ring: KeyRing) -> None:
         record = a_record(reference="ref-1")
-        (entry,) = link([record], writer := a_writer(), writer.origin, BASIS, ring)
+        (entry,) = chained([record], writer := a_writer(), writer.origin, BASIS, ring)
         assert entry.sealed is not None
         assert record == unpack(entry.id, ring.open(entry.sealed, entry.id), BASIS)
         assert ring.tag("ref-1") == entry.tag

@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from records.chain import link
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.keyring import KeyRing
 from records.stores import postgresql
@@ -21,7 +20,7 @@ from records.stores.postgresql import PostgreSQL, migrate
 from records.stores.versions import Migration, migrations
 from tests.postgres import USER, Postgres, missing_postgres, postgres, standby
 from tests.records.proxy import Proxy, proxy
-from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind
+from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
 from tests.records.traffic import Traffic, assert_nothing_lost_or_doubled, while_recording
 from tests.servers import wait_for
 
@@ -288,7 +287,9 @@ class TestSeveral:
     def test_two_of_one_writer(self, server: Postgres, schema: str, ring: KeyRing) -> None:
         """As when a connection that was given up still does what it was sent: one of the two is kept, whole."""
         writer = a_writer()
-        one, two = (link([a_record() for _ in range(number)], writer, writer.origin, BASIS, ring) for number in (3, 2))
+        one, two = (
+            chained([a_record() for _ in range(number)], writer, writer.origin, BASIS, ring) for number in (3, 2)
+        )
         stores = [a_store(server, schema) for _ in range(2)]
         for store in stores:
             store.begin(writer, BASIS)

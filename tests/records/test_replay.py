@@ -15,7 +15,7 @@ from decision.files import DEFAULT_BOOK, POLICY_FILE
 from engine import Engine, open_model
 from records.answers import answered
 from records.basis import Basis, libraries, processor
-from records.chain import Writer, link
+from records.chain import Writer
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.reading import Archive
@@ -26,6 +26,7 @@ from records.stores.sqlite import ARCHIVE, SQLiteFolder
 from scoring.artifact import read_artifact
 from tests.applications import portfolio
 from tests.artifacts import ROOT
+from tests.records.samples import chained
 
 Change = Callable[[DecisionRecord], DecisionRecord]
 
@@ -97,7 +98,7 @@ class Made:
         writer = Writer(new_id(), 1_790_000_000_000_000, basis.digest)
         self.store.begin(writer, basis)
         changed = [change(record) if change else record for record in records]
-        self.store.append(link(changed, writer, writer.origin, basis, self.ring))
+        self.store.append(chained(changed, writer, writer.origin, basis, self.ring))
         self.store.close()
 
     def again(self) -> list[Replayed]:

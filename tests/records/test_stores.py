@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from records.chain import broken, link
+from records.chain import broken
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.keyring import KeyRing
 from records.stores.base import Query, Store
 from records.stores.postgresql import PostgreSQL
 from records.stores.sqlite import SQLiteFolder, migrate
 from records.stores.versions import migrations
-from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind
+from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
 
 Open = Callable[[], Store]
 
@@ -112,7 +112,7 @@ class TestKeeping:
         """In none of them, and in some."""
         writer = a_writer()
         records = [a_record(), a_record(), a_record(reference="ref-1"), a_record()]
-        entries = link(records, writer, writer.origin, BASIS, ring)
+        entries = chained(records, writer, writer.origin, BASIS, ring)
         store = open_store()
         store.begin(writer, BASIS)
         store.append(entries[:2])
@@ -197,7 +197,7 @@ class TestFinding:
             ]
             store = open_store()
             store.begin(writer, BASIS)
-            store.append(link(records, writer, writer.origin, BASIS, ring))
+            store.append(chained(records, writer, writer.origin, BASIS, ring))
         return store
 
     @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ class TestFiles:
             from pathlib import Path
             from records.keyring import add_key, read_keyring
             from records.stores.sqlite import SQLiteFolder
-            from tests.records.samples import BASIS, a_chain
+            from tests.records.samples import BASIS, a_chain, chained
             folder = Path(sys.argv[1])
             add_key(folder.with_name("killed.json"))
             writer, entries = a_chain(100, read_keyring(folder.with_name("killed.json")))
