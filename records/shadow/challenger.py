@@ -32,9 +32,6 @@ MESSAGE_DECISIONS = 1000
 MESSAGE_CHARACTERS = 1024 * 1024
 """In one message, to make which other threads of this process have to wait for some milliseconds."""
 
-GIVEN_UP_SECONDS = 30.0
-"""For one message, or to open model and policy; what the process waits for a processor is not counted."""
-
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds before a process that went wrong is started again: twice as long each time."""
 
@@ -83,25 +80,21 @@ class Challenger:
         prepare: finds model and policy, and returns what the process is told first; raises `ChallengerError` where
             they are not to be had. Called in the thread, again after each failure.
         watch: is told what happens.
+
+    Attributes:
         module: what the process runs.
-        given_up_seconds: see `GIVEN_UP_SECONDS`.
+        given_up_seconds: for one message, or to open model and policy; what the process waits for a processor is not
+            counted.
         memory_bytes: the process's address space.
     """
 
-    def __init__(
-        self,
-        prepare: Callable[[], dict[str, Any]],
-        watch: Watch,
-        *,
-        module: str = "records.shadow.child",
-        given_up_seconds: float = GIVEN_UP_SECONDS,
-        memory_bytes: int = MEMORY_BYTES,
-    ) -> None:
+    module = "records.shadow.child"
+    given_up_seconds = 30.0
+    memory_bytes = MEMORY_BYTES
+
+    def __init__(self, prepare: Callable[[], dict[str, Any]], watch: Watch) -> None:
         self._prepare = prepare
         self._watch = watch
-        self._module = module
-        self._given_up_seconds = given_up_seconds
-        self._memory_bytes = memory_bytes
         self._waiting: deque[Answered] = deque()
         self._characters = 0
         self._dropped = 0
@@ -216,7 +209,7 @@ class Challenger:
         """A process, as what says something to it and returns its answer; it is ended behind this."""
         to_child, from_parent = os.pipe()
         to_parent, from_child = os.pipe()
-        command = (sys.executable, "-m", self._module, str(to_child), str(from_child), str(self._memory_bytes))
+        command = (sys.executable, "-m", self.module, str(to_child), str(from_child), str(self.memory_bytes))
         try:
             process = subprocess.Popen(  # noqa: S603  # this interpreter, and a module of this project
                 command,
@@ -231,7 +224,7 @@ class Challenger:
             os.close(to_child)
             os.close(from_child)
         try:
-            yield _talk(process, Pipe(to_parent, from_parent), self._given_up_seconds, self._ending)
+            yield _talk(process, Pipe(to_parent, from_parent), self.given_up_seconds, self._ending)
         finally:
             process.kill()
             process.wait()
