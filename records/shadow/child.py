@@ -15,10 +15,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from records.shadow.limits import OUT_OF_MEMORY, give_way
+from records.shadow.limits import OUT_OF_MEMORY, come_last, stay_small
 
 if __name__ == "__main__":
-    give_way(int(sys.argv[3]))  # before the libraries take what they can get
+    stay_small(int(sys.argv[3]))  # before the libraries take what they can get
+    come_last()
 
 from pydantic_core import from_json
 

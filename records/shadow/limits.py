@@ -20,20 +20,25 @@ _PR_SET_PDEATHSIG = 1
 _FIRST_TO_GO = "1000"
 
 
-def give_way(memory_bytes: int) -> None:
-    """Let everybody else go first, and end with who started this. To be called before anything is allocated."""
+def stay_small(memory_bytes: int) -> None:
+    """Take no more memory than this, and end with who started this. To be called before anything is allocated."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold applications and keys
-    os.nice(19)
     # Whom else to ask to go, the service decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "linux":
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         with suppress(OSError):  # where the container's memory ends, this ends
             Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def come_last() -> None:
+    """Run when nobody else on the machine wants to: whoever wakes up takes the processor from this at once."""
+    os.nice(19)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def seconds_waited_for(pid: int) -> float:

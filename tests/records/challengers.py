@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from decision import read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE
+from import_model import model_entry, policy_entry, save
 from scoring.artifact import MANIFEST, read_artifact, sha256
 from tests.artifacts import POLICY_FOLDER, edit, small_model
 from tests.records.samples import BASIS
-from tests.servers import run_python
+from tests.stores import model_store
 
 MODEL, POLICY = "credit_risk_gradient_boosting:2.1.0", "credit_risk_policy:1.2.0"
 
@@ -26,12 +28,14 @@ def import_challengers(home: Path, work: Path) -> Path:
 
     def stricter(document: dict[str, Any]) -> None:
         document["version"] = "1.2.0"
-        document["thresholds"]["reject_from"] = 0.15
-        document["examples"] = []
+        document["thresholds"]["reject_from"] = 0.19
+        document["examples"] = document["examples"][:1]
 
     edit(policy / POLICY_FILE, stricter)
-    run_python("import_model.py", "--model", model, "--challenger", home=home)
-    run_python("import_model.py", "--policy", policy / POLICY_FILE, "--challenger", home=home)
+    artifact = read_artifact(model)
+    with model_store(home):
+        # As the command does with --challenger, without the seconds in which it proves what the pickle gives.
+        save([model_entry(artifact), policy_entry(read_policy(policy / POLICY_FILE, artifact.contract))], latest=False)
     return home
 
 

@@ -1,14 +1,17 @@
-"""The challenger's process with faults planted in its model: what it does with an application depends on the amount."""
+"""The challenger's process with faults planted in its model: what it does with an application depends on the amount.
+
+It doesn't come last: where other programs have the machine, a test would wait for them all.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from records.shadow.limits import give_way
+from records.shadow.limits import stay_small
 
 if __name__ == "__main__":
-    give_way(int(sys.argv[3]))
+    stay_small(int(sys.argv[3]))
 
 from collections.abc import Sequence
 

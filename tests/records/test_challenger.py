@@ -55,7 +55,7 @@ def start(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[St
     def begin(prepare: Callable[[], dict[str, Any]] = lambda: first, **changes: Any) -> tuple[Challenger, Seen]:
         seen = Seen()
         challenger = Challenger(prepare, seen)
-        for name, value in changes.items():
+        for name, value in {"module": "tests.records.faulty_child", **changes}.items():
             setattr(challenger, name, value)
         challenger.start()
         started.append(challenger)
@@ -98,17 +98,16 @@ class TestAssessing:
 
     def test_gives_way(self, start: Start) -> None:
         """It runs where nobody else wants the processor, is the first to go, has so much memory, and ends when told."""
-        challenger, seen = start()
-        wait_for(lambda: seen.identity)
-        (process,) = children()
+        challenger, seen = start(module="records.shadow.child")
+        (process,) = wait_for(children)
+        wait_for(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE)
         assert 19 == process.nice()
-        assert os.SCHED_IDLE == os.sched_getscheduler(process.pid)
         assert "1000" == Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip()
         assert (module.MEMORY_BYTES,) * 2 == process.rlimit(psutil.RLIMIT_AS)
         assert (0, 0) == process.rlimit(psutil.RLIMIT_CORE)
 
         challenger.stop()
-        assert [] == children()
+        wait_for(lambda: not children())
         assert [] == seen.stops
 
 
@@ -116,7 +115,7 @@ class TestGoingWrong:
     @pytest.mark.slow
     def test_costs_its_own_decisions(self, start: Start) -> None:
         """It raises: of one decision nothing is known. It hangs, eats memory or dies: a new process goes on."""
-        challenger, seen = start(module="tests.records.faulty_child", given_up_seconds=5.0)
+        challenger, seen = start(given_up_seconds=5.0)
         challenger.offer([answered(with_amount(RAISE)), *(answered(document) for document in DOCUMENTS[:29])])
         wait_for(lambda: seen.number_assessed == 29)
         assert (1, []) == (seen.number_failed, seen.stops)
