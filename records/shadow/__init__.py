@@ -1,7 +1,7 @@
 """A challenger: a second model or policy that decides what was answered already, and is held against it.
 
 verdict.py     what it said of one decision, and as it is stored
-pipe.py        messages between two processes, none waited for without end
+messages.py    what two processes say to each other
 limits.py      what the challenger's process may take
 child.py       that process: assesses, seals, keeps
 challenger.py  what hands it decisions, and ends it where it goes wrong

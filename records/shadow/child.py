@@ -1,24 +1,25 @@
 """The challenger's process: assesses what its parent hands it, seals what it would have answered, and keeps that.
 
-It is started with two file descriptors and told everything else through them. It says nothing anywhere else: an error's
+It is started with a socket and told everything else through that. It says nothing anywhere else: an error's
 text may hold values of an application.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from records.shadow.limits import OUT_OF_MEMORY, come_last, stay_small
 
 if __name__ == "__main__":
-    stay_small(int(sys.argv[3]))  # before the libraries take what they can get
+    stay_small(int(sys.argv[2]))  # before the libraries take what they can get
     come_last()
 
 from pydantic_core import from_json
@@ -29,7 +30,7 @@ from records.archived import archived_files
 from records.basis import Basis
 from records.errors import RecordsError
 from records.keyring import KeyRing, read_keyring
-from records.shadow.pipe import Pipe, PipeEndedError, never
+from records.shadow.messages import NoMessageError, framed, receive
 from records.shadow.verdict import Answered, StoredVerdict, seal
 from records.stores.base import Store
 from records.stores.opening import open_store
@@ -111,27 +112,27 @@ class Challenging:
             return [pair for each in given for pair in self._assessed([each])]
 
 
-def serve(pipe: Pipe) -> None:
+def serve(stream: BinaryIO) -> None:
     """Open what the first message names, then work off all others."""
-    start = pipe.receive(never)
+    start = receive(stream)
     try:
         store = open_store(start["records"])
         ring = read_keyring(Path(start["key_file"]))
         _archive(store, map(Path, start["files"]), start["digests"])
         challenging = Challenging(Basis.model_validate_json(start["basis"]), start["digests"], store, ring)
     except (RecordsError, ArtifactError, InvalidPolicyError, OSError) as exc:
-        pipe.send({"refused": str(exc)}, never)
+        _send(stream, {"refused": str(exc)})
         return
     except MemoryError:
         raise
     except Exception as exc:  # noqa: BLE001  # whatever a model does wrong
-        pipe.send({"refused": _told(exc)}, never)
+        _send(stream, {"refused": _told(exc)})
         return
     basis = challenging.basis
-    pipe.send({"model_version": basis.model_version, "policy_version": basis.policy_version}, never)
+    _send(stream, {"model_version": basis.model_version, "policy_version": basis.policy_version})
     while True:
-        given = [Answered(bytes.fromhex(decision), *rest) for decision, *rest in pipe.receive(never)]
-        pipe.send(challenging.work_off(given), never)
+        given = [Answered(bytes.fromhex(decision), *rest) for decision, *rest in receive(stream)]
+        _send(stream, challenging.work_off(given))
 
 
 def _archive(store: Store, files: Iterable[Path], digests: Mapping[str, str]) -> None:
@@ -143,12 +144,17 @@ def _archive(store: Store, files: Iterable[Path], digests: Mapping[str, str]) ->
     store.archive({digests[path.name]: content for path, content in contents.items()})
 
 
+def _send(stream: BinaryIO, message: Any) -> None:
+    stream.write(framed(message))
+    stream.flush()
+
+
 def main() -> int:
     """Serve the parent until it is gone."""
-    pipe = Pipe(int(sys.argv[1]), int(sys.argv[2]))
     try:
-        serve(pipe)
-    except PipeEndedError:
+        with socket.socket(fileno=int(sys.argv[1])) as parent, parent.makefile("rwb") as stream:
+            serve(cast("BinaryIO", stream))  # which reads until all has come
+    except (NoMessageError, OSError):
         return 0
     except MemoryError:
         os._exit(OUT_OF_MEMORY)  # without what else an interpreter does at its end, for which there may be no memory

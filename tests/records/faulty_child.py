@@ -11,7 +11,7 @@ import time
 from records.shadow.limits import stay_small
 
 if __name__ == "__main__":
-    stay_small(int(sys.argv[3]))
+    stay_small(int(sys.argv[2]))
 
 from collections.abc import Sequence
 

@@ -121,7 +121,7 @@ class TestStatistics:
 
     @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), min_size=4, max_size=30))
     def test_auc(self, rows: list[tuple[int, int, bool]]) -> None:
-        """The areas are the shares of pairs in the right order, those that tie for a half; the spread is that of their means."""
+        """The areas are the shares of pairs in the right order, ties for a half; the spread is that of their means."""
         first, second = (np.array([row[i] for row in rows], dtype=float) for i in range(2))
         defaulted = np.array([row[2] for row in rows])
         one, two, difference = auc_pair(first, second, defaulted)

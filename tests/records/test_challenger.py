@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -29,7 +31,7 @@ from tests.records.challengers import Seen, a_start
 from tests.records.faulty_child import DIE, EAT, HANG, RAISE
 from tests.servers import wait_for
 
-Start = Callable[..., tuple[Challenger, Seen]]
+Start = Callable[..., tuple["Running", Seen]]
 
 PLANTED = "planted-reference-7219"
 
@@ -45,25 +47,72 @@ def first(tmp_path: Path, key_file: Path) -> dict[str, Any]:
     return a_start(tmp_path / "records", key_file, tmp_path)
 
 
+class Loop:
+    """An event loop in a thread of its own, and a challenger on it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._started: list[Challenger] = []
+
+    def begin(
+        self, prepare: Callable[[], dict[str, Any]], module: str, given_up_seconds: float
+    ) -> tuple[Running, Seen]:
+        seen = Seen()
+        challenger = Challenger(prepare, seen)
+        challenger.module, challenger.given_up_seconds = module, given_up_seconds
+        self._started.append(challenger)
+        self.call(challenger.start)
+        return Running(self, challenger), seen
+
+    def call(self, work: Callable[..., None], *arguments: object) -> None:
+        """Do something there, and wait until it is done."""
+
+        async def done() -> None:
+            work(*arguments)
+
+        asyncio.run_coroutine_threadsafe(done(), self._loop).result()
+
+    def close(self) -> None:
+        for challenger in self._started:
+            self.call(challenger.stop)
+            task = challenger._task
+            wait_for(lambda task=task: task is not None and task.done())  # type: ignore[misc]  # bound at once
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Running(NamedTuple):
+    """A challenger, from outside its loop."""
+
+    loop: Loop
+    challenger: Challenger
+
+    def offer(self, decisions: Sequence[Answered]) -> None:
+        self.loop.call(self.challenger.offer, decisions)
+
+    def stop(self) -> None:
+        self.loop.call(self.challenger.stop)
+
+
 @pytest.fixture
 def start(first: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts challengers, and ends them."""
     monkeypatch.setattr(module, "GATHER_SECONDS", 0.05)
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.05)
-    started: list[Challenger] = []
+    loop = Loop()
 
-    def begin(prepare: Callable[[], dict[str, Any]] = lambda: first, **changes: Any) -> tuple[Challenger, Seen]:
-        seen = Seen()
-        challenger = Challenger(prepare, seen)
-        for name, value in {"module": "tests.records.faulty_child", **changes}.items():
-            setattr(challenger, name, value)
-        challenger.start()
-        started.append(challenger)
-        return challenger, seen
+    def begin(
+        prepare: Callable[[], dict[str, Any]] = lambda: first,
+        program: str = "tests.records.faulty_child",
+        given_up_seconds: float = 300.0,
+    ) -> tuple[Running, Seen]:
+        return loop.begin(prepare, program, given_up_seconds)
 
     yield begin
-    for challenger in started:
-        challenger.stop()
+    loop.close()
 
 
 DOCUMENTS = portfolio(60, seed=9)
@@ -98,7 +147,7 @@ class TestAssessing:
 
     def test_gives_way(self, start: Start) -> None:
         """It runs where nobody else wants the processor, is the first to go, has so much memory, and ends when told."""
-        challenger, seen = start(module="records.shadow.child")
+        challenger, seen = start(program="records.shadow.child")
         (process,) = wait_for(children)
         wait_for(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE)
         assert 19 == process.nice()
@@ -203,7 +252,11 @@ def with_amount(amount: int) -> dict[str, Any]:
 
 def children() -> list[psutil.Process]:
     """Challengers' processes of this one."""
-    return [each for each in psutil.Process().children() if "records.shadow.child" in each.cmdline()]
+    found = []
+    for each in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # a zombie, too
+            found += [each] if "records.shadow.child" in each.cmdline() else []
+    return found
 
 
 def _when(ready: threading.Event) -> dict[str, Any]:
