@@ -29,6 +29,7 @@ class Challenging:
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings = settings
         self._metrics = telemetry.metrics
+        self._entries = ",".join(settings.challenger or ())
         self._said = ""
         self._identity: Mapping[str, str] | None = None
         self._challenger: Challenger | None = None
@@ -39,6 +40,7 @@ class Challenging:
         model = {name: digest for name, digest in served.digests.items() if name not in policy}
         champion = {MODEL_ENTRY: model, POLICY_ENTRY: served.policy.digests}
         self._challenger = Challenger(lambda: self._prepare(basis, champion), self)
+        self._metrics.describe_challenger(self._entries, running=False)
         self._challenger.start()
 
     def offer(self, decisions: Sequence[Answered]) -> None:
@@ -64,7 +66,7 @@ class Challenging:
     def running(self, identity: Mapping[str, str]) -> None:
         """It assesses from now on."""
         self._identity = identity
-        self._metrics.describe_challenger(running=True)
+        self._metrics.describe_challenger(self._entries, running=True)
         service_log.info("challenger: running", extra={"data": dict(identity)})
 
     def assessed(self, pairs: Sequence[tuple[str, str, int]]) -> None:
@@ -85,7 +87,7 @@ class Challenging:
     def stopped(self, why: str) -> None:
         """There is none now; said once for each reason."""
         self._identity = None
-        self._metrics.describe_challenger(running=False)
+        self._metrics.describe_challenger(self._entries, running=False)
         self._say("challenger: not running; decisions go on without it", why)
 
     def _say(self, what: str, why: str) -> None:

@@ -101,7 +101,7 @@ class Metrics:
             "credit_risk_challenger_failed", "Decisions that the challenger could not assess, or whose result is lost."
         )
         self._challenger_running = gauge(
-            "credit_risk_challenger_running", "1 while every worker's challenger runs, else 0.", "livemin", ["of"]
+            "credit_risk_challenger_running", "1 while every worker's challenger runs, else 0.", "livemin", ["entries"]
         )
         self._build_info = gauge(
             "credit_risk_build_info",
@@ -166,9 +166,9 @@ class Metrics:
         for champion, challenger, number in pairs:
             self._challenged.labels(champion, challenger).inc(number)
 
-    def describe_challenger(self, *, running: bool) -> None:
-        """Say whether there is one."""
-        self._challenger_running.labels("challenger").set(running)
+    def describe_challenger(self, entries: str, *, running: bool) -> None:
+        """Say whether the one of these entries of the store runs."""
+        self._challenger_running.labels(entries).set(running)
 
     def count_invalid(self, loc: Iterable[str | int], kind: str, known: Container[str]) -> None:
         """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""
