@@ -4,6 +4,7 @@ RecordsError
 +-- KeyRingError              the key file can't be used, or lacks a key
 +-- SealBrokenError           what was sealed is damaged, or was sealed for another record
 +-- UnreadableRecordError     bytes that are no record of their basis
++-- NotArchivedError          what was decided by is not in the archive
 +-- RecordsUnavailableError   whether the records are kept is not known, so nothing may be answered
 +-- CheckpointError           a checkpoint, its key or its place can't be used
 +-- KeyInWorkError            a request with the same key is being answered
@@ -31,6 +32,10 @@ class SealBrokenError(RecordsError):
 
 class UnreadableRecordError(RecordsError):
     """Bytes that are no record of their basis."""
+
+
+class NotArchivedError(RecordsError):
+    """What was decided by is not in the archive."""
 
 
 class RecordsUnavailableError(RecordsError):

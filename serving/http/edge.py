@@ -107,9 +107,8 @@ class Edge:
             if not responder.started:
                 await responder.problem(InternalError())
         finally:
-            if exchange.claim is not None:
-                exchange.claim.over()
             self._note(route, method, exchange, responder.status)
+            exchange.over()
             current_exchange.reset(token)
 
     def _unfit(self, route: Route | None, scope: Scope) -> ProblemError | None:

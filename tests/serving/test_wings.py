@@ -16,6 +16,7 @@ FLOORS = (
     ("serving.telemetry", "serving.store"),
     ("serving.once",),
     ("serving.access", "serving.lookup", "serving.recording"),
+    ("serving.challenging",),
     ("serving.http",),
     ("serving.bento",),
     ("serving.__main__",),
