@@ -283,7 +283,6 @@ def _alone() -> Iterator[None]:
     import was writing then is nobody's any more.
     """
     store = _store()
-    store.mkdir(parents=True, exist_ok=True)
     folder = os.open(store, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks
@@ -313,16 +312,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
     except OSError as exc:
-        # Of all that shutil could not copy, the first says why.
-        reason = exc.args[0][0][2] if isinstance(exc, shutil.Error) else exc
-        print(
-            f"import refused: {reason}; make room in the model store, or set BENTOML_HOME to another", file=sys.stderr
-        )
+        remedy = "make room in the model store, or set BENTOML_HOME to another"
+        print(f"import refused: {_reason(exc)}; {remedy}", file=sys.stderr)
         return 1
     for tag in tags:
         print(tag)
     _tell_who_vouches(tags)
     return 0
+
+
+def _reason(failure: OSError) -> object:
+    """Of all that shutil could not copy, the first says why."""
+    if not isinstance(failure, shutil.Error):
+        return failure
+    [((_, _, reason), *_)] = failure.args
+    return reason
 
 
 def _tell_who_vouches(tags: Sequence[bentoml.Tag]) -> None:

@@ -126,8 +126,9 @@ class Condition(Strict):
         if any(value not in states for value in others):
             by_name = f", or by ==, != or in with {', '.join(states)}" if states else ""
             raise ValueError(f"{self.field} is a number; compare it with numbers{by_name}")
-        if others and self.op not in ("==", "!=", "in"):
-            raise ValueError(f"{others[0]} is a state of {self.field}; compare it by ==, != or in")
+        for state in others:
+            if self.op not in ("==", "!=", "in"):
+                raise ValueError(f"{state} is a state of {self.field}; compare it by ==, != or in")
 
     def matches(self, fields: Application, outside: Container[str] = ()) -> bool:
         """Whether `fields` satisfies this condition; `outside` as in `decide`."""
@@ -237,7 +238,7 @@ class Example(Strict):
         try:
             self.application(contract)
         except InvalidApplicationError as exc:
-            stated = [error for error in exc.errors if error.loc[:1] and error.loc[0] in self.fields.keys() & known]
+            stated = [error for error in exc.errors if {*error.loc} & self.fields.keys() & known]
             problems += [f"{'.'.join(map(str, error.loc))}: {error.msg}" for error in stated]
         if problems:
             raise ValueError("\n".join(problems))

@@ -103,10 +103,10 @@ def without_most_unknown(document: object, known: Container[str]) -> tuple[objec
     if not isinstance(document, dict) or len(document) <= MAX_UNKNOWN_FIELDS_NAMED:
         return document, 0
     unknown = [name for name in document if name not in known]
-    if len(unknown) <= MAX_UNKNOWN_FIELDS_NAMED:
-        return document, 0
     left_out = set(unknown[MAX_UNKNOWN_FIELDS_NAMED:])
-    return {name: value for name, value in document.items() if name not in left_out}, len(left_out)
+    if left_out:
+        document = {name: value for name, value in document.items() if name not in left_out}
+    return document, len(left_out)
 
 
 def field_errors(exc: ValidationError, left_out: int) -> tuple[FieldError, ...]:
@@ -119,13 +119,15 @@ def field_errors(exc: ValidationError, left_out: int) -> tuple[FieldError, ...]:
     errors: list[FieldError] = []
     unknown = 0
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
-        kind = error["type"]
+        kind, field = error["type"], error["loc"][:1]
         if kind == "extra_forbidden":
             unknown += 1
             if unknown <= MAX_UNKNOWN_FIELDS_NAMED:
-                errors.append(FieldError((printable(str(error["loc"][0])),), "unknown field; remove it", kind))
+                errors.append(
+                    FieldError(tuple(printable(str(name)) for name in field), "unknown field; remove it", kind)
+                )
         else:
-            errors.append(FieldError(tuple(error["loc"][:1]), _REMEDIES.get(kind, error["msg"]), kind))
+            errors.append(FieldError(field, _REMEDIES.get(kind, error["msg"]), kind))
     unknown += left_out
     if unknown > MAX_UNKNOWN_FIELDS_NAMED:
         more = unknown - MAX_UNKNOWN_FIELDS_NAMED

@@ -87,7 +87,7 @@ def printable(text: str, most: int = 64) -> str:
 def _problems(exc: ValidationError) -> tuple[str, ...]:
     errors = exc.errors(include_url=False)
     # Beside a wrong item, pydantic also reports its list as too short without it.
-    inner = {error["loc"][:length] for error in errors for length in range(1, len(error["loc"]))}
+    inner = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
     return tuple(
         f"{'.'.join(printable(str(part)) for part in error['loc']) or WHOLE}: {line}" + _REMEDIES.get(error["type"], "")
         for error in errors

@@ -5,6 +5,8 @@ dozens of records, so that waiting for the disk is shared; a lone request waits 
 
 The thread does little but wait for the store: whenever it wants to go on, a busy event loop lets it wait for up to
 `sys.getswitchinterval()`. So records are sealed by whoever brings them.
+
+While the store can't be used, it is asked again every second, with or without requests.
 """
 
 from __future__ import annotations
@@ -13,19 +15,22 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, link, sealed_entry
-from records.errors import RecordsUnavailableError
+from records.errors import AnsweredAlreadyError, RecordsUnavailableError, StoreUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
-from records.stores.base import Store
+from records.stores.base import Writing
 
 MOST_ROWS = 2_000
 """Records in one transaction; what is left waits for the next one."""
+
+RETRY_SECONDS = 1.0
 
 
 class Watch(Protocol):
@@ -34,14 +39,23 @@ class Watch(Protocol):
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
 
+    def usable(self) -> None:
+        """The store can be written to, at start or again."""
+
     def failed(self, error: Exception) -> None:
         """One is not, or not known to be."""
 
 
 class _Pending(NamedTuple):
     entries: Sequence[Entry]
+    answer: NewAnswer | None
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
+
+    @property
+    def key(self) -> bytes | None:
+        """Of its answer."""
+        return None if self.answer is None else self.answer.answer.key
 
 
 class Committer:
@@ -52,14 +66,18 @@ class Committer:
         basis: what the records are decided by.
         ring: seals them.
         watch: is told of each transaction, in the thread.
+        files: what the basis names by digest, kept before the first record.
     """
 
-    def __init__(self, store: Store, basis: Basis, ring: KeyRing, watch: Watch) -> None:
+    def __init__(
+        self, store: Writing, basis: Basis, ring: KeyRing, watch: Watch, files: Mapping[str, bytes] | None = None
+    ) -> None:
         self.writer = Writer(new_id(), time.time_ns() // 1000, basis.digest)
         self._store = store
         self._basis = basis
         self._ring = ring
         self._watch = watch
+        self._files = files or {}
         self._head: Head | None = None
         self._pending: deque[_Pending] = deque()
         self._wake = threading.Condition()
@@ -67,19 +85,28 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
 
     def start(self) -> None:
-        """Make the writer known, then write.
+        """Make the writer known, then write; a store that can't be reached yet is waited for.
 
         Raises:
             StoreError: the store can't be used.
         """
-        self._head = self._begin()
+        try:
+            self._begin()
+        except StoreUnavailableError as exc:
+            self._watch.failed(exc)
         self._thread.start()
 
-    async def commit(self, records: Sequence[DecisionRecord]) -> None:
-        """Return when the records are durable.
+    @property
+    def waiting(self) -> int:
+        """Requests whose records are not being written yet."""
+        return len(self._pending)
+
+    async def commit(self, records: Sequence[DecisionRecord], answer: NewAnswer | None = None) -> None:
+        """Return when the records are durable, and with them the answer that they are in, where it is to be kept.
 
         Raises:
             RecordsUnavailableError: they may be or not.
+            AnsweredAlreadyError: they are not, since another answer is kept for the same key.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -87,7 +114,7 @@ class Committer:
         with self._wake:
             if self._ending:
                 raise RecordsUnavailableError("the service is stopping")
-            self._pending.append(_Pending(entries, loop, done))
+            self._pending.append(_Pending(entries, answer, loop, done))
             first = len(self._pending) == 1
         if first:
             loop.call_soon(self._notify)  # behind all that the loop is about to bring, as what one batch was scored in
@@ -106,10 +133,14 @@ class Committer:
             self._wake.notify()
 
     def _run(self) -> None:
-        while batch := self._taken():
+        while (batch := self._taken()) or not self._ending:
             error: Exception | None = None
             try:
-                self._write([entry for pending in batch for entry in pending.entries])
+                self._write(batch)
+            except AnsweredAlreadyError as exc:
+                _tell([pending for pending in batch if pending.key in exc.keys], exc)
+                self._put_back([pending for pending in batch if pending.key not in exc.keys])
+                continue
             except Exception as exc:  # noqa: BLE001  # whatever it is, it must not end the thread, nor be answered as kept
                 self._head = None  # to be asked of the store again: what has failed may have been written
                 self._watch.failed(exc)
@@ -119,7 +150,8 @@ class Committer:
     def _taken(self) -> list[_Pending]:
         with self._wake:
             while not self._pending and not self._ending:
-                self._wake.wait()
+                if not self._wake.wait(RETRY_SECONDS if self._head is None else None) and self._head is None:
+                    break
             batch: list[_Pending] = []
             rows = 0
             while self._pending and (not batch or rows + len(self._pending[0].entries) <= MOST_ROWS):
@@ -127,19 +159,28 @@ class Committer:
                 rows += len(batch[-1].entries)
             return batch
 
-    def _write(self, sealed: Sequence[Entry]) -> None:
+    def _put_back(self, batch: Sequence[_Pending]) -> None:
+        with self._wake:
+            self._pending.extendleft(reversed(batch))
+
+    def _write(self, batch: Sequence[_Pending]) -> None:
         started = time.perf_counter()
-        if self._head is None:
-            self._head = self._begin()
-        entries = link(sealed, self._head)
-        self._store.append(entries)
+        head = self._head or self._begin()
+        entries = link([entry for pending in batch for entry in pending.entries], head)
+        answers = [pending.answer for pending in batch if pending.answer is not None]
+        if entries or answers:
+            self._store.append(entries, answers)
+            self._watch.committed(len(entries), time.perf_counter() - started)
         if entries:
             self._head = Head(entries[-1].sequence, entries[-1].hash)
-        self._watch.committed(len(entries), time.perf_counter() - started)
 
     def _begin(self) -> Head:
+        self._store.archive(self._files)
+        self._files = {}
         self._store.begin(self.writer, self._basis)
-        return self._store.head(self.writer)
+        self._head = self._store.head(self.writer)
+        self._watch.usable()
+        return self._head
 
 
 def _tell(batch: Sequence[_Pending], error: Exception | None) -> None:

@@ -93,7 +93,7 @@ class LeafIndex:
         place = {field: i for i, field in enumerate(self.fields)}
         field_of = np.array([place[feature.field] for feature in schema.contract.features])
         splits, right = np.zeros((2, len(self.fields) + 1, len(tree)), dtype=self.ensemble.word)
-        right[-1] = 1  # for the field that isn't there: a condition that nothing meets
+        right[-1] = np.iinfo(self.ensemble.word).max  # for the field that isn't there: a condition that nothing meets
         for feature, bit, goes_right in self.ensemble.ways(tree, slot):
             leaves = np.flatnonzero(feature != NO_SPLIT)
             read = field_of[feature[leaves]], leaves
@@ -151,7 +151,7 @@ class Attributor:
                 f"the tables have the shape {tables.values.shape} but the model needs {index.shape}; rebuild them"
             )
         self.fields = index.fields
-        self.base_value = float(calibration.apply(np.array([tables.base_value]))[0])
+        self.base_value = float(calibration.apply(np.array(tables.base_value)))
         self._base_margin = tables.base_value
         self._calibration = calibration
         self._ensemble = index.ensemble
@@ -255,14 +255,12 @@ def _shapley_weights(d: int) -> NDArray[np.float64]:
     -|A|! (|B|-1)! / (|A|+|B|)!, and where a field is met by neither, nothing.
     """
     weights = np.zeros((d, 1 << d, 1 << d))
-    for own in range(1 << d):
-        for other in range(1 << d):
-            if own | other != (1 << d) - 1:
-                continue
-            a, b = (own & ~other).bit_count(), (other & ~own).bit_count()
-            for field in range(d):
-                if own & ~other & (1 << field):
-                    weights[field, own, other] = factorial(a - 1) * factorial(b) / factorial(a + b)
-                elif other & ~own & (1 << field):
-                    weights[field, own, other] = -factorial(a) * factorial(b - 1) / factorial(a + b)
+    for field, own, other in np.ndindex(weights.shape):
+        if own | other != (1 << d) - 1:
+            continue
+        a, b = (own & ~other).bit_count(), (other & ~own).bit_count()
+        if own & ~other & (1 << field):
+            weights[field, own, other] = factorial(a - 1) * factorial(b) / factorial(a + b)
+        elif other & ~own & (1 << field):
+            weights[field, own, other] = -factorial(a) * factorial(b - 1) / factorial(a + b)
     return weights

@@ -49,7 +49,7 @@ class Ensemble:
         is_split = self._feature != NO_SPLIT
         if len(np.unique(self._feature[is_split])) > MOST_IN_TABLES:
             thresholds = np.where(is_split, self._threshold, np.inf)
-            self._tables = Comparisons(np.where(is_split, self._feature, 0), thresholds, self.word)
+            self._tables = Comparisons(self._feature, thresholds, self.word)
         else:
             no_turns = np.zeros(len(self.value), dtype=self.word)
             self._tables = TurnTables(trees.columns, self._intervals(), no_turns)
@@ -73,8 +73,11 @@ class Ensemble:
 
     def log_odds(self, turns: Turns) -> NDArray[np.float64]:
         """Turns, shape (n, trees), to log-odds, shape (n,)."""
-        starts = range(0, max(1, len(turns)), ROWS_AT_ONCE)
-        return np.concatenate([self._log_odds(turns[start : start + ROWS_AT_ONCE]) for start in starts])
+        log_odds = np.empty(len(turns))
+        for start in range(0, len(turns), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            log_odds[rows] = self._log_odds(turns[rows])
+        return log_odds
 
     def _log_odds(self, turns: Turns) -> NDArray[np.float64]:
         one = self.word.type(1)

@@ -102,7 +102,7 @@ def trees_of(model: GradientBoostingClassifier) -> Trees:
         for node, number, level in _walk(tree.children_left.tolist(), tree.children_right.tolist()):
             if tree.children_left[node] == tree.children_right[node]:
                 slot = (number << depth - level) - slots
-                value[position, slot] = model.learning_rate * tree.value[node, 0, 0]
+                value[position, slot] = model.learning_rate * tree.value[node].item()
             else:
                 feature[position, number] = tree.feature[node]
                 threshold[position, number] = tree.threshold[node]
@@ -161,7 +161,8 @@ def _prior(model: GradientBoostingClassifier) -> float:
         return 0.0
     anyone = np.zeros((1, model.n_features_in_), dtype=np.float32)
     epsilon = np.finfo(np.float64).eps
-    return float(logit(np.clip(model.init_.predict_proba(anyone)[0, 1], epsilon, 1 - epsilon)))
+    ((_, defaults),) = model.init_.predict_proba(anyone)
+    return float(logit(np.clip(defaults, epsilon, 1 - epsilon)))
 
 
 def _walk(left: list[int], right: list[int]) -> Iterator[tuple[int, int, int]]:
@@ -170,5 +171,5 @@ def _walk(left: list[int], right: list[int]) -> Iterator[tuple[int, int, int]]:
     while stack:
         index, number, level = stack.pop()
         yield index, number, level
-        if left[index] >= 0:
+        if left[index] != right[index]:
             stack += [(left[index], 2 * number, level + 1), (right[index], 2 * number + 1, level + 1)]

@@ -47,7 +47,7 @@ class Improvements:
         numbered = list(enumerate(groups))
         # Most groups have a field that moves alone, and turns are sooner replaced than found anew.
         lower = self._lower_by_turns(turns, pd, numbered)
-        lower |= self._lower_anew(application, pd, [pair for pair in numbered if pair[0] not in lower])
+        lower |= self._lower_anew(application, pd, [(i, group) for i, group in numbered if i not in lower])
         return [number in lower for number, _ in numbered]
 
     def _lower_by_turns(self, turns: Turns, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:

@@ -60,9 +60,10 @@ class _Known:
     __slots__ = ("_above_is_worse", "_below_is_worse", "_high", "_low", "_unseen")
 
     def __init__(self, field: AnyField, bins: FieldBins, *, may_lack: bool) -> None:
-        if not field.choices and bins.range is None:
+        if bins.range is not None:
+            self._low, self._high = bins.range.low, bins.range.high
+        elif not field.choices:
             raise ValueError(f"{field.name} has no range")
-        self._low, self._high = (bins.range.low, bins.range.high) if bins.range else (0.0, 0.0)
         self._above_is_worse, self._below_is_worse = field.direction != "falls", field.direction != "rises"
         self._unseen = _unseen(field, bins)
         if may_lack and not bins.missing:

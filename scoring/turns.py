@@ -11,6 +11,7 @@ with a row for each combination of their intervals.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -89,7 +90,7 @@ class TurnTables:
 def _share_tables(intervals: Sequence[Intervals]) -> list[list[Intervals]]:
     """Neighbours together as long as their table stays small."""
     groups: list[list[Intervals]] = []
-    rows = JOINT_ROWS + 1
+    rows = inf  # there is no table yet
     for each in intervals:
         of_feature = len(each.edges) + 1
         rows *= of_feature
@@ -113,16 +114,15 @@ class Comparisons:
     Args:
         feature: of each split, by its tree and number, shape (trees, slots); any where there is none.
         threshold: the same, infinite where there is none.
-        word: type of a tree's turns, of at least so many bits as there are slots.
+        word: type of a tree's turns, of as many bits as there are slots, or 8 for fewer.
     """
 
     def __init__(
         self, feature: NDArray[np.intp], threshold: NDArray[np.float64], word: np.dtype[np.unsignedinteger]
     ) -> None:
         self._word = word
-        surplus = ((0, 0), (0, 8 * word.itemsize - feature.shape[1]))
-        self._feature = np.pad(feature, surplus)
-        self._edges = np.pad(_edges(threshold), surplus, constant_values=np.inf)
+        self._feature = feature
+        self._edges = _edges(threshold)
 
     def look_up(self, matrix: NDArray[np.float32]) -> Turns:
         """Features, float32 without NaN, shape (n, k), to turns, shape (n, trees)."""
@@ -131,7 +131,7 @@ class Comparisons:
             rows = matrix[start : start + ROWS_COMPARED_AT_ONCE]
             exceeds = rows[:, self._feature] > self._edges
             packed = np.packbits(exceeds, axis=-1, bitorder="little")
-            turns[start : start + ROWS_COMPARED_AT_ONCE] = packed.view(self._word.newbyteorder("<"))[..., 0]
+            turns[start : start + ROWS_COMPARED_AT_ONCE] = packed.view(self._word.newbyteorder("<")).squeeze(axis=-1)
         return turns
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,13 @@ import scoring
 from engine import Assessment, Engine
 from records.answers import answered
 from records.basis import Basis, code_digest, libraries, processor
+from records.errors import RecordsError
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
 from records.shadow.verdict import Answered
 from serving import SERVICE_VERSION
 from serving.challenging import Challenging
+from serving.once import Once
 from serving.settings import Settings
 from serving.store import Served
 from serving.telemetry.exchange import Exchange
@@ -30,6 +33,8 @@ from serving.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from records.committer import Committer
+    from records.stores.base import Writing
+    from records.stores.spooling import Spooling
 
 _PACKAGES = (preprocessing, scoring, decision, engine_package)
 
@@ -40,18 +45,21 @@ class Recording:
     Args:
         settings: which store, and which keys.
         telemetry: counts what is kept.
+        once: is told of the store, and has answers kept with their decisions.
     """
 
-    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, once: Once) -> None:
         self._settings = settings
         self._challenging = Challenging(settings, telemetry) if settings.challenger else None
+        self._once = once
         self._metrics = telemetry.metrics
         self._failing = False
+        self._spool: Spooling | None = None
         self._basis: Basis | None = None
         self._committer: Committer | None = None
 
     def start(self, engine: Engine, served: Served) -> None:
-        """Open the store, and put into its archive what is decided by.
+        """Open the store, and put into its archive what is decided by; one that can't be reached yet is waited for.
 
         Raises:
             StoreError: it can't be used.
@@ -62,18 +70,30 @@ class Recording:
             return
         # Bring cryptography and a database's client, which a service without records does without.
         from records.committer import Committer  # noqa: PLC0415
+        from records.idempotency.claimer import Claimer  # noqa: PLC0415
         from records.keyring import read_keyring  # noqa: PLC0415
-        from records.stores.opening import open_store  # noqa: PLC0415
+        from records.stores.opening import open_claims  # noqa: PLC0415
 
         assert self._settings.records_key_file is not None
         self._basis = basis = _basis(engine, served.digests)
         ring = read_keyring(self._settings.records_key_file)
-        store = open_store(self._settings.records)
-        store.archive({served.digests[name]: content for name, content in served.contents.items()})
-        self._committer = Committer(store, basis, ring, self)
-        self._committer.start()
+        files = {served.digests[name]: content for name, content in served.contents.items()}
+        committer = Committer(self._opened(self._settings.records), basis, ring, self, files)
+        committer.start()
+        self._committer = committer
+        self._once.start(Claimer(open_claims(self._settings.records, self._settings.records_seconds)), ring)
         if self._challenging is not None:
             self._challenging.start(basis, served)
+
+    @property
+    def ready(self) -> bool:
+        """Whether what is decided can be kept, or need not be."""
+        return not self._failing
+
+    @property
+    def basis(self) -> bytes | None:
+        """Digest of what is decided by; None where nothing is kept."""
+        return None if self._basis is None else self._basis.digest
 
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
@@ -81,14 +101,27 @@ class Recording:
             self._challenging.stop()
         if self._committer is not None:
             self._committer.stop()
+            self._once.stop()
 
     def challenger(self) -> dict[str, Any] | None:
         """What /version says of it; None where there is none."""
         return None if self._challenging is None else self._challenging.document()
 
+    def observe(self) -> None:
+        """Bring gauges up to date."""
+        if self._committer is not None:
+            self._metrics.records_waiting.set(self._committer.waiting)
+        if self._spool is not None:
+            with suppress(RecordsError):  # a file that was carried over and deleted just now
+                self._metrics.records_spooled.set(self._spool.rows())
+            self._metrics.records_spool_fill.set(self._spool.fill())
+
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
         self._metrics.count_commit(rows, seconds)
+
+    def usable(self) -> None:
+        """The store can be written to, at start or again."""
         if self._failing:
             self._failing = False
             service_log.info("records: written again")
@@ -100,8 +133,26 @@ class Recording:
             self._failing = True
             service_log.error("records: not written", extra={"data": {"reason": str(error)}})
 
+    def spooling(self, error: Exception) -> None:
+        """The store can't be used; its spool can."""
+        self._metrics.count_commit_failure()
+        service_log.error("records: spooled, the store can't be used", extra={"data": {"reason": str(error)}})
+
+    def carried_over(self) -> None:
+        """What was spooled is in the store."""
+        service_log.info("records: out of the spool, all in the store")
+
+    def not_carried_over(self, error: Exception) -> None:
+        """What is in the spool can't be brought to the store."""
+        self._metrics.count_commit_failure()
+        service_log.error("records: they stay in the spool", extra={"data": {"reason": str(error)}})
+
     async def keep(
-        self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
+        self,
+        kind: str,
+        assessments: Sequence[tuple[int | None, Assessment]],
+        exchange: Exchange | None,
+        content: Callable[[Sequence[str | None]], bytes],
     ) -> Sequence[str | None]:
         """Return when all of a request's decisions are durable.
 
@@ -109,22 +160,41 @@ class Recording:
             kind: of the route.
             assessments: each with its row; None where it came alone.
             exchange: the request.
+            content: the answer by its decisions' ids, which is kept with them where the request has a key.
 
         Returns:
             The decisions' ids in order; None for each where nothing is kept.
 
         Raises:
             RecordsUnavailableError: they may not be durable, so that they must not be answered.
+            AnsweredAlreadyError: nor must these, since another answer is kept for the same key.
         """
         if self._committer is None:
             return [None] * len(assessments)
         now = time.time_ns() // 1000
         records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
-        await self._committer.commit(records)
+        ids = [as_text(record.id) for record in records]
+        if exchange is None or exchange.claim is None:
+            await self._committer.commit(records)
+        else:
+            await self._once.commit(self._committer, exchange, records, content(ids))
         if self._challenging is not None and exchange is not None:
             offered = [Answered(record.id, record.time, record.outcome, record.received) for record in records]
             exchange.afterwards = partial(self._challenging.offer, offered)
-        return [as_text(record.id) for record in records]
+        return ids
+
+    def _opened(self, where: str) -> Writing:
+        from records.stores.opening import open_store  # noqa: PLC0415  # as in start
+
+        settings = self._settings
+        store = open_store(where, settings.records_seconds)
+        if settings.records_spool is None:
+            return store
+        from records.stores.spooling import Spooling  # noqa: PLC0415  # as in start
+
+        carrier = open_store(where, settings.records_seconds)
+        self._spool = Spooling(store, carrier, settings.records_spool, settings.records_spool_bytes, self)
+        return self._spool
 
     def _record(
         self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, now: int
@@ -140,6 +210,7 @@ class Recording:
             request_id=exchange.request_id if exchange is not None else "",
             trace_id=f"{exchange.span.trace_id:032x}" if exchange is not None and exchange.span is not None else None,
             received=received,
+            idempotency_key=exchange.claim.key if exchange is not None and exchange.claim is not None else None,
             **answered(assessment, self._basis),
         )
 

@@ -175,6 +175,25 @@ class Settings(BaseModel):
             description="The keys that records are sealed with; `python -m records key` makes them.",
         ),
     ] = None
+    records_seconds: Annotated[
+        float,
+        Field(ge=0.1, le=60, description="After which a database that doesn't answer is given up for the moment."),
+    ] = 5.0
+    records_spool: Annotated[
+        Path | None,
+        Field(
+            description="A folder for decisions while PostgreSQL can't keep them; unset, they are refused meanwhile."
+        ),
+    ] = None
+    records_spool_bytes: Annotated[
+        int, Field(ge=1 << 20, le=1 << 40, description="Most of the spool that one worker takes.")
+    ] = 256 << 20
+    idempotency_hours: Annotated[
+        int,
+        Field(
+            ge=1, le=720, description="How long an answer is given again to whoever sends its Idempotency-Key again."
+        ),
+    ] = 24
     challenger: Annotated[
         tuple[str, ...] | None,
         BeforeValidator(setting_values.entries),
@@ -231,6 +250,13 @@ class Settings(BaseModel):
     def _keys_of_records(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is None and info.data.get("records") is not None:
             raise PydanticCustomError("keys", "records need keys; make them by `python -m records key FILE`")
+        return value
+
+    @field_validator("records_spool")
+    @classmethod
+    def _spool_of_a_database(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and not str(info.data.get("records")).startswith("postgresql://"):
+            raise PydanticCustomError("spool", "a spool is for a database; set CREDIT_RISK_RECORDS to postgresql://…")
         return value
 
     def bytes_in_flight(self) -> tuple[int, int]:

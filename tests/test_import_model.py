@@ -454,6 +454,20 @@ class TestRefusal:
         assert (1, [], 1) == (status, out, len(err))
         assert "set BENTOML_HOME" in err[0]
 
+    def test_store_full(self, store: Path, policy: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of all files that BentoML could not copy into it, the first says why, and nothing is left."""
+        raised: list[OSError] = []
+
+        def full(_source: str, place: str, **_options: object) -> None:
+            raised.append(OSError(errno.ENOSPC, "No space left on device", place))
+            raise raised[-1]
+
+        monkeypatch.setattr(shutil, "copyfile", full)
+        remedy = "make room in the model store, or set BENTOML_HOME to another"
+        assert run("--policy", policy) == (1, [], [f"import refused: {raised[0]}; {remedy}"])
+        assert len(raised) > 1
+        assert contents(store) == {}
+
 
 class TestRace:
     """Two imports at once where nothing locks: the other one runs whole at a point of the first one's."""
@@ -533,6 +547,53 @@ class TestRace:
         assert before == contents(store)
 
 
+class TestWhatCannotBeRemoved:
+    """Where a folder can't be removed, as where a network's file system still holds a file of it."""
+
+    @pytest.fixture
+    def stuck(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+        """From now on, folders of this path can't be."""
+        real = os.rmdir
+
+        def stick(part: str) -> None:
+            def refuse(path: str, **options: Any) -> None:
+                if part in str(path):
+                    raise OSError(errno.ENOTEMPTY, "Directory not empty", str(path))
+                real(path, **options)
+
+            monkeypatch.setattr(os, "rmdir", refuse)
+
+        return stick
+
+    def test_an_import_is_done_all_the_same(
+        self, store: Path, policy: Path, run: Run, stuck: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What could not be cleared away the next import clears."""
+        stuck(STAGING)
+        assert run("--policy", policy) == (0, [POLICY_TAG], [])
+        assert [True] == [path.is_dir() for path in store.glob(f"{STAGING}*")]
+        monkeypatch.undo()
+        assert run("--policy", policy) == (0, [POLICY_TAG], [])
+        assert [] == list(store.glob(f"{STAGING}*"))
+
+    def test_a_failure_is_told_as_what_it_was(
+        self, store: Path, entries: list[Entry], stuck: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And whatever else can be taken back is."""
+        real = Path.replace
+
+        def full(path: Path, place: Path) -> Path:
+            if path.name == f"{MODEL_ENTRY}.latest":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(path, place)
+
+        monkeypatch.setattr(Path, "replace", full)
+        stuck(MODEL_TAG.replace(":", "/"))
+        with pytest.raises(OSError, match="No space"):
+            save(entries)
+        assert not (store / POLICY_TAG.replace(":", "/")).exists()
+
+
 def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
@@ -575,6 +636,26 @@ class TestRecovery:
         assert tags == save(entries)
         assert before == contents(store)
 
+    def test_a_failure_takes_back_what_was_completed(
+        self, store: Path, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The incomplete entry in whose place it came is gone already."""
+        save(entries)
+        place = store / POLICY_TAG.replace(":", "/")
+        (place / POLICY_FILE).unlink()
+        real = Path.replace
+
+        def full(path: Path, target: Path) -> Path:
+            if path.name == f"{MODEL_ENTRY}.latest":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(path, target)
+
+        monkeypatch.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match="No space"):
+            save(entries)
+        assert not place.exists()
+        assert (store / MODEL_TAG.replace(":", "/")).exists()
+
     def test_is_told(self, store: Path, policy: Path, run: Run) -> None:
         """That an entry was incomplete is said, on standard error."""
         run("--policy", policy)
@@ -610,6 +691,21 @@ def python(*arguments: object, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 class TestCommand:
+    def test_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What the command does comes first, on one line."""
+        with pytest.raises(SystemExit):
+            import_model.main(["--help"])
+        does = capsys.readouterr().out.split("\n\n")[1]
+        assert does.startswith("Verify the artifacts and put them into the BentoML model store")
+
+    def test_reasons_without_a_policy(self, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """They would be ignored, so they are wrong arguments."""
+        with pytest.raises(SystemExit) as ended:
+            import_model.main(["--catalogue", str(POLICY_FOLDER / CATALOGUE_FILE)])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.endswith("error: --catalogue belongs to a --policy; name both\n")
+        assert contents(store) == {}
+
     def test_killed_and_twice(self, tmp_path: Path) -> None:
         """Killed as soon as something is in the store, the command completes it, and then leaves it alone."""
         models = tmp_path / "models"

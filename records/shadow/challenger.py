@@ -1,7 +1,7 @@
 """Hands decisions to the challenger's process, and ends that process where it goes wrong; nothing here waits for it.
 
-A request leaves what was answered in a bounded queue, once its answer has gone. Every few seconds messages of what is in
-it are sent. What doesn't fit is dropped; so is all that comes while there is no process to assess it.
+A request leaves what was answered in a bounded queue, once its answer has gone. Every few seconds messages are made of
+what is in it. What doesn't fit is dropped; so is all that comes while there is no process to assess it.
 
 All of this is on the event loop. A thread would need the interpreter's lock, and on a busy machine everybody would wait
 for whatever holds up that thread.

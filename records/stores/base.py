@@ -9,13 +9,8 @@ from typing import Protocol
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.errors import StoreUnavailableError
+from records.idempotency.answer import Answer, NewAnswer
 from records.shadow.verdict import StoredVerdict
-
-VERDICT_COLUMNS = "decision, time, outcome, tag, content, key"
-"""Those of a `StoredVerdict`, in its order."""
-
-HAS_VERDICTS = "EXISTS (SELECT 1 FROM verdicts WHERE verdicts.basis = bases.digest)"
-"""Whether a challenger decided by a basis, of which there are few, as SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +45,8 @@ class Query:
         return {condition: value for condition, value in asked.items() if value is not None}
 
 
-class Store(Protocol):
-    """Keeps entries. One thread uses it at a time."""
+class Writing(Protocol):
+    """Keeps entries of one writer. One thread uses it at a time."""
 
     def begin(self, writer: Writer, basis: Basis) -> None:
         """Make a writer known, with what it decides by; doing it again changes nothing.
@@ -67,30 +62,17 @@ class Store(Protocol):
             StoreError: it can't be told.
         """
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, all or none, durably; the first of them may be kept already, and are left as they are.
 
+        Args:
+            entries: of one writer.
+            answers: to keep with them, in the same transaction; these ones may be kept already, too.
+
         Raises:
+            AnsweredAlreadyError: another answer is kept for a key, so that nothing is.
             StoreError: whether they are kept is not known, or they don't follow what the writer has written.
         """
-
-    def writers(self) -> Sequence[Writer]:
-        """All that ever wrote, in the order of their start."""
-
-    def basis(self, digest: bytes) -> Basis | None:
-        """What a writer decided by; None where it isn't kept."""
-
-    def entries(self, writer: Writer) -> Iterator[Entry]:
-        """A writer's entries, in the order of their sequence."""
-
-    def get(self, identifier: bytes) -> Entry | None:
-        """One entry, by its decision's id."""
-
-    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
-        """Those entries of these decisions that are there, in any order."""
-
-    def find(self, query: Query) -> Sequence[Entry]:
-        """Entries, the latest first."""
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, by their SHA-256; those that are kept already stay as they are.
@@ -98,6 +80,31 @@ class Store(Protocol):
         Raises:
             StoreError: they can't be.
         """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Store(Writing, Protocol):
+    """What can be read again too."""
+
+    def writers(self) -> Sequence[Writer]:
+        """All that ever wrote, in the order of their start."""
+
+    def basis(self, digest: bytes) -> Basis | None:
+        """What a writer decided by; None where it isn't kept."""
+
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
+        """A writer's entries behind a sequence, in its order."""
+
+    def get(self, identifier: bytes) -> Entry | None:
+        """One entry, by its decision's id."""
+
+    def find(self, query: Query) -> Sequence[Entry]:
+        """Entries, the latest first."""
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered, where it was and has not expired."""
 
     def archived(self, digest: str) -> bytes | None:
         """A file that was kept, by its SHA-256; None where it isn't there, or no longer what it was."""
@@ -118,14 +125,11 @@ class Store(Protocol):
         """What a challenger said of the decisions of a time, by the digest of its basis, the oldest first."""
 
     def destroy_keys(self, tag: bytes) -> int:
-        """Destroy the data keys of a reference, for good; those of verdicts too.
+        """Destroy the data keys of a reference, verdicts' too, and the answers that it has a part in, for good.
 
         Returns:
             How many entries were closed by it.
         """
-
-    def close(self) -> None:
-        """Let go of it."""
 
 
 def unkept(entries: Sequence[Entry], last: int, kept: Sequence[tuple[int, bytes]], name: str) -> Sequence[Entry]:

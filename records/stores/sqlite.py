@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from hashlib import sha256
 from heapq import merge, nlargest
 from itertools import chain
@@ -20,10 +19,13 @@ from typing import Any, TypeVar
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.durable import replace_durably
-from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.durable import make_folder_durably, replace_durably
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.idempotency.answer import Answer, NewAnswer
+from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
+from records.shadow import in_sqlite as shadow
 from records.shadow.verdict import StoredVerdict
-from records.stores.base import HAS_VERDICTS, VERDICT_COLUMNS, Query, unkept
+from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
 
 KIND = "sqlite"
@@ -31,8 +33,9 @@ MAX_FILES = 256
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
+FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
@@ -49,7 +52,7 @@ def _append(rows: int) -> str:
     # Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps.
     return (
         f"INSERT INTO decisions (writer, {_WRITTEN}) SELECT ?, * FROM (VALUES {values}) "  # noqa: S608  # names and question marks
-        "WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = ?) = ?"
+        "WHERE (SELECT coalesce(max(sequence), ?) FROM decisions WHERE writer = ?) = ?"
     )
 
 
@@ -58,18 +61,24 @@ class SQLiteFolder:
 
     Args:
         folder: made where it isn't there.
+        most_bytes: of the file that is written; more are refused. None where only the disk is a limit.
+        parts: a writer's entries may begin anywhere in its chain.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_bytes: int | None = None, *, parts: bool = False) -> None:
         self._folder = folder
+        self._most_bytes = most_bytes
+        self._parts = parts
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
+        self._path: Path | None = None
         self._number = 0
 
     def begin(self, writer: Writer, basis: Basis) -> None:
         """Take a file, and make a writer known in it."""
 
         def known(connection: sqlite3.Connection) -> int:
+            forget_expired(connection)
             connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
             connection.execute(
                 "INSERT OR IGNORE INTO writers (id, started, basis) VALUES (?, ?, ?)",
@@ -91,7 +100,7 @@ class SQLiteFolder:
 
         return self._written(last)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction."""
 
         def insert(connection: sqlite3.Connection) -> None:
@@ -100,7 +109,15 @@ class SQLiteFolder:
                 if rest and not self._inserted(connection, rest):
                     raise StoreUnavailableError(f"{self._folder}: a decision is kept at another place already")
 
-        if entries:
+        def both(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                keep_answers(connection, answers)
+                if entries:
+                    insert(connection)
+
+        if answers:
+            self._written(both)
+        elif entries:
             self._written(insert)
 
     def writers(self) -> Sequence[Writer]:
@@ -113,13 +130,12 @@ class SQLiteFolder:
         found = next(self._read("SELECT document FROM bases WHERE digest = ?", digest), None)
         return None if found is None else Basis.model_validate_json(found[0])
 
-    def entries(self, writer: Writer) -> Iterator[Entry]:
-        """A writer's entries, a step at a time."""
-        after = 0
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
+        """A writer's entries behind a sequence, a step at a time."""
         while step := [
             Entry(*row)
             for row in self._read(
-                f"{_DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
+                f"{DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
             )
         ]:
             yield from step
@@ -127,27 +143,27 @@ class SQLiteFolder:
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = ?", identifier)), None)
-
-    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
-        """Those that are there."""
-        places = ", ".join("?" * len(identifiers))
-        return [Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id IN ({places})", *identifiers)]
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ?", identifier)), None)
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} ?" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered; where the clock was set back, several files may have one: the latest."""
+        sql, values = answers_to(keys)
+        return {row[1]: Answer(*row[1:]) for row in sorted(self._read(sql, *values))}
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, each under its digest as its name."""
         folder = self._folder / ARCHIVE
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder_durably(folder, 0o700)
             for digest, content in files.items():
                 if self.archived(digest) is None:
                     replace_durably(folder / digest, content)
@@ -163,45 +179,28 @@ class SQLiteFolder:
         return content if sha256(content).hexdigest() == digest else None
 
     def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
-        """Keep what a challenger said, in one transaction, in a file of its own process."""
-
-        def insert(connection: sqlite3.Connection) -> None:
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
-                connection.executemany(
-                    f"INSERT OR IGNORE INTO verdicts (basis, {VERDICT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant
-                    ((basis.digest, *verdict) for verdict in verdicts),
-                )
-
-        self._written(partial(_sync, how="NORMAL"))
-        self._written(insert)
-        self._written(partial(_sync, how="FULL"))
+        """Keep what a challenger said, in a file of its own process."""
+        if verdicts:
+            self._written(lambda connection: shadow.keep_verdicts(connection, basis, verdicts))
 
     def challengers(self) -> Sequence[Basis]:
         """What verdicts are kept of."""
-        sql = f"SELECT document FROM bases WHERE {HAS_VERDICTS}"  # noqa: S608  # a constant
-        documents = {document for (document,) in self._read(sql)}
+        documents = {document for (document,) in self._read(shadow.CHALLENGERS)}
         return [Basis.model_validate_json(document) for document in sorted(documents)]
 
     def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
         """What a challenger said, a step at a time of each file."""
-        step = partial(self._verdicts, basis, since, _LAST if until is None else until)
-        return merge(*map(step, self._files()), key=lambda verdict: (verdict.time, verdict.decision))
 
-    def _verdicts(self, basis: bytes, since: int, until: int, path: Path) -> Iterator[StoredVerdict]:
-        after = (since, b"")
-        while step := [
-            StoredVerdict(*row)
-            for row in self._read_file(
-                path,
-                f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE basis = ? AND (time, decision) > (?, ?) AND time < ? "  # noqa: S608  # constants
-                f"ORDER BY time, decision LIMIT {_STEP}",
-                *(basis, *after, until),
-            )
-        ]:
-            yield from step
-            after = step[-1].time, step[-1].decision
+        def of(path: Path) -> Iterator[StoredVerdict]:
+            after = since, b""
+            while step := [
+                StoredVerdict(*row) for row in self._rows(path, shadow.NEXT, basis, *after, end, shadow.STEP)
+            ]:
+                yield from step
+                after = step[-1].time, step[-1].decision
+
+        end = _LAST if until is None else until
+        return merge(*map(of, self._files()), key=lambda verdict: (verdict.time, verdict.decision))
 
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
@@ -209,6 +208,25 @@ class SQLiteFolder:
             for path in self._files():
                 stack.enter_context(alone(path))
             return sum(_destroyed(path, tag) for path in self._files())
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is written; None before the first use."""
+        return self._path
+
+    def rows(self) -> int:
+        """How many entries were written to all files; none is ever deleted."""
+        return sum(number or 0 for (number,) in self._read("SELECT max(number) FROM decisions"))
+
+    def discard(self) -> None:
+        """Delete the file that is written, with all that is in it."""
+        path = self._path
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if path is not None:
+            delete(path)
+        self.close()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -218,12 +236,14 @@ class SQLiteFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        self._path = None
 
     def _inserted(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> bool:
         values = [value for entry in entries for value in entry[1:]]
         try:
+            before = entries[0].sequence - 1
             cursor = connection.execute(
-                _append(len(entries)), (self._number, *values, self._number, entries[0].sequence - 1)
+                _append(len(entries)), (self._number, *values, before if self._parts else 0, self._number, before)
             )
         except sqlite3.IntegrityError:
             return False
@@ -244,6 +264,8 @@ class SQLiteFolder:
             if self._connection is None:
                 self._connection = self._take()
             return work(self._connection)
+        except AnsweredAlreadyError:  # nothing is wrong with the file
+            raise
         except StoreError:
             self.close()
             raise
@@ -252,7 +274,7 @@ class SQLiteFolder:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
     def _take(self) -> sqlite3.Connection:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder_durably(self._folder, 0o700)
         for number in range(MAX_FILES):
             lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -260,23 +282,52 @@ class SQLiteFolder:
             except BlockingIOError:
                 os.close(lock)
                 continue
-            self._lock = lock
-            return _made(self._folder / f"{number}.sqlite")
+            self._lock, self._path = lock, self._folder / f"{number}.sqlite"
+            connection = _made(self._path)
+            if self._most_bytes is not None:
+                (page,) = connection.execute("PRAGMA page_size").fetchone()
+                connection.execute(f"PRAGMA max_page_count={self._most_bytes // page}")
+            return connection
         raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.sqlite"))
+        return sorted(self._folder.glob(FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
-        return chain.from_iterable(self._read_file(path, sql, *values) for path in self._files())
+        return chain.from_iterable(self._rows(path, sql, *values) for path in self._files())
 
-    def _read_file(self, path: Path, sql: str, *values: object) -> list[Any]:
+    def _rows(self, path: Path, sql: str, *values: object) -> Sequence[Any]:
         try:
-            with closing(_opened(path, "ro")) as connection:
-                _check_version(connection, path)
+            with closing(opened(path, "ro")) as connection:
+                if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+                    return ()  # it is just being made
+                connection.text_factory = _text
+                check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
         except sqlite3.Error as exc:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
+
+
+class SQLiteFile(SQLiteFolder):
+    """One file of a folder, to be read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.parent)
+        self._only = path
+
+    def unexpired(self) -> Sequence[NewAnswer]:
+        """All answers, to be kept elsewhere for as long as they would be here."""
+        sql, values = all_answers()
+        return [NewAnswer(Answer(*row[2:]), (row[1],), row[0]) for row in self._read(sql, *values)]
+
+    def _files(self) -> list[Path]:
+        return [self._only]
+
+
+def delete(path: Path) -> None:
+    """Delete a file, which nobody else may be writing; the log first, or it would be another file's."""
+    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+        path.with_name(name).unlink(missing_ok=True)
 
 
 def migrate(folder: Path) -> int:
@@ -288,11 +339,17 @@ def migrate(folder: Path) -> int:
     Raises:
         StoreError: a file is in use, or newer than this version.
     """
-    changed = 0
-    for path in sorted(folder.glob("*.sqlite")):
-        with alone(path), closing(_opened(path, "rw")) as connection:
-            changed += _apply(connection, path)
-    return changed
+    return sum(map(upgrade, sorted(folder.glob(FILES))))
+
+
+def upgrade(path: Path) -> bool:
+    """Bring a file to this version's schema, unless it has it.
+
+    Raises:
+        StoreError: it is in use, or newer than this version.
+    """
+    with alone(path), closing(opened(path, "rw")) as connection:
+        return _apply(connection, path)
 
 
 @contextmanager
@@ -311,12 +368,12 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _destroyed(path: Path, tag: bytes) -> int:
-    with closing(_opened(path, "rw")) as connection:
-        _check_version(connection, path)
+    with closing(opened(path, "rw")) as connection:
+        check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("UPDATE verdicts SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,))
+        with transaction(connection):
+            forget(connection, tag)
+            shadow.close_verdicts(connection, tag)
             closed = connection.execute(
                 "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
             ).rowcount
@@ -327,20 +384,21 @@ def _destroyed(path: Path, tag: bytes) -> int:
 def _made(path: Path) -> sqlite3.Connection:
     """A connection that writes, its file made where it isn't there."""
     new = not path.exists()
-    connection = _opened(path, "rwc")
+    connection = opened(path, "rwc")
     try:
         if new:
             path.chmod(0o600)
             _apply(connection, path)
-        _check_version(connection, path)
-        _sync(connection, "FULL")
+        check_version(connection, path)
+        connection.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
+def opened(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file: `ro` reads it, `rw` writes, `rwc` makes it too."""
     # The committer's thread is not the one that closes it in the end.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
@@ -350,15 +408,17 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _sync(connection: sqlite3.Connection, how: str) -> None:
-    connection.execute(f"PRAGMA synchronous={how}")
+def _text(stored: bytes) -> str:
+    """What isn't UTF-8 was never written here: it must be shown as changed, and not end the reading of all others."""
+    return stored.decode(errors="surrogateescape")
 
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise a StoreVersionError where a file has not this version's schema."""
     found, wanted = _version(connection), len(migrations(KIND))
     if found != wanted:
         raise StoreVersionError(wrong_version(str(path), found, wanted))
@@ -369,6 +429,9 @@ def _apply(connection: sqlite3.Connection, path: Path) -> bool:
     found = _version(connection)
     if found > len(steps):
         raise StoreVersionError(wrong_version(str(path), found, len(steps)))
-    for step in steps[found:]:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version={step.version};\nCOMMIT;")
-    return found < len(steps)
+    if found == len(steps):
+        return False
+    # All in one: a reader must not see it in between.
+    script = "\n".join(step.sql for step in steps[found:])
+    connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={len(steps)};\nCOMMIT;")
+    return True

@@ -89,6 +89,18 @@ class Metrics:
         self._commit_failures = counter(
             "credit_risk_records_failures", "Transactions of records that failed, or whose end isn't known."
         )
+        self._idempotent = counter(
+            "credit_risk_idempotent_requests",
+            "Requests with an Idempotency-Key, by what came of it: first, replayed, in_use or other_request.",
+            ["result"],
+        )
+        self.records_waiting = gauge(
+            "credit_risk_records_waiting", "Requests whose records are not being written yet.", "livesum"
+        )
+        self.records_spooled = gauge("credit_risk_records_spooled", "Records in the spool of this machine.", "livemax")
+        self.records_spool_fill = gauge(
+            "credit_risk_records_spool_fill_ratio", "How full the fullest worker's spool is, from 0 to 1.", "livemax"
+        )
         self._challenged = counter(
             "credit_risk_challenger_assessed",
             "Decisions that the challenger assessed, by what was answered and what it would have answered.",
@@ -160,6 +172,10 @@ class Metrics:
     def count_commit_failure(self) -> None:
         """Count one that failed."""
         self._commit_failures.inc()
+
+    def count_idempotent(self, result: str) -> None:
+        """Count one request with an Idempotency-Key."""
+        self._idempotent.labels(result).inc()
 
     def count_challenged(self, pairs: Iterable[tuple[str, str, int]]) -> None:
         """Count assessments, by the champion's outcome and the challenger's."""

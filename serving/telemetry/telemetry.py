@@ -40,6 +40,6 @@ class Telemetry:
         self.tracing = Tracing()
         self.logs = Logs(self.tracing, self.metrics.dropped_log_lines.inc)
 
-    def upkeep(self, is_ready: Callable[[], bool]) -> Upkeep:
+    def upkeep(self, is_ready: Callable[[], bool], observe: Callable[[], None]) -> Upkeep:
         """What is to be done once a second, begun; to be called from the event loop's thread."""
-        return Upkeep(self.tallies, self.metrics, self._files, is_ready)
+        return Upkeep(self.tallies, self.metrics, self._files, is_ready, observe)

@@ -25,14 +25,30 @@ _NO_LIMIT = 1 << 60
 
 
 class Upkeep:
-    """The periodic task of one worker."""
+    """The periodic task of one worker.
 
-    def __init__(self, tallies: Tallies, metrics: Metrics, files: MetricFiles, is_ready: Callable[[], bool]) -> None:
+    Args:
+        tallies: carried over to the metrics.
+        metrics: that hold them.
+        files: that hold the metrics.
+        is_ready: whether the worker is.
+        observe: sets the gauges that others know the values of.
+    """
+
+    def __init__(
+        self,
+        tallies: Tallies,
+        metrics: Metrics,
+        files: MetricFiles,
+        is_ready: Callable[[], bool],
+        observe: Callable[[], None],
+    ) -> None:
         self._tallies = tallies
         self._metrics = metrics
         self._files = files
         self._lost = False
         self._is_ready = is_ready
+        self._observe = observe
         self._process = psutil.Process()
         self._limit = _watched_limit()
         _forget_dead_workers()
@@ -45,6 +61,7 @@ class Upkeep:
         self._tallies.flush()
         self._look_after_files()
         self._metrics.ready.set(self._is_ready())
+        self._observe()
         self._metrics.resident_memory.set(self._process.memory_info().rss)
         self._metrics.memory_used.set(_memory_used() if self._limit else 0)
 

@@ -340,3 +340,8 @@ def test_file_as_shown_is_read() -> None:
 def test_labels_however_written(one: Any, other: Any) -> None:
     """A label is the same whether a file writes 1, 1.0 or "1"."""
     assert label_key(one) == label_key(other)
+
+
+def test_fields_that_it_is_never_better_to_leave_out() -> None:
+    """Of those that are scored, where they may be missing and that counts as worst."""
+    assert contract_of(EVERY_TYPE).missing_is_worst == ("savings", "price_to_savings", "hull", "condition")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,30 @@ from hypothesis import strategies as st
 from records.chain import Entry, broken
 from records.committer import MOST_ROWS, Committer
 from records.errors import RecordsUnavailableError, StoreUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.keyring import KeyRing
 from records.stores.sqlite import SQLiteFolder
 from tests.records.samples import BASIS, a_record
+from tests.servers import wait_for
+
+FILE = b"what is decided by"
+DIGEST = sha256(FILE).hexdigest()
 
 
 class Watched:
-    """Remembers the sizes of transactions, and what failed."""
+    """Remembers the sizes of transactions, how often the store became usable, and what failed."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []
+        self.uses = 0
         self.errors: list[Exception] = []
 
     def committed(self, rows: int, seconds: float) -> None:
         assert seconds > 0
         self.rows.append(rows)
+
+    def usable(self) -> None:
+        self.uses += 1
 
     def failed(self, error: Exception) -> None:
         self.errors.append(error)
@@ -49,13 +59,13 @@ class Failing(SQLiteFolder):
         self.hold.set()
         self.entered = threading.Semaphore(0)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         self.entered.release()
         assert self.hold.wait(60)
         step = next(self.plan, "well")
         if step == "before":
             raise StoreUnavailableError("failed before it was written")
-        super().append(entries)
+        super().append(entries, answers)
         if step == "behind":
             self.close()
             raise StoreUnavailableError("failed when it was written")
@@ -224,11 +234,39 @@ class TestFailure:
         assert len(found) == len(answered) + plan.count("behind")
         assert len(refused) == len(watched.errors) == len(plan) - plan.count("well")
 
-    def test_a_store_that_can_not_be_used_at_start(self, tmp_path: Path, ring: KeyRing) -> None:
-        (tmp_path / "file").touch()
-        committer = Committer(Failing(tmp_path / "file"), BASIS, ring, Watched())
-        with pytest.raises(StoreUnavailableError, match=str(tmp_path)):
-            committer.start()
+    def test_a_store_that_can_not_be_reached_at_start(
+        self, tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is asked again, without anybody's asking for anything, and then has what was to be archived too."""
+        monkeypatch.setattr("records.committer.RETRY_SECONDS", 0.01)
+        folder = tmp_path / "records"
+        folder.touch()
+        watched = Watched()
+        committer = Committer(Failing(folder), BASIS, ring, watched, {DIGEST: FILE})
+        committer.start()
+        wait_for(lambda: len(watched.errors) > 2)
+        assert str(folder) in str(watched.errors[0])
+        assert 0 == watched.uses
+
+        folder.unlink()
+        wait_for(lambda: watched.uses)
+        record = a_record()
+        asyncio.run(committer.commit([record]))
+        committer.stop()
+        assert [record.id] == [entry.id for entry in kept(folder)]
+        assert FILE == SQLiteFolder(folder).archived(DIGEST)
+
+    def test_it_recovers_while_nobody_asks(
+        self, tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So that a service that isn't ready, and gets no requests, becomes ready again."""
+        monkeypatch.setattr("records.committer.RETRY_SECONDS", 0.01)
+        watched = Watched()
+        committer = Committer(Failing(tmp_path, ["before"]), BASIS, ring, watched)
+        committer.start()
+        with pytest.raises(RecordsUnavailableError):
+            asyncio.run(committer.commit([a_record()]))
+        wait_for(lambda: watched.uses == 2)
         committer.stop()
 
     def test_two_workers(self, tmp_path: Path, start: Start) -> None:

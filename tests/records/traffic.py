@@ -12,7 +12,7 @@ from records.chain import broken
 from records.committer import Committer
 from records.errors import RecordsUnavailableError
 from records.keyring import KeyRing
-from records.stores.base import Store
+from records.stores.base import Store, Writing
 from tests.records.samples import BASIS, a_record
 from tests.servers import wait_for
 
@@ -39,6 +39,9 @@ class Traffic:
         """As the committers' watch."""
         assert seconds > 0
         self.rows.append(rows)
+
+    def usable(self) -> None:
+        """The same."""
 
     def failed(self, error: Exception) -> None:
         """The same."""
@@ -67,7 +70,7 @@ class Traffic:
 
 
 @contextmanager
-def committing(stores: Sequence[Store], ring: KeyRing) -> Iterator[tuple[list[Committer], Traffic]]:
+def committing(stores: Sequence[Writing], ring: KeyRing) -> Iterator[tuple[list[Committer], Traffic]]:
     """A committer for each store."""
     traffic = Traffic()
     committers = [Committer(store, BASIS, ring, traffic) for store in stores]
@@ -80,7 +83,7 @@ def committing(stores: Sequence[Store], ring: KeyRing) -> Iterator[tuple[list[Co
             committer.stop()
 
 
-def while_recording(stores: Sequence[Store], ring: KeyRing, fault: Callable[[Traffic], None]) -> Traffic:
+def while_recording(stores: Sequence[Writing], ring: KeyRing, fault: Callable[[Traffic], None]) -> Traffic:
     """What callers were told before, during and after a fault; they are answered again behind it, without help."""
     with committing(stores, ring) as (committers, traffic):
         ended = asyncio.Event()

@@ -17,7 +17,15 @@ from sklearn.ensemble import GradientBoostingClassifier
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema
 from scoring.artifact import read_artifact
-from scoring.attribution import Attributor, LeafIndex, Tables, _shapley_weights
+from scoring.attribution import (
+    Attributor,
+    LeafIndex,
+    Tables,
+    _shapley_weights,
+    _splits_of_subtrees,
+    _state_by_byte,
+    _sums,
+)
 from scoring.estimator import load_estimator, trees_of
 from scoring.scorer import Scorer
 from tests.applications import CONTRACT, parse_application, portfolio, scoring_only
@@ -169,6 +177,31 @@ class TestServing:
         dense = Attributor(index, tables).attribute(rows)
         monkeypatch.setattr("scoring.attribution.DENSE_FIELDS", 0)
         assert dense.tobytes() == Attributor(index, tables).attribute(rows).tobytes()
+
+    @pytest.mark.parametrize(
+        ("depth", "splits"),
+        [
+            (2, [[1, 2, 3]]),
+            (3, [[1, 2, 4, 5], [1, 3, 6, 7]]),
+            (4, [[1, 2, 4, 8, 9], [1, 2, 5, 10, 11], [1, 3, 6, 12, 13], [1, 3, 7, 14, 15]]),
+        ],
+    )
+    def test_a_state_has_a_bit_for_each_split_that_settles_it(self, depth: int, splits: list[list[int]]) -> None:
+        """No more: each would double the sums that are kept."""
+        assert _splits_of_subtrees(depth).tolist() == splits
+        word = np.dtype(f"u{max(1, (1 << depth) // 8)}")
+        assert _state_by_byte(_splits_of_subtrees(depth), word).shape == (word.itemsize, 256, len(splits))
+
+    @pytest.mark.parametrize("depth", [1, 4])
+    def test_no_place_is_kept_for_fields_that_nothing_reads(self, depth: int) -> None:
+        """The tables are as wide as the most fields of a leaf, the sums as those of a subtree."""
+        schema, model = small_model(CONTRACT, 3, depth)
+        index = LeafIndex(trees_of(model), schema)
+        none = len(schema.fields)
+        assert index.shape[1] == (index.leaf_fields < none).sum(axis=1).max()
+        splits = _splits_of_subtrees(index.ensemble.depth)
+        sums, fields = _sums(index, index.build_tables(features(schema, 5, 3)), splits)
+        assert sums.shape[1] == fields.shape[1] == (fields < none).sum(axis=1).max()
 
     def test_no_rows_give_no_attributions(self, scorer: Scorer) -> None:
         index = scorer.leaves

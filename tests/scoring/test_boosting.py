@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier
 
 from scoring.boosting import Ensemble
 from scoring.estimator import trees_of
-from scoring.turns import _ordered
+from scoring.turns import JOINT_ROWS, Intervals, _ordered, _share_tables
 
 FEATURES = 5
 
@@ -22,6 +23,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "one tree": {"max_depth": 4, "n_estimators": 1},
     "one leaf in every tree": {"min_impurity_decrease": 1e9, "n_estimators": 3},
     "starting from zero": {"init": "zero", "n_estimators": 20},
+    **{
+        f"starting from {c}, sure": {"init": DummyClassifier(strategy="constant", constant=c), "n_estimators": 3}
+        for c in (0, 1)
+    },
     "many trees": {"max_depth": 2, "n_estimators": 300, "learning_rate": 0.03},
 }
 
@@ -113,6 +118,17 @@ def test_deeper_trees_are_refused() -> None:
     deep = GradientBoostingClassifier(max_depth=7, n_estimators=2, random_state=1).fit(matrix, labels)
     with pytest.raises(ValueError, match="a tree of depth 7, more than 6; grow shallower trees"):
         trees_of(deep)
+
+
+def test_features_share_a_table_as_long_as_it_stays_small() -> None:
+    """Of 256 rows at most: one for each combination of their intervals."""
+    assert JOINT_ROWS == 256
+    edges = [15, 15, 15, 16, 1, 255]
+    intervals = [
+        Intervals(i, np.zeros(n, dtype=np.float32), np.zeros((n + 1, 1), dtype=np.uint8)) for i, n in enumerate(edges)
+    ]
+    shared = [[len(each.edges) for each in group] for group in _share_tables(intervals)]
+    assert shared == [[15, 15], [15], [16, 1], [255]]
 
 
 def test_integers_in_the_order_of_floats() -> None:

@@ -126,7 +126,7 @@ class TestProof:
         assert trees_of(load_estimator(artifact)).to_bytes() == artifact.contents[ENSEMBLE]
 
     def test_every_threshold_is_tried(self) -> None:
-        """And the float32 to either side of it, several times, in a column each."""
+        """And the float32 to either side of it, several times, in a column each; and 0, where no tree may split."""
         trees = read_artifact(MODEL_FOLDER).trees
         rows = rows_at_thresholds(trees)
         assert rows.dtype == np.float32
@@ -136,6 +136,7 @@ class TestProof:
             assert all(n >= estimator.ROUNDS for n in times)
             for side in (-np.inf, np.inf):
                 assert np.isin(np.nextafter(middle, np.float32(side)), tried).all()
+            assert 0 in tried
 
     @pytest.mark.parametrize("name", ["threshold", "value"])
     def test_one_bit(self, folder: Path, name: str) -> None:

@@ -186,10 +186,11 @@ class TestGolden:
         [
             ({"person_age": -1}, "person_age: Input should be greater than or equal to 0"),
             ({"surprise\n": 1}, r"surprise\n: unknown field; remove it"),
+            ({"person_age": -1, "surprise": 1}, "person_age: Input should be greater than or equal to 0"),
         ],
     )
     def test_outside_the_contract(self, tmp_path: Path, change: Document, message: str) -> None:
-        """A golden application that the contract refuses is an error that names the file, the field and the remedy."""
+        """What the contract refuses is an error that names the file, the first field and the remedy."""
         folder = small_model(tmp_path / "model")
         edit_signed(folder, GOLDEN, lambda document: document["applications"][1]["application"].update(change))
         with pytest.raises(IncoherentArtifactError) as info:

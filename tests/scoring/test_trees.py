@@ -45,6 +45,16 @@ def arrays_of(trees: Trees) -> dict[str, Any]:
         return dict(read)
 
 
+def no_splits(**changed: Any) -> dict[str, Any]:
+    """One tree that is one leaf."""
+    return {"feature": ints(LEAF), "threshold": np.zeros((1, 4)), "value": floats(LEAVES[0])} | changed
+
+
+def test_a_model_may_read_one_column_or_none() -> None:
+    """As one that was fitted on a single column, and found no split worth it."""
+    assert made(**no_splits(columns=1)).columns == 1
+
+
 def test_leaves() -> None:
     """Where the ways end: a leaf above the last splits has the leftmost of its slots."""
     assert LEAVES == made().is_leaf.astype(int).tolist()
@@ -66,6 +76,7 @@ def test_they_survive_the_file() -> None:
     [
         ({"columns": 0}, "reads a column that is none of the model's 0"),
         ({"columns": 2}, "reads a column that is none of the model's 2"),
+        (no_splits(columns=0), "reads a column that is none of the model's 0"),
         ({"feature": ints(LEAF, STUMP, LEFT, [NO_SPLIT, -2, 1, 2])}, "reads a column that is none"),
         ({"prior": np.nan}, "prior is not finite"),
         ({"prior": np.inf}, "prior is not finite"),
@@ -86,10 +97,14 @@ def test_other_numbers_are_refused(changed: dict[str, Any], message: str) -> Non
         made(**changed)
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (1, 2), (1, 3), (1, 5), (1, 128)], ids=str)
-def test_other_shapes_are_refused(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((0, 4), "must have one shape"), *(((1, n), f"^{n} slots are not those of trees 2 to 6") for n in (2, 3, 5, 128))],
+    ids=str,
+)
+def test_other_shapes_are_refused(shape: tuple[int, int], message: str) -> None:
     """None but complete trees of 2 to 6 levels, and one at least."""
-    with pytest.raises(ValueError, match=r"must have one shape|slots are not those of trees"):
+    with pytest.raises(ValueError, match=message):
         Trees(3, 0.0, np.full(shape, NO_SPLIT, dtype=np.int32), np.zeros(shape), np.zeros(shape))
 
 

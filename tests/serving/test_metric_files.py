@@ -160,7 +160,7 @@ def test_what_is_lost_is_told_once_and_counted(files: MetricFiles, caplog: pytes
     telemetry = Telemetry(registry)
 
     async def look() -> list[float | None]:
-        upkeep = Upkeep(telemetry.tallies, telemetry.metrics, files, lambda: True)
+        upkeep = Upkeep(telemetry.tallies, telemetry.metrics, files, lambda: True, lambda: None)
         lost = []
         for fault in (None, OSError(errno.ENOSPC, "full"), OSError(errno.ENOSPC, "full"), None, None):
             files.unreadable = {} if fault is None else {"counter_1.db": fault}
