@@ -27,9 +27,12 @@ from serving.bento.store_entry import StoreEntry
 from serving.bento.tls import check_tls
 from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
+from serving.http.decisions import Decisions
 from serving.http.information import Information
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
+from serving.lookup import Lookup
+from serving.once import Once
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
 from serving.settings import load_settings
@@ -48,8 +51,10 @@ install(telemetry.logs, settings)
 with refusals_as_lines():
     access = Access(settings, telemetry)
 information = Information(settings)
-bodies = Bodies(settings, information.contract, telemetry)
-recording = Recording(settings, telemetry)
+once = Once(settings, telemetry)
+bodies = Bodies(settings, information.contract, telemetry, once)
+recording = Recording(settings, telemetry, once)
+lookup = Lookup(settings)
 descriptors = Descriptors(bodies, Responses(telemetry, recording))
 
 MOST_MERGED = 512
@@ -74,7 +79,7 @@ EXPLAINING_CHUNK = 8
     logging={"access": {"enabled": False}},  # the edge logs every request, the refused ones too
     tracing=tracing_configuration(tracing_options),
 )
-@hosted(information.app())
+@hosted(information.app(Decisions(lookup, bodies).routes()))
 class CreditRisk:
     """Credit decisions: post an application, get a decision, its probability of default, and explanations."""
 
@@ -104,6 +109,7 @@ class CreditRisk:
         served = load_served(settings, bento)
         engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
         recording.start(engine, served)
+        lookup.serve(recording.basis, engine)
         self.engine = engine
         information.engine, information.digests = self.engine, served.digests
         information.signed_by = served.signed_by
@@ -116,6 +122,7 @@ class CreditRisk:
     def stop(self) -> None:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
         recording.stop()
+        lookup.close()
         self.upkeep.stop()
         telemetry.tracing.stop()
 

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 
-from records.commands import checkpoint, erase, find, key, migrate, replay, show, verify
+from records.commands import (
+    checkpoint,
+    erase,
+    export,
+    find,
+    key,
+    migrate,
+    outcome,
+    purge,
+    replay,
+    reseal,
+    show,
+    telling,
+    verify,
+)
 from records.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (key, show, find, verify, checkpoint, replay, migrate, erase)
+COMMANDS = (key, show, find, verify, checkpoint, replay, telling, outcome, export, purge, erase, reseal, migrate)
 """In the order in which --help lists them."""
 
 
@@ -23,8 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     from records.errors import RecordsError  # noqa: PLC0415
 
     try:
-        run: Run = options.run
-        return run(options)
+        with ExitStack() as options.opened:
+            run: Run = options.run
+            return run(options)
     except (Refusal, RecordsError) as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -117,14 +117,15 @@ def link(entries: Iterable[Entry], head: Head) -> list[Entry]:
 def broken(entries: Iterable[Entry], writer: Writer, head: Head | None = None) -> Iterator[Fault]:
     """What is wrong with a writer's chain, entry by entry in the order of their sequence; nothing where all is well.
 
-    Behind a fault the chain is taken up where it goes on, so that one change is told once. `head`: what the entries are
-    behind, where they aren't all of the chain.
+    Behind a fault the chain is taken up where it goes on, so that one change is told once. Of an entry whose content
+    was purged its place is checked, and that the next one is bound to it. `head`: what the entries are behind, where
+    they aren't all of the chain.
     """
     head = writer.origin if head is None else head
     for entry in entries:
         if entry.sequence != head.sequence + 1:
             yield Fault(head.sequence + 1, f"{entry.sequence - head.sequence - 1} missing before {entry.sequence}")
-        elif not _follows(entry, head.hash):
+        elif entry.content and not _follows(entry, head.hash):
             yield Fault(entry.sequence, "not as it was written, or not behind the entry that it was written behind")
         head = Head(entry.sequence, entry.hash)
 

@@ -128,6 +128,7 @@ def _told(record: DecisionRecord, basis: Basis) -> dict[str, Any]:
         "request_id": record.request_id,
         "trace_id": record.trace_id,
         "reference": record.reference,
+        "idempotency_key": record.idempotency_key,
         "received": record.received,
         "fields": record.fields(basis),
         "probability_of_default": record.pd,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +24,9 @@ from scoring.artifact import ArtifactError, read_artifact
 
 CHUNK = 200
 """Decisions made again in one go."""
+
+MOST_OPENED = 4
+"""Models and policies of other days that are held in memory."""
 
 LAST_BITS = 1e-9
 """How far PDs of two kinds of processors may lie apart, and still be the same decision's."""
@@ -71,10 +74,12 @@ class Replayer:
 
     Args:
         store: that has them in its archive.
+        known: engines by the digest of their basis, which need not be opened.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, known: Mapping[bytes, Engine] | None = None) -> None:
         self._store = store
+        self._known = known or {}
         self._engines: dict[bytes, Engine | str] = {}
 
     def replay(self, kept: Iterable[Kept]) -> Iterator[Replayed]:
@@ -89,7 +94,11 @@ class Replayer:
 
     def _engine(self, basis: Basis) -> Engine | str:
         """What decided; or what of it is missing."""
+        if (known := self._known.get(basis.digest)) is not None:
+            return known
         if basis.digest not in self._engines:
+            while len(self._engines) >= MOST_OPENED:
+                del self._engines[next(iter(self._engines))]
             self._engines[basis.digest] = self._opened(basis)
         return self._engines[basis.digest]
 

@@ -16,6 +16,18 @@ CLOCKS_APART = 2 * 3600 * 1_000_000
 """Microseconds that clocks of workers and of checkpoints may be apart."""
 
 
+class Purged(NamedTuple):
+    """What is left of an entry without content.
+
+    Attributes:
+        id: of the decision.
+        hash: of the entry.
+    """
+
+    id: bytes
+    hash: bytes
+
+
 class Verified(NamedTuple):
     """What was found of one writer.
 
@@ -24,12 +36,14 @@ class Verified(NamedTuple):
         head: where its chain ends, which a cut tail would put earlier.
         erased: entries whose keys are destroyed.
         faults: what is wrong, a line each.
+        purged: entries without content; nothing here says whether they may be.
     """
 
     writer: Writer
     head: Head
     erased: int
     faults: tuple[str, ...]
+    purged: Sequence[Purged] = ()
 
 
 def verify(store: Store, witnessed: Witnessed | None = None) -> Iterator[Verified]:
@@ -51,12 +65,17 @@ def verify(store: Store, witnessed: Witnessed | None = None) -> Iterator[Verifie
         comparison = None if chain is None else Comparison(chain)
         covered = 0 if chain is None else chain.head.sequence
         head, erased = writer.origin, 0
+        purged: list[Purged] = []
 
-        def entries(writer: Writer = writer, comparison: Comparison | None = comparison) -> Iterator[Entry]:
+        def entries(
+            writer: Writer = writer, comparison: Comparison | None = comparison, purged: list[Purged] = purged
+        ) -> Iterator[Entry]:
             nonlocal head, erased
             for entry in store.entries(writer):
                 head = Head(entry.sequence, entry.hash)
                 erased += entry.key is None
+                if not entry.content:
+                    purged.append(Purged(entry.id, entry.hash))
                 if comparison is not None:
                     comparison.see(entry)
                 yield entry
@@ -72,7 +91,7 @@ def verify(store: Store, witnessed: Witnessed | None = None) -> Iterator[Verifie
             # Told already; or as it was seen, and behind one of which it is told that it isn't.
             if not any(each.first <= fault.sequence <= each.last + (fault.sequence <= covered) for each in different)
         ]
-        yield Verified(writer, head, erased, tuple(faults))
+        yield Verified(writer, head, erased, tuple(faults), purged)
 
 
 def gone(found: Sequence[Verified], witnessed: Witnessed) -> list[str]:

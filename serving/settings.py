@@ -182,6 +182,12 @@ class Settings(BaseModel):
     records_spool_bytes: Annotated[
         int, Field(ge=1 << 20, le=1 << 40, description="Most of the spool that one worker takes.")
     ] = 256 << 20
+    idempotency_hours: Annotated[
+        int,
+        Field(
+            ge=1, le=720, description="How long an answer is given again to whoever sends its Idempotency-Key again."
+        ),
+    ] = 24
     root_path: Annotated[
         str | None,
         BeforeValidator(setting_values.root_path),

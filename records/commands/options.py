@@ -6,17 +6,23 @@ import argparse
 import json
 import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from records.chain import Entry
+    from records.events.telling import Kept as Told
     from records.keyring import KeyRing
     from records.reading import Archive, Kept
     from records.stores.base import Store
+    from records.stores.ledger import Ledger
 
 EXIT_CODES = "exit code: 0 done, 1 refused, not found or not whole, with a line on standard error, 2 wrong arguments"
 
 RECORDS, KEY_FILE = "CREDIT_RISK_RECORDS", "CREDIT_RISK_RECORDS_KEY_FILE"
+
+AnyStore = TypeVar("AnyStore", bound="Store")
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -68,7 +74,14 @@ def the_store(options: argparse.Namespace) -> Store:
     """The store that is meant."""
     from records.stores.opening import open_store
 
-    return open_store(the_place(options))
+    return _closed_later(open_store(the_place(options)), options)
+
+
+def the_ledger(options: argparse.Namespace) -> Ledger:
+    """The store that is meant, with what was told of its decisions."""
+    from records.stores.opening import open_ledger
+
+    return _closed_later(open_ledger(the_place(options)), options)
 
 
 def the_ring(options: argparse.Namespace) -> KeyRing:
@@ -108,6 +121,52 @@ def the_decision(archive: Archive, text: str) -> Kept:
     return kept
 
 
+def add_naming(command: argparse.ArgumentParser) -> None:
+    """Arguments that name decisions by an id or a reference."""
+    naming = command.add_mutually_exclusive_group(required=True)
+    naming.add_argument("id", nargs="?", help="of one decision")
+    naming.add_argument("--reference", help="the caller's own; all its decisions")
+
+
+def the_named(options: argparse.Namespace, ledger: Ledger, ring: KeyRing) -> list[Entry]:
+    """The entries of the decisions that an id or a reference names.
+
+    Raises:
+        Refusal: there are none.
+    """
+    from records.events.naming import by_reference
+    from records.reading import Archive
+
+    if options.id is not None:
+        return [the_decision(Archive(ledger, ring), options.id).entry]
+    found = by_reference(ledger, ring, [options.reference])[options.reference]
+    if not found:
+        raise Refusal("no decision of this reference in this store")
+    return found
+
+
+def as_date(text: str) -> date:
+    """A day as it is written.
+
+    Raises:
+        Refusal: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Refusal(f"{text!a} is no date; write it as 2026-11-30") from None
+
+
+def show_kept(kept: Told, options: argparse.Namespace) -> int:
+    """Print what came of what was told."""
+    if options.json:
+        show_document(kept._asdict(), options)
+    else:
+        erased = f", {kept.erased} erased or purged, and left out" if kept.erased else ""
+        print(f"{kept.told} told, {kept.unchanged} known already{erased}")
+    return 0
+
+
 def as_moment(text: str | None) -> int | None:
     """Microseconds since 1970, of a time as it is written.
 
@@ -125,3 +184,8 @@ def as_moment(text: str | None) -> int | None:
 def show_document(document: Any, options: argparse.Namespace) -> None:
     """Print a document: on one line for programs."""
     print(json.dumps(document, ensure_ascii=False, indent=None if options.json else 2))
+
+
+def _closed_later(store: AnyStore, options: argparse.Namespace) -> AnyStore:
+    options.opened.callback(store.close)
+    return store

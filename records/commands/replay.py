@@ -19,18 +19,20 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
+    from records.commands.progress import Progress
     from records.replay import Replayer, Verdict
 
     archive, counts = the_archive(options), Counter[str]()
     kept = [the_decision(archive, options.id)] if options.id else archive.all(as_moment(options.since) or 0)
-    for replayed in tqdm(Replayer(the_store(options)).replay(kept), unit=" decisions", disable=None, leave=False):
-        counts[replayed.verdict.value] += 1
-        if options.id or replayed.verdict is not Verdict.IDENTICAL:
-            document = replayed.document()
-            line = f"{document['decision_id']}  {document['verdict']}  {', '.join(document['what'])}".rstrip()
-            print(json.dumps(document) if options.json else line)
+    with Progress("decisions") as progress:
+        for replayed in Replayer(the_store(options)).replay(kept):
+            counts[replayed.verdict.value] += 1
+            if options.id or replayed.verdict is not Verdict.IDENTICAL:
+                document = replayed.document()
+                line = f"{document['decision_id']}  {document['verdict']}  {', '.join(document['what'])}".rstrip()
+                progress.clear()
+                print(json.dumps(document) if options.json else line)
+            progress.add()
     if not options.id:
         total = {verdict.value: counts[verdict.value] for verdict in Verdict}
         print(json.dumps(total) if options.json else ", ".join(f"{number} {name}" for name, number in total.items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from records.commands.options import Commands, show_document, the_archive, the_decision
+from records.commands.options import Commands, show_document, the_decision, the_ledger, the_ring
 
 
 def add(commands: Commands) -> None:
@@ -13,5 +13,11 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    show_document(the_decision(the_archive(options), options.id).document(), options)
+    from records.events.standing import standing
+    from records.reading import Archive
+
+    ledger, ring = the_ledger(options), the_ring(options)
+    kept = the_decision(Archive(ledger, ring), options.id)
+    stands = standing(ledger.told([kept.entry.id]), kept.entry.key, ring)
+    show_document(kept.document() | stands.document(), options)
     return 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from records.commands.options import Commands, Refusal, show_document, the_store
+from records.commands.options import Commands, Refusal, show_document, the_ledger
 
 if TYPE_CHECKING:
     from records.checkpoints.checkpoint import Witnessed
@@ -31,16 +30,18 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from records.upkeep.purged import faults_of_events
     from records.verifying import gone, verify
 
-    witnessed = _witnessed(options)
-    with closing(the_store(options)) as store:
-        found = list(verify(store, witnessed))
+    witnessed, ledger = _witnessed(options), the_ledger(options)
+    found = list(verify(ledger, witnessed))
     faults = [fault for each in found for fault in each.faults] + ([] if witnessed is None else gone(found, witnessed))
+    faults += faults_of_events(ledger, found)
     counts: dict[str, Any] = {
         "writers": len(found),
         "entries": sum(each.head.sequence for each in found),
-        "erased": sum(each.erased for each in found),
+        "erased": sum(each.erased - len(each.purged) for each in found),
+        "purged": sum(len(each.purged) for each in found),
         "faults": faults,
         "heads": [
             {"writer": each.writer.id.hex(), "sequence": each.head.sequence, "hash": each.head.hash.hex()}
@@ -51,7 +52,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         show_document(counts | ({} if seen is None else {"checkpoints": seen}), options)
     else:
-        print(f"{counts['entries']} entries of {counts['writers']} writers, {counts['erased']} erased")
+        left = f"{counts['erased']} erased, {counts['purged']} purged"
+        print(f"{counts['entries']} entries of {counts['writers']} writers, {left}")
         if seen is not None:
             print(f"{seen['number']} checkpoints, the last at {seen['time']}; {seen['later']} entries are later")
     for fault in faults:

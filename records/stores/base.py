@@ -9,6 +9,7 @@ from typing import Protocol
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.errors import StoreUnavailableError
+from records.idempotency.answer import Answer, NewAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,15 @@ class Writing(Protocol):
             StoreError: it can't be told.
         """
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, all or none, durably; the first of them may be kept already, and are left as they are.
 
+        Args:
+            entries: of one writer.
+            answers: to keep with them, in the same transaction; these ones may be kept already, too.
+
         Raises:
+            AnsweredAlreadyError: another answer is kept for a key, so that nothing is.
             StoreError: whether they are kept is not known, or they don't follow what the writer has written.
         """
 
@@ -96,11 +102,14 @@ class Store(Writing, Protocol):
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
 
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered, where it was and has not expired."""
+
     def archived(self, digest: str) -> bytes | None:
         """A file that was kept, by its SHA-256; None where it isn't there, or no longer what it was."""
 
     def destroy_keys(self, tag: bytes) -> int:
-        """Destroy the data keys of a reference, for good.
+        """Destroy the data keys of a reference, and the answers that it has a part in, for good.
 
         Returns:
             How many entries were closed by it.

@@ -19,7 +19,9 @@ from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.idempotency.answer import Answer, NewAnswer
+from records.idempotency.in_postgresql import FIND, forget, keep_answers
 from records.stores.base import Query, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
@@ -28,13 +30,13 @@ KIND = "postgres"
 SECONDS = 10.0
 
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _STEP = 1000
 """Entries read in one go: who reads long keeps the server from cleaning up."""
 
 # The writer's number by itself: the planner, who doesn't know that it is one, would read the table for a join.
 _NEXT = (
-    f"{_DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "  # noqa: S608  # constants
+    f"{DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "  # noqa: S608  # constants
     f"ORDER BY d.sequence LIMIT {_STEP}"
 )
 
@@ -97,12 +99,12 @@ class PostgreSQL:
             found = connection.execute(
                 "SELECT sequence, hash FROM decisions WHERE writer = %s ORDER BY sequence DESC LIMIT 1", (self._number,)
             ).fetchone()
-            _settle(connection)
+            settle(connection)
             return writer.origin if found is None else Head(*found)
 
         return self._done(last, writes=True)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction; none where they don't follow what is kept."""
 
         def insert(connection: Connection) -> None:
@@ -111,7 +113,15 @@ class PostgreSQL:
                 if rest and not self._inserted(connection, rest):
                     raise StoreUnavailableError(f"{self._server.name}: a decision is kept at another place already")
 
-        if entries:
+        def both(connection: Connection) -> None:
+            with connection.transaction():
+                keep_answers(connection, answers)
+                if entries:
+                    insert(connection)
+
+        if answers:
+            self._done(both, writes=True)
+        elif entries:
             self._done(insert, writes=True)
 
     def writers(self) -> Sequence[Writer]:
@@ -131,16 +141,20 @@ class PostgreSQL:
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = %s", identifier)), None)
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = %s", identifier)), None)
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} %s" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
         )
         return [Entry(*row) for row in found]
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered."""
+        return {row[0]: Answer(*row) for row in self._read(FIND, list(keys))}
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, each in a row of its own."""
@@ -167,11 +181,14 @@ class PostgreSQL:
 
         def destroyed(connection: Connection) -> int:
             sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
-            return connection.execute(sql, (tag,)).rowcount
+            with connection.transaction():
+                forget(connection, tag)
+                return connection.execute(sql, (tag,)).rowcount
 
         def cleaned(connection: Connection) -> None:
-            _unlimited(connection)
+            unlimited(connection)
             connection.execute("VACUUM decisions")
+            connection.execute("VACUUM answers")
 
         closed = self._done(destroyed, writes=True)
         self._done(cleaned, writes=True)
@@ -202,7 +219,7 @@ class PostgreSQL:
             "SELECT sequence, hash FROM decisions WHERE writer = %s AND sequence BETWEEN %s AND %s ORDER BY sequence",
             (self._number, entries[0].sequence, entries[-1].sequence),
         ).fetchall()
-        _settle(connection)
+        settle(connection)
         return unkept(entries, last, kept, self._server.name)
 
     def _read(self, sql: str, *values: object) -> list[Any]:
@@ -219,6 +236,8 @@ class PostgreSQL:
                 if not lost:
                     raise
                 return self._tried(work, deadline, writes=writes)
+        except AnsweredAlreadyError:  # nothing is wrong with the connection
+            raise
         except BaseException as exc:
             self.close()
             if isinstance(exc, psycopg.Error):
@@ -229,7 +248,7 @@ class PostgreSQL:
         if writes and not self._writes:
             self.close()
         if self._connection is None:
-            self._connection, self._writes = _opened(self._server, deadline, writes=writes), writes
+            self._connection, self._writes = opened(self._server, deadline, writes=writes), writes
         self._connection.deadline = deadline
         self._connection.warnings.clear()
         result = work(self._connection)
@@ -262,7 +281,7 @@ def migrate(where: str, seconds: float = SECONDS) -> int:
                 if time.monotonic() > deadline:
                     raise StoreError(f"{server.name}: in use; stop the services that write it")
                 time.sleep(0.1)
-            _unlimited(connection)
+            unlimited(connection)
             return _applied(connection, server)
     except psycopg.Error as exc:
         raise server.error(exc) from exc
@@ -284,7 +303,7 @@ def _applied(connection: Connection, server: Server) -> int:
     return int(found < len(steps))
 
 
-def _opened(server: Server, deadline: float, *, writes: bool) -> Connection:
+def opened(server: Server, deadline: float, *, writes: bool) -> Connection:
     """A connection to a database of this version's schema, which stays so while it is written to."""
     connection = server.connected(deadline, writes=writes)
     try:
@@ -321,7 +340,7 @@ def _version(connection: Connection) -> int:
     return int(version)
 
 
-def _settle(connection: Connection) -> None:
+def settle(connection: Connection) -> None:
     """Wait until all that is seen is durable, on a synchronous standby too: any commit waits for those before it.
 
     What is seen may be of a transaction that was kept from waiting, its connection being ended.
@@ -329,7 +348,7 @@ def _settle(connection: Connection) -> None:
     connection.execute("SELECT pg_logical_emit_message(true, 'credit-risk', '')")
 
 
-def _unlimited(connection: Connection) -> None:
-    """For what takes as long as the table is large."""
+def unlimited(connection: Connection) -> None:
+    """Let it take as long as it takes: for what takes as long as the table is large."""
     connection.deadline = float("inf")
     connection.execute("SET statement_timeout = 0")

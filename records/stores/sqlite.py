@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.durable import make_folder_durably, replace_durably
-from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.idempotency.answer import Answer, NewAnswer
+from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
 from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
 
@@ -29,8 +31,9 @@ MAX_FILES = 256
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
+FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
@@ -70,6 +73,7 @@ class SQLiteFolder:
         """Take a file, and make a writer known in it."""
 
         def known(connection: sqlite3.Connection) -> int:
+            forget_expired(connection)
             connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
             connection.execute(
                 "INSERT OR IGNORE INTO writers (id, started, basis) VALUES (?, ?, ?)",
@@ -91,7 +95,7 @@ class SQLiteFolder:
 
         return self._written(last)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction."""
 
         def insert(connection: sqlite3.Connection) -> None:
@@ -100,7 +104,15 @@ class SQLiteFolder:
                 if rest and not self._inserted(connection, rest):
                     raise StoreUnavailableError(f"{self._folder}: a decision is kept at another place already")
 
-        if entries:
+        def both(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                keep_answers(connection, answers)
+                if entries:
+                    insert(connection)
+
+        if answers:
+            self._written(both)
+        elif entries:
             self._written(insert)
 
     def writers(self) -> Sequence[Writer]:
@@ -118,7 +130,7 @@ class SQLiteFolder:
         while step := [
             Entry(*row)
             for row in self._read(
-                f"{_DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
+                f"{DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
             )
         ]:
             yield from step
@@ -126,16 +138,21 @@ class SQLiteFolder:
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = ?", identifier)), None)
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ?", identifier)), None)
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} ?" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered; where the clock was set back, several files may have one: the latest."""
+        sql, values = answers_to(keys)
+        return {row[1]: Answer(*row[1:]) for row in sorted(self._read(sql, *values))}
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, each under its digest as its name."""
@@ -218,6 +235,8 @@ class SQLiteFolder:
             if self._connection is None:
                 self._connection = self._take()
             return work(self._connection)
+        except AnsweredAlreadyError:  # nothing is wrong with the file
+            raise
         except StoreError:
             self.close()
             raise
@@ -243,15 +262,15 @@ class SQLiteFolder:
         raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.sqlite"))
+        return sorted(self._folder.glob(FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
         def rows(path: Path) -> Iterable[Any]:
-            with closing(_opened(path, "ro")) as connection:
+            with closing(opened(path, "ro")) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
                     return ()  # it is just being made
                 connection.text_factory = _text
-                _check_version(connection, path)
+                check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
 
         try:
@@ -266,6 +285,11 @@ class SQLiteFile(SQLiteFolder):
     def __init__(self, path: Path) -> None:
         super().__init__(path.parent)
         self._only = path
+
+    def unexpired(self) -> Sequence[NewAnswer]:
+        """All answers, to be kept elsewhere for as long as they would be here."""
+        sql, values = all_answers()
+        return [NewAnswer(Answer(*row[2:]), (row[1],), row[0]) for row in self._read(sql, *values)]
 
     def _files(self) -> list[Path]:
         return [self._only]
@@ -286,11 +310,17 @@ def migrate(folder: Path) -> int:
     Raises:
         StoreError: a file is in use, or newer than this version.
     """
-    changed = 0
-    for path in sorted(folder.glob("*.sqlite")):
-        with alone(path), closing(_opened(path, "rw")) as connection:
-            changed += _apply(connection, path)
-    return changed
+    return sum(map(upgrade, sorted(folder.glob(FILES))))
+
+
+def upgrade(path: Path) -> bool:
+    """Bring a file to this version's schema, unless it has it.
+
+    Raises:
+        StoreError: it is in use, or newer than this version.
+    """
+    with alone(path), closing(opened(path, "rw")) as connection:
+        return _apply(connection, path)
 
 
 @contextmanager
@@ -309,12 +339,14 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _destroyed(path: Path, tag: bytes) -> int:
-    with closing(_opened(path, "rw")) as connection:
-        _check_version(connection, path)
+    with closing(opened(path, "rw")) as connection:
+        check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
-        closed = connection.execute(
-            "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
-        ).rowcount
+        with transaction(connection):
+            forget(connection, tag)
+            closed = connection.execute(
+                "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
+            ).rowcount
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return closed
 
@@ -322,12 +354,12 @@ def _destroyed(path: Path, tag: bytes) -> int:
 def _made(path: Path) -> sqlite3.Connection:
     """A connection that writes, its file made where it isn't there."""
     new = not path.exists()
-    connection = _opened(path, "rwc")
+    connection = opened(path, "rwc")
     try:
         if new:
             path.chmod(0o600)
             _apply(connection, path)
-        _check_version(connection, path)
+        check_version(connection, path)
         connection.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()
@@ -335,7 +367,8 @@ def _made(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
+def opened(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file: `ro` reads it, `rw` writes, `rwc` makes it too."""
     # The committer's thread is not the one that closes it in the end.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
@@ -354,7 +387,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise a StoreVersionError where a file has not this version's schema."""
     found, wanted = _version(connection), len(migrations(KIND))
     if found != wanted:
         raise StoreVersionError(wrong_version(str(path), found, wanted))
@@ -365,6 +399,9 @@ def _apply(connection: sqlite3.Connection, path: Path) -> bool:
     found = _version(connection)
     if found > len(steps):
         raise StoreVersionError(wrong_version(str(path), found, len(steps)))
-    for step in steps[found:]:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version={step.version};\nCOMMIT;")
-    return found < len(steps)
+    if found == len(steps):
+        return False
+    # All in one: a reader must not see it in between.
+    script = "\n".join(step.sql for step in steps[found:])
+    connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={len(steps)};\nCOMMIT;")
+    return True

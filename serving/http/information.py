@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -56,8 +57,8 @@ class Information:
             "signed_by": self.signed_by,
         }
 
-    def app(self) -> Starlette:
-        """The routes, to be mounted into the service."""
+    def app(self, others: Sequence[Route] = ()) -> Starlette:
+        """The routes, and others, to be mounted into the service."""
 
         @lru_cache(maxsize=2)
         def document(engine: Engine | None) -> dict[str, Any]:
@@ -87,5 +88,6 @@ class Information:
                 Route(DOCS.path, docs),
                 Route(DOCS_JSON.path, docs_json),
                 Route(INDEX.path, index),
+                *others,
             ]
         )

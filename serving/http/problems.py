@@ -3,14 +3,19 @@
     ProblemError
     +-- MalformedJSONError         400
     +-- BadHeadError               400
+    +-- BadIdempotencyKeyError     400
+    +-- NoIdempotencyError         400
     +-- UnauthorizedError          401   WWW-Authenticate
     +-- ForbiddenError             403
     +-- NotFoundError              404
+    |   +-- NoSuchDecisionError
     +-- MethodNotAllowedError      405
     +-- SlowRequestError           408
+    +-- KeyInUseError              409   Retry-After
     +-- BodyTooLargeError          413
     +-- UnsupportedMediaTypeError  415
     +-- InvalidRequestError        422   names every wrong field
+    +-- KeyOfAnotherError          422
     +-- TooManyRequestsError       429   Retry-After
     +-- RateLimitedError           429   Retry-After
     +-- HeadTooLargeError          431
@@ -19,6 +24,7 @@
     +-- NotReadyError              503   Retry-After
     +-- OverloadedError            503   Retry-After
     +-- NotRecordedError           503   Retry-After
+    +-- RecordsUnreadableError     503   Retry-After
     +-- RequestTimeoutError        504
 
 Details and errors never repeat a value that the client sent.
@@ -105,6 +111,21 @@ class BadHeadError(ProblemError):
     default_detail = "send a head as RFC 9112 has it"
 
 
+class BadIdempotencyKeyError(ProblemError):
+    status, kind, title = 400, "bad-idempotency-key", "The header Idempotency-Key is not valid"
+    default_detail = (
+        "send 1 to 255 visible ASCII characters as Idempotency-Key, such as a UUID, or leave the header out"
+    )
+
+
+class NoIdempotencyError(ProblemError):
+    status, kind, title = 400, "no-idempotency", "Idempotency-Key is not served here"
+    default_detail = (
+        "this service keeps no decisions, so it can't know what it has answered; send the request without the header "
+        "Idempotency-Key, or have the operator set CREDIT_RISK_RECORDS"
+    )
+
+
 class UnauthorizedError(ProblemError):
     status, kind, title = 401, "unauthorized", "The request needs a valid credential"
     default_detail = "send a valid key or token with the header Authorization: Bearer"
@@ -121,6 +142,11 @@ class NotFoundError(ProblemError):
     default_detail = "nothing is served at this path; GET /docs lists what is"
 
 
+class NoSuchDecisionError(NotFoundError):
+    kind, title = "no-such-decision", "No such decision"
+    default_detail = "no decision of this id is on record here; it stands in the answer as decision_id"
+
+
 class MethodNotAllowedError(ProblemError):
     status, kind, title = 405, "method-not-allowed", "This route takes another method"
     default_detail = "use the method that GET /docs names for this route"
@@ -129,6 +155,12 @@ class MethodNotAllowedError(ProblemError):
 class SlowRequestError(ProblemError):
     status, kind, title = 408, "slow-request", "The request came too slowly"
     default_detail = "its head or its body was not complete within the time limit; send it again, in one go"
+
+
+class KeyInUseError(ProblemError):
+    status, kind, title = 409, "idempotency-key-in-use", "A request with this Idempotency-Key is being answered"
+    default_detail = "repeat the request after Retry-After seconds; it is given the answer of the other one then"
+    default_headers: ClassVar = {"Retry-After": "1"}
 
 
 class BodyTooLargeError(ProblemError):
@@ -144,6 +176,14 @@ class UnsupportedMediaTypeError(ProblemError):
 class InvalidRequestError(ProblemError):
     status, kind, title = 422, "invalid-request", "The request is outside the contract"
     default_detail = "send what GET /docs describes"
+
+
+class KeyOfAnotherError(ProblemError):
+    status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key belongs to another request"
+    default_detail = (
+        "another route, query or body was answered under the same Idempotency-Key; send each request with a key of its "
+        "own, and what is sent again byte for byte as it was"
+    )
 
 
 class TooManyRequestsError(ProblemError):
@@ -191,6 +231,12 @@ class NotRecordedError(ProblemError):
     default_headers: ClassVar = {"Retry-After": "5"}
 
 
+class RecordsUnreadableError(ProblemError):
+    status, kind, title = 503, "records-unreadable", "The records can't be used"
+    default_detail = "the service keeps none, or its store or keys fail, which its log tells; repeat the request later"
+    default_headers: ClassVar = {"Retry-After": "5"}
+
+
 class RequestTimeoutError(ProblemError):
     status, kind, title = 504, "timeout", "The request took too long"
     default_detail = "the request was not answered within the time limit; repeat it, with fewer rows if it was a batch"
@@ -198,6 +244,7 @@ class RequestTimeoutError(ProblemError):
 
 _BY_STATUS = {kind.status: kind for kind in ProblemError.__subclasses__()} | {
     400: MalformedJSONError,
+    422: InvalidRequestError,
     429: TooManyRequestsError,
     503: OverloadedError,
 }

@@ -6,8 +6,22 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Protocol
 
 from opentelemetry.trace import SpanContext
+
+
+class Claim(Protocol):
+    """A hold on an idempotency key.
+
+    Attributes:
+        key: as the caller sent it.
+    """
+
+    key: str
+
+    def over(self) -> None:
+        """The request has been answered, or given up."""
 
 
 @dataclass(slots=True)
@@ -25,6 +39,7 @@ class Exchange:
         caller: whose credential was sent, where access is not open.
         key: the id of that credential, where it is an API key.
         refused: why access was refused, for the operator; the caller isn't told.
+        claim: its hold on its idempotency key, where it sent one.
     """
 
     request_id: str
@@ -37,6 +52,7 @@ class Exchange:
     caller: str | None = None
     key: str | None = None
     refused: str | None = None
+    claim: Claim | None = None
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)

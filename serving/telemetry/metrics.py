@@ -89,6 +89,11 @@ class Metrics:
         self._commit_failures = counter(
             "credit_risk_records_failures", "Transactions of records that failed, or whose end isn't known."
         )
+        self._idempotent = counter(
+            "credit_risk_idempotent_requests",
+            "Requests with an Idempotency-Key, by what came of it: first, replayed, in_use or other_request.",
+            ["result"],
+        )
         self.records_waiting = gauge(
             "credit_risk_records_waiting", "Requests whose records are not being written yet.", "livesum"
         )
@@ -153,6 +158,10 @@ class Metrics:
     def count_commit_failure(self) -> None:
         """Count one that failed."""
         self._commit_failures.inc()
+
+    def count_idempotent(self, result: str) -> None:
+        """Count one request with an Idempotency-Key."""
+        self._idempotent.labels(result).inc()
 
     def count_invalid(self, loc: Iterable[str | int], kind: str, known: Container[str]) -> None:
         """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""

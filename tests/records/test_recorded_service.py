@@ -132,7 +132,7 @@ def test_the_command_shows_it(asked: httpx.Client, kept: Kept, recorded: Server,
     assert kept.document(decision_id) == json.loads(shown)
     found = run_python("-m", "records", "find", "--most", "1", home=recorded.home, **kept.settings)
     assert decision_id == found.split()[0]
-    assert run_python("-m", "records", "verify", home=recorded.home, **kept.settings).endswith("0 erased\n")
+    assert run_python("-m", "records", "verify", home=recorded.home, **kept.settings).endswith("0 erased, 0 purged\n")
 
 
 def test_metrics_and_version(asked: httpx.Client, example: dict[str, Any]) -> None:
