@@ -84,9 +84,8 @@ class LedgerDatabase(PostgreSQL):
         """What was told of some decisions."""
         return [Event(*row) for row in self._read(_OF, list(decisions))]
 
-    def events(self) -> Iterator[Event]:
-        """All that was told."""
-        after = 0
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """All that was told behind a sequence."""
         while step := self._read(f"{_EVENTS} WHERE sequence > %s ORDER BY sequence LIMIT {STEP}", after):
             events = [Event(*row) for row in step]
             yield from events
