@@ -384,6 +384,8 @@ def _apply(connection: sqlite3.Connection, path: Path) -> bool:
     found = _version(connection)
     if found > len(steps):
         raise StoreVersionError(wrong_version(str(path), found, len(steps)))
-    for step in steps[found:]:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version={step.version};\nCOMMIT;")
+    if found < len(steps):
+        # In one transaction: whoever reads a file that is just being made sees all of it or nothing.
+        sql = "\n".join(step.sql for step in steps[found:])
+        connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version={steps[-1].version};\nCOMMIT;")
     return found < len(steps)

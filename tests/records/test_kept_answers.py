@@ -229,5 +229,8 @@ class Quiet:
         assert rows >= 0
         assert seconds > 0
 
+    def usable(self) -> None:
+        """It is expected to be."""
+
     def failed(self, error: Exception) -> None:
         raise AssertionError(error)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, broken
-from records.errors import StoreUnavailableError
+from records.errors import AnsweredAlreadyError, StoreUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.keyring import KeyRing
 from records.stores import spooling
 from records.stores.base import unkept
@@ -22,6 +23,7 @@ from records.stores.postgresql import PostgreSQL, migrate
 from records.stores.spooling import Spooling
 from tests.postgres import Postgres, missing_postgres, postgres
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
+from tests.records.test_kept_answers import an_answer
 from tests.records.traffic import Traffic, assert_nothing_lost_or_doubled, while_recording
 from tests.servers import wait_for
 
@@ -43,6 +45,7 @@ class Distant:
         self.bases: dict[bytes, Basis] = {}
         self.chains: dict[Writer, list[Entry]] = {}
         self.files: dict[str, bytes] = {}
+        self.answers: dict[bytes, NewAnswer] = {}
 
     def check(self) -> None:
         if self.away:
@@ -67,9 +70,14 @@ class Connected:
         chain = self.store.chains[writer]
         return Head(chain[-1].sequence, chain[-1].hash) if chain else writer.origin
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         self.store.check()
         assert self.writer is not None
+        for answer, tags, seconds in answers:
+            if self.store.answers.setdefault(answer.key, NewAnswer(answer, tags, seconds)).answer != answer:
+                raise AnsweredAlreadyError(frozenset([answer.key]))
+        if not entries:
+            return
         chain = self.store.chains[self.writer]
         kept = [(entry.sequence, entry.hash) for entry in chain]
         first, last = entries[0].sequence, entries[-1].sequence
@@ -165,6 +173,28 @@ class TestAway:
         assert Head(9, entries[-1].hash) == store.head(writer)
         assert [] == files(tmp_path)
         assert (1, [], 0) == (len(heard.spooled), heard.failed, store.rows())
+
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_answers_go_along(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing, *, kept: bool) -> None:
+        """Whether the store had kept them before it went or not; one that somebody else gave meanwhile stays."""
+        writer, entries = a_chain(3, ring)
+        mine, late, others = an_answer(ring, b"mine"), an_answer(ring, b"theirs"), an_answer(ring, b"theirs")
+        store = opened()
+        store.begin(writer, BASIS)
+        distant.away, distant.lost = not kept, kept
+        store.append(entries[:2], [mine])
+        store.append(entries[2:], [late])
+        store.append([], [an_answer(ring, b"without")])
+        distant.answers[others.answer.key] = others
+        distant.away = False
+        wait_for(lambda: heard.carried)
+        assert {writer: entries} == distant.chains
+        assert 3 == len(distant.answers)
+        assert others == distant.answers[others.answer.key]
+        answer, tags, seconds = distant.answers[mine.answer.key]
+        assert (mine.answer, mine.tags) == (answer, tuple(filter(None, tags)))
+        assert mine.seconds - 60 < seconds <= mine.seconds
+        assert ([], 0) == (heard.failed, store.rows())
 
     def test_from_the_start(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing) -> None:
         """With what is to be archived."""
