@@ -27,9 +27,11 @@ from serving.bento.store_entry import StoreEntry
 from serving.bento.tls import check_tls
 from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
+from serving.http.decisions import Decisions
 from serving.http.information import Information
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
+from serving.lookup import Lookup
 from serving.once import Once
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
@@ -52,6 +54,8 @@ information = Information(settings)
 once = Once(settings, telemetry)
 bodies = Bodies(settings, information.contract, telemetry, once)
 recording = Recording(settings, telemetry, once)
+lookup = Lookup(settings)
+information.challenger = recording.challenger
 descriptors = Descriptors(bodies, Responses(telemetry, recording))
 
 MOST_MERGED = 512
@@ -76,7 +80,7 @@ EXPLAINING_CHUNK = 8
     logging={"access": {"enabled": False}},  # the edge logs every request, the refused ones too
     tracing=tracing_configuration(tracing_options),
 )
-@hosted(information.app())
+@hosted(information.app(Decisions(lookup, bodies).routes()))
 class CreditRisk:
     """Credit decisions: post an application, get a decision, its probability of default, and explanations."""
 
@@ -106,6 +110,7 @@ class CreditRisk:
         served = load_served(settings, bento)
         engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
         recording.start(engine, served)
+        lookup.serve(recording.basis, engine)
         self.engine = engine
         information.engine, information.digests = self.engine, served.digests
         information.signed_by = served.signed_by
@@ -118,6 +123,7 @@ class CreditRisk:
     def stop(self) -> None:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
         recording.stop()
+        lookup.close()
         self.upkeep.stop()
         telemetry.tracing.stop()
 

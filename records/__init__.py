@@ -7,4 +7,5 @@ keyring.py      the keys that records are sealed with
 chain.py        what is stored, each entry bound to the one before it
 stores/         where entries are kept: SQLite, PostgreSQL
 committer.py    many requests' records in one transaction, durable before any of them is answered
+commands/       what `python -m records` can do
 """

@@ -19,6 +19,11 @@ from records.keyring import KeyRing, Sealed
 from records.record import DecisionRecord, pack
 
 HASH_BYTES = 32
+_NO_ENTRY = (struct.error, TypeError, AttributeError, UnicodeEncodeError)
+"""What hashing raises where somebody has put a value of another type into a column."""
+
+FINGERPRINT_BYTES = 6
+"""Enough to tell which entry it was; that it was changed is told by whole hashes."""
 
 
 class Entry(NamedTuple):
@@ -109,18 +114,35 @@ def link(entries: Iterable[Entry], head: Head) -> list[Entry]:
     return linked
 
 
-def broken(entries: Iterable[Entry], writer: Writer) -> Iterator[Fault]:
+def broken(entries: Iterable[Entry], writer: Writer, head: Head | None = None) -> Iterator[Fault]:
     """What is wrong with a writer's chain, entry by entry in the order of their sequence; nothing where all is well.
 
-    Behind a fault the chain is taken up where it goes on, so that one change is told once.
+    Behind a fault the chain is taken up where it goes on, so that one change is told once. Of an entry whose content
+    was purged its place is checked, and that the next one is bound to it. `head`: what the entries are behind, where
+    they aren't all of the chain.
     """
-    head = writer.origin
+    head = writer.origin if head is None else head
     for entry in entries:
         if entry.sequence != head.sequence + 1:
             yield Fault(head.sequence + 1, f"{entry.sequence - head.sequence - 1} missing before {entry.sequence}")
-        elif entry.hash != _hash(head.hash, entry.sequence, entry):
+        elif entry.content and not _follows(entry, head.hash):
             yield Fault(entry.sequence, "not as it was written, or not behind the entry that it was written behind")
         head = Head(entry.sequence, entry.hash)
+
+
+def fingerprint(entry: Entry) -> bytes:
+    """What an entry is known by wherever in its chain it stands: all that its hash is over, but its place."""
+    try:
+        return _hash(b"", 0, entry)[:FINGERPRINT_BYTES]
+    except _NO_ENTRY:
+        return bytes(FINGERPRINT_BYTES)
+
+
+def _follows(entry: Entry, before: bytes) -> bool:
+    try:
+        return entry.hash == _hash(before, entry.sequence, entry)
+    except _NO_ENTRY:
+        return False
 
 
 def _hash(before: bytes, sequence: int, entry: Entry) -> bytes:

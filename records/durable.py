@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also when the power fails."""
+"""Files and folders that are there whole or not at all, also when the power fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,33 @@ def replace_durably(path: Path, content: bytes) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def make_folder_durably(path: Path, mode: int = 0o777) -> None:
+    """Make a folder, and those above it, where they aren't there.
+
+    Args:
+        path: the folder.
+        mode: its own, less the umask.
+
+    Raises:
+        OSError: one can't be made.
+    """
+    if path.is_dir():
+        return
+    make_folder_durably(path.parent)
+    path.mkdir(mode=mode, exist_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names that a folder holds are on the disk: syncing a file leaves open whether its name is there.
+
+    Raises:
+        OSError: it can't be.
+    """
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

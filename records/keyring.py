@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, StringConstraints, model_validator
 
 from preprocessing.documents import InvalidDocumentError, Strict, read_document
-from records.durable import replace_durably
+from records.durable import make_folder_durably, replace_durably
 from records.errors import KeyRingError, SealBrokenError
 
 KEY_BYTES = 32
@@ -109,6 +109,37 @@ class KeyRing:
         wrapped = self._ciphers[self.current].encrypt(nonce, self._data_key(key, record), record)
         return self.current.to_bytes(_NUMBER_BYTES) + nonce + wrapped
 
+    def is_current(self, key: bytes) -> bool:
+        """Whether a data key is sealed by the current key."""
+        return int.from_bytes(key[:_NUMBER_BYTES]) == self.current
+
+    def seal_told(self, content: bytes, key: bytes, record: bytes, bound: bytes) -> bytes:
+        """Seal what is told of a record later, so that whoever destroys the record's data key destroys this too.
+
+        Args:
+            content: what is told.
+            key: the record's data key, sealed.
+            record: its id.
+            bound: must be given again to open it.
+
+        Raises:
+            KeyRingError, SealBrokenError: as `open`.
+        """
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._beside(key, record).encrypt(nonce, content, bound)
+
+    def open_told(self, sealed: bytes, key: bytes, record: bytes, bound: bytes) -> bytes:
+        """What was told.
+
+        Raises:
+            KeyRingError, SealBrokenError: as `open`.
+        """
+        nonce, content = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._beside(key, record).decrypt(nonce, content, bound)
+        except (InvalidTag, ValueError):
+            raise SealBrokenError("what was told of a record doesn't open: damaged, or another record's") from None
+
     def tag(self, reference: str) -> bytes:
         """What a record of this reference is found by."""
         return hmac.digest(self._references, reference.encode(), sha256)[:TAG_BYTES]
@@ -118,6 +149,10 @@ class KeyRing:
         # A reference has no control character. Without their lengths, two lists of parts could be the same bytes.
         framed = b"".join(len(part).to_bytes(8) + part for part in parts)
         return hmac.digest(self._references, b"\0" + purpose.encode() + b"\0" + framed, sha256)[:DIGEST_BYTES]
+
+    def _beside(self, key: bytes, record: bytes) -> AESGCM:
+        # A data key itself seals once only, and always with the same nonce.
+        return AESGCM(hmac.digest(self._data_key(key, record), b"told", sha256))
 
     def _data_key(self, key: bytes, record: bytes) -> bytes:
         number = int.from_bytes(key[:_NUMBER_BYTES])
@@ -162,7 +197,7 @@ def add_key(path: Path) -> int:
     Raises:
         KeyRingError: there is a file that can't be used.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder_durably(path.parent)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():

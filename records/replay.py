@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from decision import InvalidPolicyError, read_policy
-from decision.files import CATALOGUE_FILE, POLICY_FILE
+from decision import InvalidPolicyError
 from engine import Assessment, Engine, open_model
 from preprocessing.application import Application, InvalidApplicationError
 from records.answers import answered
+from records.archived import archived_files
 from records.basis import Basis, processor
+from records.errors import NotArchivedError
 from records.reading import Kept
 from records.record import DecisionRecord
 from records.stores.base import Store
-from scoring.artifact import ArtifactError, read_artifact
+from scoring.artifact import ArtifactError
 
 CHUNK = 200
 """Decisions made again in one go."""
+
+MOST_OPENED = 4
+"""Models and policies of other days that are held in memory."""
 
 LAST_BITS = 1e-9
 """How far PDs of two kinds of processors may lie apart, and still be the same decision's."""
@@ -71,10 +73,12 @@ class Replayer:
 
     Args:
         store: that has them in its archive.
+        known: engines by the digest of their basis, which need not be opened.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, known: Mapping[bytes, Engine] | None = None) -> None:
         self._store = store
+        self._known = known or {}
         self._engines: dict[bytes, Engine | str] = {}
 
     def replay(self, kept: Iterable[Kept]) -> Iterator[Replayed]:
@@ -89,24 +93,20 @@ class Replayer:
 
     def _engine(self, basis: Basis) -> Engine | str:
         """What decided; or what of it is missing."""
+        if (known := self._known.get(basis.digest)) is not None:
+            return known
         if basis.digest not in self._engines:
+            while len(self._engines) >= MOST_OPENED:
+                del self._engines[next(iter(self._engines))]
             self._engines[basis.digest] = self._opened(basis)
         return self._engines[basis.digest]
 
     def _opened(self, basis: Basis) -> Engine | str:
-        contents = {name: self._store.archived(digest) for name, digest in basis.digests.items()}
-        if missing := sorted(name for name, content in contents.items() if content is None):
-            return f"{missing[0]} is not in the archive"
-        with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-            for name, content in contents.items():
-                assert content is not None
-                (Path(folder) / name).write_bytes(content)
-            try:
-                artifact = read_artifact(Path(folder))
-                policy = read_policy(Path(folder) / POLICY_FILE, artifact.contract, Path(folder) / CATALOGUE_FILE)
-                return Engine(*open_model(artifact), policy)
-            except (ArtifactError, InvalidPolicyError) as exc:
-                return str(exc)
+        try:
+            artifact, policy = archived_files(self._store, basis.digests)
+            return Engine(*open_model(artifact), policy)
+        except (NotArchivedError, ArtifactError, InvalidPolicyError) as exc:
+            return str(exc)
 
 
 def _alike(kept: Kept) -> tuple[Basis, bool]:

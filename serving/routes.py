@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,6 +66,12 @@ PREDICT = Route("/predict", POST, kind="single", scope=AccessScope.DECIDE)
 PREDICT_BATCH = Route("/predict/batch", POST, kind="batch", scope=AccessScope.BATCH)
 PREDICT_EXPLAIN = Route("/predict/explain", POST, kind="explain", scope=AccessScope.EXPLAIN)
 
+# Decisions on record, and what became of them.
+DECISIONS = Route("/decisions", scope=AccessScope.RECORDS)
+DECISION = Route("/decisions/{id}", scope=AccessScope.RECORDS)
+DECISION_REPLAY = Route("/decisions/{id}/replay", POST, scope=AccessScope.RECORDS)
+OUTCOMES = Route("/outcomes", POST, scope=AccessScope.OUTCOMES)
+
 # The page and all that it loads.
 _PAGE = "/docs"
 INDEX = Route("/", opened_by=_PAGE)
@@ -90,11 +97,29 @@ SCORING = (PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN)
 ROUTES = {
     route.path: route
     for route in (
-        *(*SCORING, INDEX, HEALTH, VERSION, DOCS, DOCS_JSON),
+        *(*SCORING, DECISIONS, DECISION, DECISION_REPLAY, OUTCOMES),
+        *(INDEX, HEALTH, VERSION, DOCS, DOCS_JSON),
         *(METRICS, LIVEZ, READYZ, HEALTHZ, SCHEMA_JSON, *STATIC),
     )
 }
 """By path. Anything else ends at the edge, before it can become a label of a metric."""
 
+_TEMPLATES = tuple((tuple(path.split("/")), route) for path, route in ROUTES.items() if "{" in path)
+
 OPENABLE = tuple(sorted({route.opened_by for route in ROUTES.values() if route.opened_by is not None}))
 """What CREDIT_RISK_OPEN_ROUTES may name."""
+
+
+def route_at(path: str) -> Route | None:
+    """The route that a path leads to; None where there is none."""
+    found = ROUTES.get(path)
+    return _templated(path.split("/")) if found is None else found
+
+
+def _templated(parts: Sequence[str]) -> Route | None:
+    for template, route in _TEMPLATES:
+        if len(parts) == len(template) and all(
+            part == wanted or (part and wanted.startswith("{")) for part, wanted in zip(parts, template, strict=True)
+        ):
+            return route
+    return None

@@ -3,6 +3,8 @@
 base.py        what a store has to do
 sqlite.py      a folder with a file for each worker
 postgresql.py  a database for all workers
+ledger.py      the same with what was told of decisions, and what the store's owner does to them:
+               sqlite_events.py, sqlite_ledger.py and postgresql_ledger.py
 server.py      how a PostgreSQL server is reached, how long it is waited for, and what is said of it
 versions.py    the schema as numbered SQL files, and whether a store has it
 opening.py     the store that a setting names

@@ -10,6 +10,13 @@ from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.errors import StoreUnavailableError
 from records.idempotency.answer import Answer, NewAnswer
+from records.shadow.verdict import StoredVerdict
+
+VERDICT_COLUMNS = "decision, time, outcome, tag, content, key"
+"""Those of a `StoredVerdict`, in its order."""
+
+HAS_VERDICTS = "EXISTS (SELECT 1 FROM verdicts WHERE verdicts.basis = bases.digest)"
+"""Whether a challenger decided by a basis, of which there are few, as SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +100,14 @@ class Store(Writing, Protocol):
     def basis(self, digest: bytes) -> Basis | None:
         """What a writer decided by; None where it isn't kept."""
 
-    def entries(self, writer: Writer) -> Iterator[Entry]:
-        """A writer's entries, in the order of their sequence."""
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
+        """A writer's entries behind a sequence, in its order."""
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry, by its decision's id."""
+
+    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
+        """Those entries of these decisions that are there, in any order."""
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
@@ -108,8 +118,23 @@ class Store(Writing, Protocol):
     def archived(self, digest: str) -> bytes | None:
         """A file that was kept, by its SHA-256; None where it isn't there, or no longer what it was."""
 
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said; what is kept already is left as it is.
+
+        A loss of power may take the last of them: nobody was answered with them.
+
+        Raises:
+            StoreError: whether they are kept is not known.
+        """
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said of the decisions of a time, by the digest of its basis, the oldest first."""
+
     def destroy_keys(self, tag: bytes) -> int:
-        """Destroy the data keys of a reference, and the answers that it has a part in, for good.
+        """Destroy the data keys of a reference, those of verdicts too, and the answers that it has a part in.
 
         Returns:
             How many entries were closed by it.

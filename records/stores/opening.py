@@ -7,8 +7,9 @@ from pathlib import Path
 from records.errors import StoreError
 from records.idempotency.claims import Claims
 from records.idempotency.folder import FolderClaims
-from records.stores import sqlite
+from records.stores import sqlite, sqlite_events
 from records.stores.base import Store
+from records.stores.ledger import Ledger
 
 SETTING = "CREDIT_RISK_RECORDS"
 SECONDS = 5.0
@@ -52,6 +53,23 @@ def open_claims(where: str, seconds: float = SECONDS) -> Claims:
     return FolderClaims(_folder(where))
 
 
+def open_ledger(where: str, seconds: float = SECONDS) -> Ledger:
+    """The store of this name, with what was told of its decisions.
+
+    Args, Raises: as `open_store`.
+    """
+    try:
+        if where.startswith(_POSTGRESQL):
+            from records.stores.postgresql_ledger import LedgerDatabase  # noqa: PLC0415  # as above
+
+            return LedgerDatabase(where, seconds)
+        from records.stores.sqlite_ledger import LedgerFolder  # noqa: PLC0415  # what writes decisions needs no events
+
+        return LedgerFolder(_folder(where))
+    except StoreError as exc:
+        raise StoreError(f"{SETTING}: {exc}") from None
+
+
 def migrate_store(where: str, seconds: float = SECONDS) -> str:
     """Bring a store to this version's schema.
 
@@ -64,7 +82,7 @@ def migrate_store(where: str, seconds: float = SECONDS) -> str:
     store = open_store(where, seconds)
     if isinstance(store, sqlite.SQLiteFolder):
         folder = _folder(where)
-        return f"{folder}: {sqlite.migrate(folder)} files migrated"
+        return f"{folder}: {sqlite.migrate(folder) + sqlite_events.migrate(folder)} files migrated"
     from records.stores.postgresql import migrate  # noqa: PLC0415  # as above
 
     return f"{store}: {'migrated' if migrate(where, seconds) else 'has this schema already'}"

@@ -22,7 +22,8 @@ from records.chain import Entry, Head, Writer
 from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_postgresql import FIND, forget, keep_answers
-from records.stores.base import Query, unkept
+from records.shadow.verdict import StoredVerdict
+from records.stores.base import HAS_VERDICTS, VERDICT_COLUMNS, Query, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
 
@@ -30,13 +31,13 @@ KIND = "postgres"
 SECONDS = 10.0
 
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _STEP = 1000
 """Entries read in one go: who reads long keeps the server from cleaning up."""
 
 # The writer's number by itself: the planner, who doesn't know that it is one, would read the table for a join.
 _NEXT = (
-    f"{_DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "  # noqa: S608  # constants
+    f"{DECISIONS} WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s "  # noqa: S608  # constants
     f"ORDER BY d.sequence LIMIT {_STEP}"
 )
 
@@ -49,6 +50,18 @@ FROM unnest(
 WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = %b::integer) = %b::bigint
 """
 """Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps."""
+
+_KEEP_VERDICTS = f"""
+INSERT INTO verdicts (basis, {VERDICT_COLUMNS})
+SELECT %b::bytea, said.*
+FROM unnest(%b::bytea[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[], %b::bytea[]) AS said (decision)
+WHERE EXISTS (SELECT 1 FROM decisions d WHERE d.id = said.decision AND d.key IS NOT NULL)
+ON CONFLICT DO NOTHING
+"""  # noqa: S608  # a constant
+"""Not of a decision that has been erased in the meantime."""
+
+_LAST = 1 << 62
+"""After every time."""
 
 T = TypeVar("T")
 
@@ -133,23 +146,26 @@ class PostgreSQL:
         found = self._read("SELECT document FROM bases WHERE digest = %s", digest)
         return Basis.model_validate_json(found[0][0]) if found else None
 
-    def entries(self, writer: Writer) -> Iterator[Entry]:
+    def entries(self, writer: Writer, after: int = 0) -> Iterator[Entry]:
         """A writer's entries, a step at a time."""
-        after = 0
         while step := [Entry(*row) for row in self._read(_NEXT, writer.id, after)]:
             yield from step
             after = step[-1].sequence
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = %s", identifier)), None)
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = %s", identifier)), None)
+
+    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
+        """Those that are there."""
+        return [Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ANY(%b::bytea[])", list(identifiers))]
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} %s" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
         )
         return [Entry(*row) for row in found]
 
@@ -173,6 +189,37 @@ class PostgreSQL:
         found = self._read("SELECT content FROM artifacts WHERE digest = %s", digest)
         return found[0][0] if found and sha256(found[0][0]).hexdigest() == digest else None
 
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said, in one transaction that the server's disk is not waited for."""
+
+        def insert(connection: Connection) -> None:
+            with connection.transaction():
+                connection.execute("SET LOCAL synchronous_commit = off")
+                connection.execute(
+                    "INSERT INTO bases VALUES (%s, %s) ON CONFLICT DO NOTHING", (basis.digest, basis.document)
+                )
+                connection.execute(_KEEP_VERDICTS.encode(), (basis.digest, *map(list, zip(*verdicts, strict=True))))
+
+        if verdicts:
+            self._done(insert, writes=True)
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+        found = self._read(f"SELECT document FROM bases WHERE {HAS_VERDICTS} ORDER BY document")  # noqa: S608  # a constant
+        return [Basis.model_validate_json(document) for (document,) in found]
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said, a step at a time."""
+        after = (since, b"")
+        sql = (
+            f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE basis = %s AND (time, decision) > (%s, %s) AND time < %s "  # noqa: S608  # constants
+            f"ORDER BY time, decision LIMIT {_STEP}"
+        )
+        last = _LAST if until is None else until
+        while step := [StoredVerdict(*row) for row in self._read(sql, basis, *after, last)]:
+            yield from step
+            after = step[-1].time, step[-1].decision
+
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference, in the table's pages too; the caller owns the table.
 
@@ -181,15 +228,17 @@ class PostgreSQL:
         """
 
         def destroyed(connection: Connection) -> int:
-            sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
             with connection.transaction():
                 forget(connection, tag)
+                # Waits for challengers that are about to keep what they have said of one of these.
+                connection.execute("LOCK TABLE verdicts IN SHARE ROW EXCLUSIVE MODE")
+                connection.execute("UPDATE verdicts SET key = NULL WHERE tag = %s AND key IS NOT NULL", (tag,))
+                sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
                 return connection.execute(sql, (tag,)).rowcount
 
         def cleaned(connection: Connection) -> None:
-            _unlimited(connection)
-            connection.execute("VACUUM decisions")
-            connection.execute("VACUUM answers")
+            unlimited(connection)
+            connection.execute("VACUUM decisions, answers, verdicts")
 
         closed = self._done(destroyed, writes=True)
         self._done(cleaned, writes=True)
@@ -282,7 +331,7 @@ def migrate(where: str, seconds: float = SECONDS) -> int:
                 if time.monotonic() > deadline:
                     raise StoreError(f"{server.name}: in use; stop the services that write it")
                 time.sleep(0.1)
-            _unlimited(connection)
+            unlimited(connection)
             return _applied(connection, server)
     except psycopg.Error as exc:
         raise server.error(exc) from exc
@@ -349,7 +398,7 @@ def settle(connection: Connection) -> None:
     connection.execute("SELECT pg_logical_emit_message(true, 'credit-risk', '')")
 
 
-def _unlimited(connection: Connection) -> None:
-    """For what takes as long as the table is large."""
+def unlimited(connection: Connection) -> None:
+    """Let it take as long as it takes: for what takes as long as the table is large."""
     connection.deadline = float("inf")
     connection.execute("SET statement_timeout = 0")

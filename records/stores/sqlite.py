@@ -9,21 +9,23 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from hashlib import sha256
-from heapq import nlargest
+from heapq import merge, nlargest
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.durable import replace_durably
+from records.durable import make_folder_durably, replace_durably
 from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
-from records.stores.base import Query, unkept
+from records.shadow.verdict import StoredVerdict
+from records.stores.base import HAS_VERDICTS, VERDICT_COLUMNS, Query, unkept
 from records.stores.versions import migrations, wrong_version
 
 KIND = "sqlite"
@@ -31,11 +33,15 @@ MAX_FILES = 256
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
+FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-_DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
+
+_LAST = 1 << 62
+"""After every time."""
 
 T = TypeVar("T")
 
@@ -129,7 +135,7 @@ class SQLiteFolder:
         while step := [
             Entry(*row)
             for row in self._read(
-                f"{_DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
+                f"{DECISIONS} WHERE w.id = ? AND d.sequence > ? ORDER BY d.sequence LIMIT {_STEP}", writer.id, after
             )
         ]:
             yield from step
@@ -137,14 +143,19 @@ class SQLiteFolder:
 
     def get(self, identifier: bytes) -> Entry | None:
         """One entry."""
-        return next((Entry(*row) for row in self._read(f"{_DECISIONS} WHERE d.id = ?", identifier)), None)
+        return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ?", identifier)), None)
+
+    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
+        """Those that are there."""
+        places = ", ".join("?" * len(identifiers))
+        return [Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id IN ({places})", *identifiers)]
 
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
         where = " WHERE " + " AND ".join(f"{condition} ?" for condition in asked) if asked else ""
         found = self._read(
-            f"{_DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
+            f"{DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
 
@@ -157,7 +168,7 @@ class SQLiteFolder:
         """Keep files, each under its digest as its name."""
         folder = self._folder / ARCHIVE
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder_durably(folder, 0o700)
             for digest, content in files.items():
                 if self.archived(digest) is None:
                     replace_durably(folder / digest, content)
@@ -171,6 +182,47 @@ class SQLiteFolder:
         except FileNotFoundError:
             return None
         return content if sha256(content).hexdigest() == digest else None
+
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said, in one transaction, in a file of its own process."""
+
+        def insert(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
+                connection.executemany(
+                    f"INSERT OR IGNORE INTO verdicts (basis, {VERDICT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant
+                    ((basis.digest, *verdict) for verdict in verdicts),
+                )
+
+        self._written(partial(_sync, how="NORMAL"))
+        self._written(insert)
+        self._written(partial(_sync, how="FULL"))
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+        sql = f"SELECT document FROM bases WHERE {HAS_VERDICTS}"  # noqa: S608  # a constant
+        documents = {document for (document,) in self._read(sql)}
+        return [Basis.model_validate_json(document) for document in sorted(documents)]
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said, a step at a time of each file."""
+        step = partial(self._verdicts, basis, since, _LAST if until is None else until)
+        return merge(*map(step, self._files()), key=lambda verdict: (verdict.time, verdict.decision))
+
+    def _verdicts(self, basis: bytes, since: int, until: int, path: Path) -> Iterator[StoredVerdict]:
+        after = (since, b"")
+        while step := [
+            StoredVerdict(*row)
+            for row in self._read_file(
+                path,
+                f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE basis = ? AND (time, decision) > (?, ?) AND time < ? "  # noqa: S608  # constants
+                f"ORDER BY time, decision LIMIT {_STEP}",
+                *(basis, *after, until),
+            )
+        ]:
+            yield from step
+            after = step[-1].time, step[-1].decision
 
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
@@ -244,7 +296,7 @@ class SQLiteFolder:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
     def _take(self) -> sqlite3.Connection:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder_durably(self._folder, 0o700)
         for number in range(MAX_FILES):
             lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -261,18 +313,19 @@ class SQLiteFolder:
         raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.sqlite"))
+        return sorted(self._folder.glob(FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
-        def rows(path: Path) -> Iterable[Any]:
-            with closing(_opened(path, "ro")) as connection:
-                if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-                    return ()  # it is just being made
-                _check_version(connection, path)
-                return connection.execute(sql, values).fetchall()
+        return chain.from_iterable(self._read_file(path, sql, *values) for path in self._files())
 
+    def _read_file(self, path: Path, sql: str, *values: object) -> list[Any]:
         try:
-            yield from chain.from_iterable(map(rows, self._files()))
+            with closing(opened(path, "ro")) as connection:
+                if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+                    return []  # it is just being made
+                connection.text_factory = _text
+                check_version(connection, path)
+                return connection.execute(sql, values).fetchall()
         except sqlite3.Error as exc:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
@@ -308,11 +361,17 @@ def migrate(folder: Path) -> int:
     Raises:
         StoreError: a file is in use, or newer than this version.
     """
-    changed = 0
-    for path in sorted(folder.glob("*.sqlite")):
-        with alone(path), closing(_opened(path, "rw")) as connection:
-            changed += _apply(connection, path)
-    return changed
+    return sum(map(upgrade, sorted(folder.glob(FILES))))
+
+
+def upgrade(path: Path) -> bool:
+    """Bring a file to this version's schema, unless it has it.
+
+    Raises:
+        StoreError: it is in use, or newer than this version.
+    """
+    with alone(path), closing(opened(path, "rw")) as connection:
+        return _apply(connection, path)
 
 
 @contextmanager
@@ -331,11 +390,12 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _destroyed(path: Path, tag: bytes) -> int:
-    with closing(_opened(path, "rw")) as connection:
-        _check_version(connection, path)
+    with closing(opened(path, "rw")) as connection:
+        check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
         with transaction(connection):
             forget(connection, tag)
+            connection.execute("UPDATE verdicts SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,))
             closed = connection.execute(
                 "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
             ).rowcount
@@ -346,20 +406,21 @@ def _destroyed(path: Path, tag: bytes) -> int:
 def _made(path: Path) -> sqlite3.Connection:
     """A connection that writes, its file made where it isn't there."""
     new = not path.exists()
-    connection = _opened(path, "rwc")
+    connection = opened(path, "rwc")
     try:
         if new:
             path.chmod(0o600)
             _apply(connection, path)
-        _check_version(connection, path)
-        connection.execute("PRAGMA synchronous=FULL")
+        check_version(connection, path)
+        _sync(connection, "FULL")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
+def opened(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file: `ro` reads it, `rw` writes, `rwc` makes it too."""
     # The committer's thread is not the one that closes it in the end.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
@@ -369,11 +430,21 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
+def _text(stored: bytes) -> str:
+    """What isn't UTF-8 was never written here: it must be shown as changed, and not end the reading of all others."""
+    return stored.decode(errors="surrogateescape")
+
+
+def _sync(connection: sqlite3.Connection, how: str) -> None:
+    connection.execute(f"PRAGMA synchronous={how}")
+
+
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise a StoreVersionError where a file has not this version's schema."""
     found, wanted = _version(connection), len(migrations(KIND))
     if found != wanted:
         raise StoreVersionError(wrong_version(str(path), found, wanted))
@@ -384,8 +455,9 @@ def _apply(connection: sqlite3.Connection, path: Path) -> bool:
     found = _version(connection)
     if found > len(steps):
         raise StoreVersionError(wrong_version(str(path), found, len(steps)))
-    if found < len(steps):
-        # In one transaction: whoever reads a file that is just being made sees all of it or nothing.
-        sql = "\n".join(step.sql for step in steps[found:])
-        connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version={steps[-1].version};\nCOMMIT;")
-    return found < len(steps)
+    if found == len(steps):
+        return False
+    # All in one: a reader must not see it in between.
+    script = "\n".join(step.sql for step in steps[found:])
+    connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={len(steps)};\nCOMMIT;")
+    return True

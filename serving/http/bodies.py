@@ -92,6 +92,19 @@ class Bodies:
         """The rows of a request, or what is wrong with it as the only row."""
         return self._queued(request, self._read_many)
 
+    async def rows(self, request: Request) -> list[Any]:
+        """The list that a body is, of no more rows than a batch has, whatever stands in them.
+
+        Raises:
+            ProblemError: it is none.
+        """
+        body, content_type = await _read_body(request, self._limits)
+        most = self._limits.max_batch_rows
+        document = _decode(body, content_type, SPARE_MARKS * max(most, LEAST_ROWS))
+        if not isinstance(document, list) or not 1 <= len(document) <= most:
+            raise InvalidRequestError(f"the body must be a JSON list of 1 to {most} objects")
+        return document
+
     async def _queued(self, request: Request, read: Callable[[Request], Awaitable[list[Item]]]) -> list[Queued]:
         span = self._tracing.current()
         items: list[Item]

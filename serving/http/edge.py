@@ -31,7 +31,7 @@ from serving.http.problems import (
     UnauthorizedError,
     problem_for_status,
 )
-from serving.routes import METRICS, READYZ, ROUTES, Route
+from serving.routes import METRICS, READYZ, Route, route_at
 from serving.settings import Settings
 from serving.telemetry.exchange import Exchange, current_exchange
 from serving.telemetry.logs import service_log
@@ -72,13 +72,13 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        route = ROUTES.get(path)
+        route = route_at(path)
         if route is None and self.root_path is not None and path.startswith(f"{self.root_path}/"):
             path = scope["path"] = path.removeprefix(self.root_path)
-            route = ROUTES.get(path)
+            route = route_at(path)
         # Nothing here is worth serving in parts, and the errors about bad ranges would be none of the contract's.
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
-        exchange = Exchange(_request_id(scope), method, path if route else "unknown")
+        exchange = Exchange(_request_id(scope), method, route.path if route else "unknown")
         token = current_exchange.set(exchange)
         telemetry, responder = self.telemetry, _Responder(self, exchange, scope, receive, send)
         try:
@@ -107,9 +107,8 @@ class Edge:
             if not responder.started:
                 await responder.problem(InternalError())
         finally:
-            if exchange.claim is not None:
-                exchange.claim.over()
             self._note(route, method, exchange, responder.status)
+            exchange.over()
             current_exchange.reset(token)
 
     def _unfit(self, route: Route | None, scope: Scope) -> ProblemError | None:

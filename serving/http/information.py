@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +31,7 @@ class Information:
         self.digests: dict[str, str] = {}
         self.signed_by: dict[str, str | None] = {"model": None, "policy": None}
         self.bento: str | None = None
+        self.challenger: Callable[[], dict[str, Any] | None] = lambda: None
 
     def contract(self) -> Contract:
         """The served one.
@@ -52,12 +54,13 @@ class Information:
             "policy_version": identity.policy_version if identity else None,
             "bento": self.bento,
             "access": self.settings.access,
+            "challenger": self.challenger(),
             "digests": self.digests,
             "signed_by": self.signed_by,
         }
 
-    def app(self) -> Starlette:
-        """The routes, to be mounted into the service."""
+    def app(self, others: Sequence[Route] = ()) -> Starlette:
+        """The routes, and others, to be mounted into the service."""
 
         @lru_cache(maxsize=2)
         def document(engine: Engine | None) -> dict[str, Any]:
@@ -87,5 +90,6 @@ class Information:
                 Route(DOCS.path, docs),
                 Route(DOCS_JSON.path, docs_json),
                 Route(INDEX.path, index),
+                *others,
             ]
         )

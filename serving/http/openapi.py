@@ -28,8 +28,10 @@ from serving.http.answers import (
     prediction,
 )
 from serving.http.bodies import too_large
+from serving.http.decision_paths import ANSWERS, decision_paths
 from serving.http.denials import denial
 from serving.http.idempotency import HEADER, MAX_KEY_CHARACTERS, REPLAYED
+from serving.http.kept import ReportedOutcome
 from serving.http.problems import (
     MEDIA_TYPE,
     BadIdempotencyKeyError,
@@ -90,6 +92,7 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
         },
         "tags": [
             {"name": "decisions", "description": "Applications in, decisions out."},
+            {"name": "records", "description": "Decisions on record, where the service keeps them."},
             {"name": "service", "description": "For operators, probes and Prometheus."},
         ],
         "paths": {
@@ -105,6 +108,7 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
             PREDICT_EXPLAIN.path: {
                 "post": _scoring("predict_explain", "Decide and explain one", one, example, responses["Explanation"])
             },
+            **decision_paths(settings, _HEADERS, _problem_responses),
             HEALTH.path: {"get": _plain("health", "Whether the process answers at all", _json("Health"))},
             VERSION.path: {"get": _plain("version", "Versions and digests of what is served", _json("Version"))},
             LIVEZ.path: {"get": _plain("livez", "Liveness probe", text)},
@@ -173,7 +177,7 @@ _CREDENTIAL = {
 
 def _schemas(contract: Contract | None) -> dict[str, Any]:
     answers = (Prediction, BadRow, BatchPrediction, Explanation, Problem, Health, Version)
-    found = schemas([(model, "serialization") for model in answers])
+    found = schemas([*((model, "serialization") for model in (*answers, *ANSWERS)), (ReportedOutcome, "validation")])
     if contract is not None:
         found |= schemas([(contract.model, "validation")])
     # What an application holds is known with the model; until one is served, that it is an object.

@@ -8,6 +8,7 @@
     +-- UnauthorizedError          401   WWW-Authenticate
     +-- ForbiddenError             403
     +-- NotFoundError              404
+    |   +-- NoSuchDecisionError
     +-- MethodNotAllowedError      405
     +-- SlowRequestError           408
     +-- KeyInUseError              409   Retry-After
@@ -23,6 +24,7 @@
     +-- NotReadyError              503   Retry-After
     +-- OverloadedError            503   Retry-After
     +-- NotRecordedError           503   Retry-After
+    +-- RecordsUnreadableError     503   Retry-After
     +-- RequestTimeoutError        504
 
 Details and errors never repeat a value that the client sent.
@@ -140,6 +142,11 @@ class NotFoundError(ProblemError):
     default_detail = "nothing is served at this path; GET /docs lists what is"
 
 
+class NoSuchDecisionError(NotFoundError):
+    kind, title = "no-such-decision", "No such decision"
+    default_detail = "no decision of this id is on record here; it stands in the answer as decision_id"
+
+
 class MethodNotAllowedError(ProblemError):
     status, kind, title = 405, "method-not-allowed", "This route takes another method"
     default_detail = "use the method that GET /docs names for this route"
@@ -221,6 +228,12 @@ class OverloadedError(ProblemError):
 class NotRecordedError(ProblemError):
     status, kind, title = 503, "not-recorded", "The decision could not be recorded"
     default_detail = "no decision is given that isn't on record; repeat the request later"
+    default_headers: ClassVar = {"Retry-After": "5"}
+
+
+class RecordsUnreadableError(ProblemError):
+    status, kind, title = 503, "records-unreadable", "The records can't be used"
+    default_detail = "the service keeps none, or its store or keys fail, which its log tells; repeat the request later"
     default_headers: ClassVar = {"Retry-After": "5"}
 
 

@@ -21,7 +21,7 @@ from tests.servers import Server, copy_store, environment, serving, wait_for
 COMMANDS = commands()
 README, API, POLICY, AUDIT = ROOT / "README.md", DOCS / "api.md", DOCS / "model-and-policy.md", DOCS / "audit.md"
 CONTRACT = DOCS / "contract.md"
-SECURITY, ACCESS, TLS = DOCS / "security.md", DOCS / "access.md", DOCS / "tls.md"
+SECURITY, ACCESS, TLS, PROOF = (DOCS / f"{name}.md" for name in ("security", "access", "tls", "records-proof"))
 SHOWN_URL = "http://127.0.0.1:3000"
 ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )+")
 
@@ -41,6 +41,8 @@ RUN_HERE = (
     ".venv/bin/python -m training sign artifacts/",
     ".venv/bin/python import_model.py --trusted-key ",
     ".venv/bin/model_signing verify ",
+    ".venv/bin/python -m records checkpoint ",
+    ".venv/bin/python -m records verify --checkpoints ",
 )
 
 WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
@@ -194,6 +196,19 @@ class TestRun:
         assert 2 == len([line for line in printed if line.endswith(f"the key's sha256 is {fingerprint}")])
         assert ["credit_risk_gradient_boosting:2.0.0", "credit_risk_policy:1.1.0"] == printed[-2:]
         shell(verify, checkout)
+
+    def test_checkpoints(self, checkout: Path) -> None:
+        """A pair of keys is made, the first checkpoint is signed, and the store is what it saw."""
+        if shutil.which("openssl") is None:
+            pytest.skip("no openssl")
+        (checkout / "kept").mkdir()
+        pair, commands = blocks(PROOF)
+        shell(pair, checkout)
+        printed = shell(f"export CREDIT_RISK_RECORDS=sqlite:kept; {commands}", checkout).splitlines()
+        assert ["checkpoint 1: 0 entries of 0 writers", "0 entries of 0 writers, 0 erased"] == [
+            line.partition(", root")[0] for line in printed[:2]
+        ]
+        assert printed[2].startswith("1 checkpoints, the last at ")
 
     @pytest.mark.slow
     def test_keys(self, checkout: Path, store: Path) -> None:

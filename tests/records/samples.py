@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,6 +12,7 @@ from records.chain import Entry, Head, Writer, link, sealed_entry
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
+from records.stores.base import Store
 
 BASIS = Basis(
     service_version="1.0.0",
@@ -103,3 +104,13 @@ drawn_records = st.builds(
     ).map(tuple),
     idempotency_key=st.none() | texts,
 )
+
+
+def keep(store: Store, ring: KeyRing, records: Sequence[DecisionRecord]) -> list[Entry]:
+    """The entries of a new writer's records, in a store that nobody holds any more."""
+    writer = a_writer()
+    entries = chained(records, writer, writer.origin, BASIS, ring)
+    store.begin(writer, BASIS)
+    store.append(entries)
+    store.close()
+    return entries

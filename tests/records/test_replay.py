@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from pydantic_core import to_json
 
 from decision import read_policy
-from decision.files import DEFAULT_BOOK, POLICY_FILE
+from decision.files import CATALOGUE_FILE, DEFAULT_BOOK, POLICY_FILE
 from engine import Engine, open_model
 from records.answers import answered
 from records.basis import Basis, libraries, processor
@@ -40,9 +42,9 @@ class Made:
         folder: of the store.
     """
 
-    def __init__(self, folder: Path, ring: KeyRing) -> None:
+    def __init__(self, folder: Path, ring: KeyRing, policy: Path = DEFAULT_BOOK / POLICY_FILE) -> None:
         artifact = read_artifact(ROOT / "artifacts" / "model")
-        files = read_policy(DEFAULT_BOOK / POLICY_FILE, artifact.contract)
+        files = read_policy(policy, artifact.contract, DEFAULT_BOOK / CATALOGUE_FILE)
         contents = {**artifact.contents, **files.contents}
         self.digests = {name: sha256(content).hexdigest() for name, content in contents.items()}
         self.engine = Engine(*open_model(artifact), files)
@@ -180,7 +182,7 @@ class TestUnverifiable:
         """The verdict is never that it differs."""
         made.decide(DOCUMENTS[:2])
         (made.folder / ARCHIVE / made.digests["ensemble.npz"]).unlink()
-        assert [(Verdict.UNVERIFIABLE, ("ensemble.npz is not in the archive",))] * 2 == [
+        assert [(Verdict.UNVERIFIABLE, ("ensemble.npz is missing from the archive, or changed there",))] * 2 == [
             (each.verdict, each.what) for each in made.again()
         ]
 
@@ -188,7 +190,10 @@ class TestUnverifiable:
         made.decide(DOCUMENTS[:1])
         (made.folder / ARCHIVE / made.digests[POLICY_FILE]).write_bytes(b"{}")
         (again,) = made.again()
-        assert (Verdict.UNVERIFIABLE, (f"{POLICY_FILE} is not in the archive",)) == (again.verdict, again.what)
+        assert (Verdict.UNVERIFIABLE, (f"{POLICY_FILE} is missing from the archive, or changed there",)) == (
+            again.verdict,
+            again.what,
+        )
 
     def test_an_erased_one(self, made: Made) -> None:
         """Its neighbours are identical as ever."""
@@ -203,3 +208,49 @@ class TestUnverifiable:
             again.verdict,
             again.what,
         )
+
+
+@pytest.fixture
+def stricter(made: Made, tmp_path: Path) -> Made:
+    """The same store, where it is decided by a policy that rejects earlier."""
+    policy = json.loads((DEFAULT_BOOK / POLICY_FILE).read_bytes())
+    policy["thresholds"]["reject_from"] = 0.15
+    policy["examples"] = [each for each in policy["examples"] if not 0.15 <= each["probability_of_default"] < 0.2]
+    path = tmp_path / POLICY_FILE
+    path.write_text(json.dumps(policy), encoding="utf-8")
+    return Made(made.folder, made.ring, path)
+
+
+@pytest.mark.slow
+class TestTenThousand:
+    """What is told of all of them when something is wrong with one."""
+
+    @pytest.fixture
+    def documents(self) -> list[dict[str, Any]]:
+        return portfolio(10_000, seed=10)
+
+    def test_one_by_another_policy(self, made: Made, stricter: Made, documents: list[dict[str, Any]]) -> None:
+        """Each is made again by the policy of its day, so that all are identical; a changed policy is named."""
+        made.decide(documents[1:])
+        stricter.decide(documents[:1])
+        assert {Verdict.IDENTICAL: 10_000} == Counter(each.verdict for each in made.again())
+        policy = made.folder / ARCHIVE / stricter.digests[POLICY_FILE]
+        policy.write_bytes((made.folder / ARCHIVE / made.digests[POLICY_FILE]).read_bytes())
+        told = Counter((each.verdict, each.what) for each in made.again())
+        changed = (Verdict.UNVERIFIABLE, (f"{POLICY_FILE} is missing from the archive, or changed there",))
+        assert {(Verdict.IDENTICAL, ()): 9_999, changed: 1} == told
+
+    def test_one_that_says_it_was_by_this_one(
+        self, made: Made, stricter: Made, documents: list[dict[str, Any]]
+    ) -> None:
+        """And was by the other."""
+        between = next(document for document in documents if 0.15 <= self._pd(made, document) < 0.2)
+        made.decide([document for document in documents if document is not between])
+        stricter.decide([between], digests=made.digests)
+        told = Counter((each.verdict, each.what) for each in made.again())
+        differs = next(what for verdict, what in told if verdict is Verdict.DIFFERS)
+        assert {"decision", "band"} <= set(differs)
+        assert {(Verdict.IDENTICAL, ()): 9_999, (Verdict.DIFFERS, differs): 1} == told
+
+    def _pd(self, made: Made, document: dict[str, Any]) -> float:
+        return made.engine.assess([made.engine.contract.parse(document)])[0].pd

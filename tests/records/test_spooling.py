@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, broken
-from records.errors import AnsweredAlreadyError, StoreUnavailableError
+from records.errors import AnsweredAlreadyError, AnswersSpooledError, StoreUnavailableError
 from records.idempotency.answer import NewAnswer
 from records.keyring import KeyRing
 from records.stores import spooling
@@ -176,15 +176,18 @@ class TestAway:
 
     @pytest.mark.parametrize("kept", [False, True])
     def test_answers_go_along(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing, *, kept: bool) -> None:
-        """Whether the store had kept them before it went or not; one that somebody else gave meanwhile stays."""
-        writer, entries = a_chain(3, ring)
+        """They are not given yet, since only the store can tell other workers of them. In the end they are there,
+        whether the store had kept them before it went or not; one that somebody else gave meanwhile stays."""
+        writer, entries = a_chain(4, ring)
         mine, late, others = an_answer(ring, b"mine"), an_answer(ring, b"theirs"), an_answer(ring, b"theirs")
         store = opened()
         store.begin(writer, BASIS)
         distant.away, distant.lost = not kept, kept
-        store.append(entries[:2], [mine])
-        store.append(entries[2:], [late])
-        store.append([], [an_answer(ring, b"without")])
+        for some, answer in ((entries[:2], mine), (entries[2:3], late), ([], an_answer(ring, b"without"))):
+            with pytest.raises(AnswersSpooledError):
+                store.append(some, [answer])
+        assert Head(3, entries[2].hash) == store.head(writer)
+        store.append(entries[3:])
         distant.answers[others.answer.key] = others
         distant.away = False
         wait_for(lambda: heard.carried)

@@ -363,30 +363,3 @@ class TestVersions:
     def _set_version(self, folder: Path, version: int) -> None:
         with closing(sqlite3.connect(folder / "0.sqlite")) as connection:
             connection.execute(f"PRAGMA user_version={version}")
-
-
-@of_sqlite
-class TestPlans:
-    @pytest.mark.parametrize(
-        "query",
-        [{"tag": b"1" * 16}, {"since": 1, "until": 2}, {}],
-    )
-    def test_no_search_reads_the_table(self, open_store: Open, folder: Path, query: dict[str, int]) -> None:
-        """Whatever is asked for most often is found by an index."""
-        store = open_store()
-        store.begin(a_writer(), BASIS)
-        asked: list[str] = []
-        assert isinstance(store, SQLiteFolder)
-        with closing(sqlite3.connect(folder / "0.sqlite")) as connection:
-            read = store._read
-
-            def explained(sql: str, *values: object) -> Iterator[object]:
-                asked.extend(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values))
-                return read(sql, *values)
-
-            store._read = explained  # type: ignore[method-assign]  # to see the plan of what is asked
-            list(store.find(Query(**query)))
-            store.get(bytes(16))
-        assert asked
-        assert not [step for step in asked if step.startswith("SCAN d") and "INDEX" not in step]
-        assert not [step for step in asked if "TEMP B-TREE" in step and "tag" not in query]
