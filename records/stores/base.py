@@ -100,9 +100,6 @@ class Store(Writing, Protocol):
     def get(self, identifier: bytes) -> Entry | None:
         """One entry, by its decision's id."""
 
-    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
-        """Those entries of these decisions that are there, in any order."""
-
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
 
