@@ -51,7 +51,8 @@ class Comparison:
         sequence = entry.sequence
         if self._apart is None and sequence > self._covered == self._agreed:
             return
-        found = fingerprint(entry)
+        # Of what was purged nothing is left to compare; that it was is told elsewhere.
+        found = fingerprint(entry) if entry.content else self._chain.fingerprint(sequence)
         if self._apart is None and sequence == self._agreed + 1 and found == self._chain.fingerprint(sequence):
             self._agreed = sequence
             mark = self._marks.get(sequence)

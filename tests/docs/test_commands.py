@@ -205,7 +205,7 @@ class TestRun:
         pair, commands = blocks(PROOF)
         shell(pair, checkout)
         printed = shell(f"export CREDIT_RISK_RECORDS=sqlite:kept; {commands}", checkout).splitlines()
-        assert ["checkpoint 1: 0 entries of 0 writers", "0 entries of 0 writers, 0 erased"] == [
+        assert ["checkpoint 1: 0 entries of 0 writers", "0 entries of 0 writers, 0 erased, 0 purged"] == [
             line.partition(", root")[0] for line in printed[:2]
         ]
         assert printed[2].startswith("1 checkpoints, the last at ")

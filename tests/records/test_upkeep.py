@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -314,6 +316,26 @@ class TestCommands:
         assert ("2023-08-01", True) == (shown["notified"], shown["purged"] is not None)
         assert 1 == main(["purge", "--months", "24"])
         assert "--months: at least 25" in capsys.readouterr().err
+
+    def test_checkpoints_of_before_agree(
+        self, place: str, kept: list[Entry], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A purge is none of what they witness against; content that is gone otherwise is."""
+        pair = ec.generate_private_key(ec.SECP256R1())
+        private, public, row = tmp_path / "sign.pem", tmp_path / "sign.pub", tmp_path / "row.jsonl"
+        private.write_bytes(pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        private.chmod(0o600)
+        public.write_bytes(pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        assert 0 == main(["checkpoint", "--to", str(row), "--sign-key", str(private)])
+        assert 0 == main(["purge", "--yes"])
+        verify = ["verify", "--checkpoints", str(row), "--trusted-key", str(public)]
+        assert 0 == main(verify)
+        assert 0 == main(["checkpoint", "--to", str(row), "--sign-key", str(private)])
+        assert 0 == main(verify)
+        damaged(place, "UPDATE decisions SET content = x'', key = NULL WHERE sequence = 3")
+        capsys.readouterr()
+        assert 1 == main(verify)
+        assert f"decision {as_text(kept[2].id)}: its content is gone" in capsys.readouterr().err
 
     def test_reseal(self, key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         add_key(key_file)
