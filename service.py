@@ -32,6 +32,7 @@ from serving.http.information import Information
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
 from serving.lookup import Lookup
+from serving.once import Once
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
 from serving.settings import load_settings
@@ -50,9 +51,11 @@ install(telemetry.logs, settings)
 with refusals_as_lines():
     access = Access(settings, telemetry)
 information = Information(settings)
-bodies = Bodies(settings, information.contract, telemetry)
-recording = Recording(settings, telemetry)
+once = Once(settings, telemetry)
+bodies = Bodies(settings, information.contract, telemetry, once)
+recording = Recording(settings, telemetry, once)
 lookup = Lookup(settings)
+information.challenger = recording.challenger
 descriptors = Descriptors(bodies, Responses(telemetry, recording))
 
 MOST_MERGED = 512

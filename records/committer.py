@@ -20,7 +20,8 @@ from typing import NamedTuple, Protocol
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, link, sealed_entry
-from records.errors import RecordsUnavailableError, StoreUnavailableError
+from records.errors import AnsweredAlreadyError, RecordsUnavailableError, StoreUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
@@ -47,8 +48,14 @@ class Watch(Protocol):
 
 class _Pending(NamedTuple):
     entries: Sequence[Entry]
+    answer: NewAnswer | None
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
+
+    @property
+    def key(self) -> bytes | None:
+        """Of its answer."""
+        return None if self.answer is None else self.answer.answer.key
 
 
 class Committer:
@@ -94,11 +101,12 @@ class Committer:
         """Requests whose records are not being written yet."""
         return len(self._pending)
 
-    async def commit(self, records: Sequence[DecisionRecord]) -> None:
-        """Return when the records are durable.
+    async def commit(self, records: Sequence[DecisionRecord], answer: NewAnswer | None = None) -> None:
+        """Return when the records are durable, and with them the answer that they are in, where it is to be kept.
 
         Raises:
             RecordsUnavailableError: they may be or not.
+            AnsweredAlreadyError: they are not, since another answer is kept for the same key.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -106,7 +114,7 @@ class Committer:
         with self._wake:
             if self._ending:
                 raise RecordsUnavailableError("the service is stopping")
-            self._pending.append(_Pending(entries, loop, done))
+            self._pending.append(_Pending(entries, answer, loop, done))
             first = len(self._pending) == 1
         if first:
             loop.call_soon(self._notify)  # behind all that the loop is about to bring, as what one batch was scored in
@@ -128,7 +136,11 @@ class Committer:
         while (batch := self._taken()) or not self._ending:
             error: Exception | None = None
             try:
-                self._write([entry for pending in batch for entry in pending.entries])
+                self._write(batch)
+            except AnsweredAlreadyError as exc:
+                _tell([pending for pending in batch if pending.key in exc.keys], exc)
+                self._put_back([pending for pending in batch if pending.key not in exc.keys])
+                continue
             except Exception as exc:  # noqa: BLE001  # whatever it is, it must not end the thread, nor be answered as kept
                 self._head = None  # to be asked of the store again: what has failed may have been written
                 self._watch.failed(exc)
@@ -147,14 +159,20 @@ class Committer:
                 rows += len(batch[-1].entries)
             return batch
 
-    def _write(self, sealed: Sequence[Entry]) -> None:
+    def _put_back(self, batch: Sequence[_Pending]) -> None:
+        with self._wake:
+            self._pending.extendleft(reversed(batch))
+
+    def _write(self, batch: Sequence[_Pending]) -> None:
         started = time.perf_counter()
         head = self._head or self._begin()
-        if sealed:
-            entries = link(sealed, head)
-            self._store.append(entries)
-            self._head = Head(entries[-1].sequence, entries[-1].hash)
+        entries = link([entry for pending in batch for entry in pending.entries], head)
+        answers = [pending.answer for pending in batch if pending.answer is not None]
+        if entries or answers:
+            self._store.append(entries, answers)
             self._watch.committed(len(entries), time.perf_counter() - started)
+        if entries:
+            self._head = Head(entries[-1].sequence, entries[-1].hash)
 
     def _begin(self) -> Head:
         self._store.archive(self._files)

@@ -4,8 +4,12 @@ RecordsError
 +-- KeyRingError              the key file can't be used, or lacks a key
 +-- SealBrokenError           what was sealed is damaged, or was sealed for another record
 +-- UnreadableRecordError     bytes that are no record of their basis
++-- NotArchivedError          what was decided by is not in the archive
 +-- RecordsUnavailableError   whether the records are kept is not known, so nothing may be answered
 +-- CheckpointError           a checkpoint, its key or its place can't be used
++-- KeyInWorkError            a request with the same key is being answered
++-- OtherRequestError         another request was answered under the same key
++-- AnsweredAlreadyError      keys that others have been answered meanwhile; nothing was kept
 +-- StoreError                a store that can't be used
 +-- StoreUnavailableError   it can't be reached, or can't write, now
 +-- StoreVersionError       its schema is not the one that this version writes
@@ -30,12 +34,36 @@ class UnreadableRecordError(RecordsError):
     """Bytes that are no record of their basis."""
 
 
+class NotArchivedError(RecordsError):
+    """What was decided by is not in the archive."""
+
+
 class RecordsUnavailableError(RecordsError):
     """Whether the records are kept is not known, so nothing may be answered."""
 
 
 class CheckpointError(RecordsError):
     """A checkpoint, its key or its place can't be used."""
+
+
+class KeyInWorkError(RecordsError):
+    """A request with the same key is being answered."""
+
+
+class OtherRequestError(RecordsError):
+    """Another request was answered under the same key."""
+
+
+class AnsweredAlreadyError(RecordsError):
+    """Keys that others have been answered meanwhile; nothing was kept.
+
+    Attributes:
+        keys: those.
+    """
+
+    def __init__(self, keys: frozenset[bytes]) -> None:
+        super().__init__("answered meanwhile")
+        self.keys = keys
 
 
 class StoreError(RecordsError):

@@ -28,6 +28,7 @@ from records.errors import KeyRingError, SealBrokenError
 
 KEY_BYTES = 32
 TAG_BYTES = 16
+DIGEST_BYTES = 16
 _NONCE_BYTES = 12
 _NUMBER_BYTES = 2
 
@@ -142,6 +143,12 @@ class KeyRing:
     def tag(self, reference: str) -> bytes:
         """What a record of this reference is found by."""
         return hmac.digest(self._references, reference.encode(), sha256)[:TAG_BYTES]
+
+    def digest(self, purpose: str, *parts: bytes) -> bytes:
+        """What stands for these parts in their order, for one purpose: no other purpose's, and no tag."""
+        # A reference has no control character. Without their lengths, two lists of parts could be the same bytes.
+        framed = b"".join(len(part).to_bytes(8) + part for part in parts)
+        return hmac.digest(self._references, b"\0" + purpose.encode() + b"\0" + framed, sha256)[:DIGEST_BYTES]
 
     def _beside(self, key: bytes, record: bytes) -> AESGCM:
         # A data key itself seals once only, and always with the same nonce.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -68,6 +68,10 @@ class Archive:
         entry = self._store.get(identifier)
         return None if entry is None else self._opened(entry)
 
+    def get_all(self, identifiers: Sequence[bytes]) -> dict[bytes, Kept]:
+        """Those of these decisions that are there, by their ids."""
+        return {entry.id: self._opened(entry) for entry in self._store.get_all(identifiers)}
+
     def find(self, query: Query, reference: str | None = None) -> list[Kept]:
         """Decisions, the latest first.
 
@@ -128,6 +132,7 @@ def _told(record: DecisionRecord, basis: Basis) -> dict[str, Any]:
         "request_id": record.request_id,
         "trace_id": record.trace_id,
         "reference": record.reference,
+        "idempotency_key": record.idempotency_key,
         "received": record.received,
         "fields": record.fields(basis),
         "probability_of_default": record.pd,

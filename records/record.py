@@ -40,6 +40,7 @@ class DecisionRecord(NamedTuple):
         outside: fields beyond the training data's range.
         attributions: in the order of the basis's scored fields, where they were told.
         counterfactuals: changes, decision and PD of each that was told.
+        idempotency_key: the caller's own, where the request carried one.
     """
 
     id: bytes
@@ -61,6 +62,7 @@ class DecisionRecord(NamedTuple):
     outside: tuple[str, ...]
     attributions: tuple[float, ...] | None
     counterfactuals: tuple[tuple[dict[str, Any], str, float], ...]
+    idempotency_key: str | None = None
 
     def fields(self, basis: Basis) -> Mapping[str, Any]:
         """What was used, by field."""
@@ -75,8 +77,9 @@ def pack(record: DecisionRecord, basis: Basis) -> bytes:
     packer = zlib.compressobj(
         _LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, basis.dictionary
     )
-    # The id is the entry's; bytes are no text.
-    return packer.compress(to_json(record[1:])) + packer.flush()
+    # The id is the entry's; bytes are no text. Most have no key, and need not say so.
+    values = record[1:-1] if record.idempotency_key is None else record[1:]
+    return packer.compress(to_json(values)) + packer.flush()
 
 
 def unpack(identifier: bytes, packed: bytes, basis: Basis) -> DecisionRecord:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
@@ -20,7 +21,10 @@ from records.basis import Basis, code_digest, libraries, processor
 from records.errors import RecordsError
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
+from records.shadow.verdict import Answered
 from serving import SERVICE_VERSION
+from serving.challenging import Challenging
+from serving.once import Once
 from serving.settings import Settings
 from serving.store import Served
 from serving.telemetry.exchange import Exchange
@@ -41,10 +45,13 @@ class Recording:
     Args:
         settings: which store, and which keys.
         telemetry: counts what is kept.
+        once: is told of the store, and has answers kept with their decisions.
     """
 
-    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, once: Once) -> None:
         self._settings = settings
+        self._once = once
+        self._challenging = Challenging(settings, telemetry) if settings.challenger else None
         self._metrics = telemetry.metrics
         self._failing = False
         self._spool: Spooling | None = None
@@ -63,7 +70,9 @@ class Recording:
             return
         # Bring cryptography and a database's client, which a service without records does without.
         from records.committer import Committer  # noqa: PLC0415
+        from records.idempotency.claimer import Claimer  # noqa: PLC0415
         from records.keyring import read_keyring  # noqa: PLC0415
+        from records.stores.opening import open_claims  # noqa: PLC0415
 
         assert self._settings.records_key_file is not None
         self._basis = basis = _basis(engine, served.digests)
@@ -72,6 +81,9 @@ class Recording:
         committer = Committer(self._opened(self._settings.records), basis, ring, self, files)
         committer.start()
         self._committer = committer
+        self._once.start(Claimer(open_claims(self._settings.records, self._settings.records_seconds)), ring)
+        if self._challenging is not None:
+            self._challenging.start(basis, served)
 
     @property
     def ready(self) -> bool:
@@ -85,8 +97,11 @@ class Recording:
 
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
+        if self._challenging is not None:
+            self._challenging.stop()
         if self._committer is not None:
             self._committer.stop()
+            self._once.stop()
 
     def observe(self) -> None:
         """Bring gauges up to date."""
@@ -96,6 +111,10 @@ class Recording:
             with suppress(RecordsError):  # a file that was carried over and deleted just now
                 self._metrics.records_spooled.set(self._spool.rows())
             self._metrics.records_spool_fill.set(self._spool.fill())
+
+    def challenger(self) -> dict[str, Any] | None:
+        """What /version says of it; None where there is none."""
+        return None if self._challenging is None else self._challenging.document()
 
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
@@ -129,7 +148,11 @@ class Recording:
         service_log.error("records: they stay in the spool", extra={"data": {"reason": str(error)}})
 
     async def keep(
-        self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
+        self,
+        kind: str,
+        assessments: Sequence[tuple[int | None, Assessment]],
+        exchange: Exchange | None,
+        content: Callable[[Sequence[str | None]], bytes],
     ) -> Sequence[str | None]:
         """Return when all of a request's decisions are durable.
 
@@ -137,19 +160,28 @@ class Recording:
             kind: of the route.
             assessments: each with its row; None where it came alone.
             exchange: the request.
+            content: the answer by its decisions' ids, which is kept with them where the request has a key.
 
         Returns:
             The decisions' ids in order; None for each where nothing is kept.
 
         Raises:
             RecordsUnavailableError: they may not be durable, so that they must not be answered.
+            AnsweredAlreadyError: nor must these, since another answer is kept for the same key.
         """
         if self._committer is None:
             return [None] * len(assessments)
         now = time.time_ns() // 1000
         records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
-        await self._committer.commit(records)
-        return [as_text(record.id) for record in records]
+        ids = [as_text(record.id) for record in records]
+        if exchange is None or exchange.claim is None:
+            await self._committer.commit(records)
+        else:
+            await self._once.commit(self._committer, exchange, records, content(ids))
+        if self._challenging is not None and exchange is not None:
+            offered = [Answered(record.id, record.time, record.outcome, record.received) for record in records]
+            exchange.afterwards = partial(self._challenging.offer, offered)
+        return ids
 
     def _opened(self, where: str) -> Writing:
         from records.stores.opening import open_store  # noqa: PLC0415  # as in start
@@ -178,6 +210,7 @@ class Recording:
             request_id=exchange.request_id if exchange is not None else "",
             trace_id=f"{exchange.span.trace_id:032x}" if exchange is not None and exchange.span is not None else None,
             received=received,
+            idempotency_key=exchange.claim.key if exchange is not None and exchange.claim is not None else None,
             **answered(assessment, self._basis),
         )
 

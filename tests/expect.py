@@ -31,7 +31,7 @@ def problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
     assert document["title"]
     assert document["detail"]
     assert document["request_id"] == response.headers["X-Request-ID"]
-    assert ("Retry-After" in response.headers) == (status in (429, 503))
+    assert ("Retry-After" in response.headers) == (status in (409, 429, 503))
     assert all(error.keys() == {"loc", "msg", "type"} for error in document.get("errors", []))
     return document
 

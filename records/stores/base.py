@@ -9,6 +9,14 @@ from typing import Protocol
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.errors import StoreUnavailableError
+from records.idempotency.answer import Answer, NewAnswer
+from records.shadow.verdict import StoredVerdict
+
+VERDICT_COLUMNS = "decision, time, outcome, tag, content, key"
+"""Those of a `StoredVerdict`, in its order."""
+
+HAS_VERDICTS = "EXISTS (SELECT 1 FROM verdicts WHERE verdicts.basis = bases.digest)"
+"""Whether a challenger decided by a basis, of which there are few, as SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,15 @@ class Writing(Protocol):
             StoreError: it can't be told.
         """
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, all or none, durably; the first of them may be kept already, and are left as they are.
 
+        Args:
+            entries: of one writer.
+            answers: to keep with them, in the same transaction; these ones may be kept already, too.
+
         Raises:
+            AnsweredAlreadyError: another answer is kept for a key, so that nothing is.
             StoreError: whether they are kept is not known, or they don't follow what the writer has written.
         """
 
@@ -93,14 +106,35 @@ class Store(Writing, Protocol):
     def get(self, identifier: bytes) -> Entry | None:
         """One entry, by its decision's id."""
 
+    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
+        """Those entries of these decisions that are there, in any order."""
+
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered, where it was and has not expired."""
 
     def archived(self, digest: str) -> bytes | None:
         """A file that was kept, by its SHA-256; None where it isn't there, or no longer what it was."""
 
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said; what is kept already is left as it is.
+
+        A loss of power may take the last of them: nobody was answered with them.
+
+        Raises:
+            StoreError: whether they are kept is not known.
+        """
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said of the decisions of a time, by the digest of its basis, the oldest first."""
+
     def destroy_keys(self, tag: bytes) -> int:
-        """Destroy the data keys of a reference, for good.
+        """Destroy the data keys of a reference, those of verdicts too, and the answers that it has a part in.
 
         Returns:
             How many entries were closed by it.

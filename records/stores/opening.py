@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from records.errors import StoreError
+from records.idempotency.claims import Claims
+from records.idempotency.folder import FolderClaims
 from records.stores import sqlite, sqlite_events
 from records.stores.base import Store
 from records.stores.ledger import Ledger
@@ -35,6 +37,20 @@ def open_store(where: str, seconds: float = SECONDS) -> Store:
         return sqlite.SQLiteFolder(_folder(where))
     except StoreError as exc:
         raise StoreError(f"{SETTING}: {exc}") from None
+
+
+def open_claims(where: str, seconds: float = SECONDS) -> Claims:
+    """The claims of the store's workers; nothing is read or written yet.
+
+    Args:
+        where: as `open_store` takes it, and has taken it.
+        seconds: after which a server that doesn't answer is given up.
+    """
+    if where.startswith(_POSTGRESQL):
+        from records.idempotency.database import DatabaseClaims  # noqa: PLC0415  # a client that others don't need
+
+        return DatabaseClaims(where, seconds)
+    return FolderClaims(_folder(where))
 
 
 def open_ledger(where: str, seconds: float = SECONDS) -> Ledger:

@@ -19,8 +19,11 @@ from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.errors import StoreError, StoreUnavailableError, StoreVersionError
-from records.stores.base import Query, unkept
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.idempotency.answer import Answer, NewAnswer
+from records.idempotency.in_postgresql import FIND, forget, keep_answers
+from records.shadow.verdict import StoredVerdict
+from records.stores.base import HAS_VERDICTS, VERDICT_COLUMNS, Query, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
 
@@ -47,6 +50,18 @@ FROM unnest(
 WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = %b::integer) = %b::bigint
 """
 """Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps."""
+
+_KEEP_VERDICTS = f"""
+INSERT INTO verdicts (basis, {VERDICT_COLUMNS})
+SELECT %b::bytea, said.*
+FROM unnest(%b::bytea[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[], %b::bytea[]) AS said (decision)
+WHERE EXISTS (SELECT 1 FROM decisions d WHERE d.id = said.decision AND d.key IS NOT NULL)
+ON CONFLICT DO NOTHING
+"""  # noqa: S608  # a constant
+"""Not of a decision that has been erased in the meantime."""
+
+_LAST = 1 << 62
+"""After every time."""
 
 T = TypeVar("T")
 
@@ -97,12 +112,12 @@ class PostgreSQL:
             found = connection.execute(
                 "SELECT sequence, hash FROM decisions WHERE writer = %s ORDER BY sequence DESC LIMIT 1", (self._number,)
             ).fetchone()
-            _settle(connection)
+            settle(connection)
             return writer.origin if found is None else Head(*found)
 
         return self._done(last, writes=True)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction; none where they don't follow what is kept."""
 
         def insert(connection: Connection) -> None:
@@ -111,7 +126,15 @@ class PostgreSQL:
                 if rest and not self._inserted(connection, rest):
                     raise StoreUnavailableError(f"{self._server.name}: a decision is kept at another place already")
 
-        if entries:
+        def both(connection: Connection) -> None:
+            with connection.transaction():
+                keep_answers(connection, answers)
+                if entries:
+                    insert(connection)
+
+        if answers:
+            self._done(both, writes=True)
+        elif entries:
             self._done(insert, writes=True)
 
     def writers(self) -> Sequence[Writer]:
@@ -133,6 +156,10 @@ class PostgreSQL:
         """One entry."""
         return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = %s", identifier)), None)
 
+    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
+        """Those that are there."""
+        return [Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ANY(%b::bytea[])", list(identifiers))]
+
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
@@ -141,6 +168,10 @@ class PostgreSQL:
             f"{DECISIONS}{where} ORDER BY d.time DESC, d.sequence DESC LIMIT %s", *asked.values(), query.most
         )
         return [Entry(*row) for row in found]
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered."""
+        return {row[0]: Answer(*row) for row in self._read(FIND, list(keys))}
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, each in a row of its own."""
@@ -158,6 +189,37 @@ class PostgreSQL:
         found = self._read("SELECT content FROM artifacts WHERE digest = %s", digest)
         return found[0][0] if found and sha256(found[0][0]).hexdigest() == digest else None
 
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said, in one transaction that the server's disk is not waited for."""
+
+        def insert(connection: Connection) -> None:
+            with connection.transaction():
+                connection.execute("SET LOCAL synchronous_commit = off")
+                connection.execute(
+                    "INSERT INTO bases VALUES (%s, %s) ON CONFLICT DO NOTHING", (basis.digest, basis.document)
+                )
+                connection.execute(_KEEP_VERDICTS.encode(), (basis.digest, *map(list, zip(*verdicts, strict=True))))
+
+        if verdicts:
+            self._done(insert, writes=True)
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+        found = self._read(f"SELECT document FROM bases WHERE {HAS_VERDICTS} ORDER BY document")  # noqa: S608  # a constant
+        return [Basis.model_validate_json(document) for (document,) in found]
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said, a step at a time."""
+        after = (since, b"")
+        sql = (
+            f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE basis = %s AND (time, decision) > (%s, %s) AND time < %s "  # noqa: S608  # constants
+            f"ORDER BY time, decision LIMIT {_STEP}"
+        )
+        last = _LAST if until is None else until
+        while step := [StoredVerdict(*row) for row in self._read(sql, basis, *after, last)]:
+            yield from step
+            after = step[-1].time, step[-1].decision
+
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference, in the table's pages too; the caller owns the table.
 
@@ -166,12 +228,17 @@ class PostgreSQL:
         """
 
         def destroyed(connection: Connection) -> int:
-            sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
-            return connection.execute(sql, (tag,)).rowcount
+            with connection.transaction():
+                forget(connection, tag)
+                # Waits for challengers that are about to keep what they have said of one of these.
+                connection.execute("LOCK TABLE verdicts IN SHARE ROW EXCLUSIVE MODE")
+                connection.execute("UPDATE verdicts SET key = NULL WHERE tag = %s AND key IS NOT NULL", (tag,))
+                sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
+                return connection.execute(sql, (tag,)).rowcount
 
         def cleaned(connection: Connection) -> None:
             unlimited(connection)
-            connection.execute("VACUUM decisions")
+            connection.execute("VACUUM decisions, answers, verdicts")
 
         closed = self._done(destroyed, writes=True)
         self._done(cleaned, writes=True)
@@ -202,7 +269,7 @@ class PostgreSQL:
             "SELECT sequence, hash FROM decisions WHERE writer = %s AND sequence BETWEEN %s AND %s ORDER BY sequence",
             (self._number, entries[0].sequence, entries[-1].sequence),
         ).fetchall()
-        _settle(connection)
+        settle(connection)
         return unkept(entries, last, kept, self._server.name)
 
     def _read(self, sql: str, *values: object) -> list[Any]:
@@ -219,6 +286,8 @@ class PostgreSQL:
                 if not lost:
                     raise
                 return self._tried(work, deadline, writes=writes)
+        except AnsweredAlreadyError:  # nothing is wrong with the connection
+            raise
         except BaseException as exc:
             self.close()
             if isinstance(exc, psycopg.Error):
@@ -229,7 +298,7 @@ class PostgreSQL:
         if writes and not self._writes:
             self.close()
         if self._connection is None:
-            self._connection, self._writes = _opened(self._server, deadline, writes=writes), writes
+            self._connection, self._writes = opened(self._server, deadline, writes=writes), writes
         self._connection.deadline = deadline
         self._connection.warnings.clear()
         result = work(self._connection)
@@ -284,7 +353,7 @@ def _applied(connection: Connection, server: Server) -> int:
     return int(found < len(steps))
 
 
-def _opened(server: Server, deadline: float, *, writes: bool) -> Connection:
+def opened(server: Server, deadline: float, *, writes: bool) -> Connection:
     """A connection to a database of this version's schema, which stays so while it is written to."""
     connection = server.connected(deadline, writes=writes)
     try:
@@ -321,7 +390,7 @@ def _version(connection: Connection) -> int:
     return int(version)
 
 
-def _settle(connection: Connection) -> None:
+def settle(connection: Connection) -> None:
     """Wait until all that is seen is durable, on a synchronous standby too: any commit waits for those before it.
 
     What is seen may be of a transaction that was kept from waiting, its connection being ended.

@@ -16,9 +16,10 @@ from typing import Protocol
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.errors import RecordsError, StoreError, StoreUnavailableError
+from records.errors import AnsweredAlreadyError, RecordsError, StoreError, StoreUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.stores.base import Writing
-from records.stores.sqlite import ARCHIVE, SQLiteFile, SQLiteFolder, alone, delete
+from records.stores.sqlite import ARCHIVE, FILES, SQLiteFile, SQLiteFolder, alone, delete, upgrade
 
 RETRY_SECONDS = 1.0
 _STEP = 500
@@ -61,6 +62,9 @@ class Spooling:
         self._spooling = False
         self._writer: tuple[Writer, Basis] | None = None
         self._head: Head | None = None
+        for path in folder.glob(FILES):  # of the version before
+            with suppress(StoreError):  # another worker's
+                upgrade(path)
         self._turns = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._carry, name="spool", daemon=True)
@@ -94,12 +98,22 @@ class Spooling:
                 self._head = self._looked_up(writer)
             return self._head
 
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Keep entries in the store; where that fails, in the spool: they may be in both then, which is no harm."""
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
+        """Keep entries in the store; where that fails, in the spool: they may be in both then, which is no harm.
+
+        Raises:
+            AnsweredAlreadyError: another answer is kept for a key, so that nothing is.
+            StoreError: neither takes them; or the entries are in the spool, and the answers, which only the store can
+                keep apart from other workers', nowhere.
+        """
         with self._turns:
             self._head = None  # not known, should this fail
-            self._keep(entries)
+            in_store = self._kept(entries, answers)
+            if not in_store:
+                self._spool.append(entries)
             self._head = Head(entries[-1].sequence, entries[-1].hash)
+        if answers and not in_store:
+            raise StoreUnavailableError("the store is away, and an answer to a request with a key can't be spooled")
 
     def rows(self) -> int:
         """Entries of all workers that are in the spool."""
@@ -117,16 +131,16 @@ class Spooling:
         for each in (self._store, self._carrier, self._spool):
             each.close()
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
-        if not self._spooling:
-            try:
-                self._make_known()
-                self._store.append(entries)
-            except StoreUnavailableError as exc:
-                self._turn_to_spool(exc)
-            else:
-                return
-        self._spool.append(entries)
+    def _kept(self, entries: Sequence[Entry], answers: Sequence[NewAnswer]) -> bool:
+        if self._spooling:
+            return False
+        try:
+            self._make_known()
+            self._store.append(entries, answers)
+        except StoreUnavailableError as exc:
+            self._turn_to_spool(exc)
+            return False
+        return True
 
     def _looked_up(self, writer: Writer) -> Head:
         if self._spooling:
@@ -162,7 +176,7 @@ class Spooling:
             with suppress(FileNotFoundError):  # another worker was faster
                 self._carrier.archive({path.name: path.read_bytes()})
                 path.unlink()
-        for path in sorted(self._folder.glob("*.sqlite")):
+        for path in sorted(self._folder.glob(FILES)):
             if path == self._spool.path:
                 self._carry_file(path)  # most of it, while more is added
                 with self._turns:
@@ -188,3 +202,6 @@ class Spooling:
             entries = source.entries(writer, self._carrier.head(writer).sequence)
             while step := list(islice(entries, _STEP)):
                 self._carrier.append(step)
+        for answer in source.unexpired():
+            with suppress(AnsweredAlreadyError):  # to who asked again before this one was there
+                self._carrier.append([], [answer])

@@ -9,10 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from hashlib import sha256
-from heapq import nlargest
+from heapq import merge, nlargest
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +21,11 @@ from typing import Any, TypeVar
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.durable import make_folder_durably, replace_durably
-from records.errors import StoreError, StoreUnavailableError, StoreVersionError
-from records.stores.base import Query, unkept
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.idempotency.answer import Answer, NewAnswer
+from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
+from records.shadow.verdict import StoredVerdict
+from records.stores.base import HAS_VERDICTS, VERDICT_COLUMNS, Query, unkept
 from records.stores.versions import migrations, wrong_version
 
 KIND = "sqlite"
@@ -29,12 +33,15 @@ MAX_FILES = 256
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
-_FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
+FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
 DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
+
+_LAST = 1 << 62
+"""After every time."""
 
 T = TypeVar("T")
 
@@ -71,6 +78,7 @@ class SQLiteFolder:
         """Take a file, and make a writer known in it."""
 
         def known(connection: sqlite3.Connection) -> int:
+            forget_expired(connection)
             connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
             connection.execute(
                 "INSERT OR IGNORE INTO writers (id, started, basis) VALUES (?, ?, ?)",
@@ -92,7 +100,7 @@ class SQLiteFolder:
 
         return self._written(last)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction."""
 
         def insert(connection: sqlite3.Connection) -> None:
@@ -101,7 +109,15 @@ class SQLiteFolder:
                 if rest and not self._inserted(connection, rest):
                     raise StoreUnavailableError(f"{self._folder}: a decision is kept at another place already")
 
-        if entries:
+        def both(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                keep_answers(connection, answers)
+                if entries:
+                    insert(connection)
+
+        if answers:
+            self._written(both)
+        elif entries:
             self._written(insert)
 
     def writers(self) -> Sequence[Writer]:
@@ -129,6 +145,11 @@ class SQLiteFolder:
         """One entry."""
         return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ?", identifier)), None)
 
+    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
+        """Those that are there."""
+        places = ", ".join("?" * len(identifiers))
+        return [Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id IN ({places})", *identifiers)]
+
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
@@ -137,6 +158,11 @@ class SQLiteFolder:
             f"{DECISIONS}{where} ORDER BY d.time DESC, d.number DESC LIMIT ?", *asked.values(), query.most
         )
         return nlargest(query.most, (Entry(*row) for row in found), key=lambda entry: (entry.time, entry.sequence))
+
+    def answers(self, keys: Sequence[bytes]) -> Mapping[bytes, Answer]:
+        """What these keys were answered; where the clock was set back, several files may have one: the latest."""
+        sql, values = answers_to(keys)
+        return {row[1]: Answer(*row[1:]) for row in sorted(self._read(sql, *values))}
 
     def archive(self, files: Mapping[str, bytes]) -> None:
         """Keep files, each under its digest as its name."""
@@ -156,6 +182,47 @@ class SQLiteFolder:
         except FileNotFoundError:
             return None
         return content if sha256(content).hexdigest() == digest else None
+
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said, in one transaction, in a file of its own process."""
+
+        def insert(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
+                connection.executemany(
+                    f"INSERT OR IGNORE INTO verdicts (basis, {VERDICT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant
+                    ((basis.digest, *verdict) for verdict in verdicts),
+                )
+
+        self._written(partial(_sync, how="NORMAL"))
+        self._written(insert)
+        self._written(partial(_sync, how="FULL"))
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+        sql = f"SELECT document FROM bases WHERE {HAS_VERDICTS}"  # noqa: S608  # a constant
+        documents = {document for (document,) in self._read(sql)}
+        return [Basis.model_validate_json(document) for document in sorted(documents)]
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said, a step at a time of each file."""
+        step = partial(self._verdicts, basis, since, _LAST if until is None else until)
+        return merge(*map(step, self._files()), key=lambda verdict: (verdict.time, verdict.decision))
+
+    def _verdicts(self, basis: bytes, since: int, until: int, path: Path) -> Iterator[StoredVerdict]:
+        after = (since, b"")
+        while step := [
+            StoredVerdict(*row)
+            for row in self._read_file(
+                path,
+                f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE basis = ? AND (time, decision) > (?, ?) AND time < ? "  # noqa: S608  # constants
+                f"ORDER BY time, decision LIMIT {_STEP}",
+                *(basis, *after, until),
+            )
+        ]:
+            yield from step
+            after = step[-1].time, step[-1].decision
 
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
@@ -219,6 +286,8 @@ class SQLiteFolder:
             if self._connection is None:
                 self._connection = self._take()
             return work(self._connection)
+        except AnsweredAlreadyError:  # nothing is wrong with the file
+            raise
         except StoreError:
             self.close()
             raise
@@ -244,19 +313,19 @@ class SQLiteFolder:
         raise StoreError(f"{self._folder}: all {MAX_FILES} files are in use; give each service a folder of its own")
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob(_FILES))
+        return sorted(self._folder.glob(FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
-        def rows(path: Path) -> Iterable[Any]:
+        return chain.from_iterable(self._read_file(path, sql, *values) for path in self._files())
+
+    def _read_file(self, path: Path, sql: str, *values: object) -> list[Any]:
+        try:
             with closing(opened(path, "ro")) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-                    return ()  # it is just being made
+                    return []  # it is just being made
                 connection.text_factory = _text
                 check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
-
-        try:
-            yield from chain.from_iterable(map(rows, self._files()))
         except sqlite3.Error as exc:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
@@ -267,6 +336,11 @@ class SQLiteFile(SQLiteFolder):
     def __init__(self, path: Path) -> None:
         super().__init__(path.parent)
         self._only = path
+
+    def unexpired(self) -> Sequence[NewAnswer]:
+        """All answers, to be kept elsewhere for as long as they would be here."""
+        sql, values = all_answers()
+        return [NewAnswer(Answer(*row[2:]), (row[1],), row[0]) for row in self._read(sql, *values)]
 
     def _files(self) -> list[Path]:
         return [self._only]
@@ -287,11 +361,17 @@ def migrate(folder: Path) -> int:
     Raises:
         StoreError: a file is in use, or newer than this version.
     """
-    changed = 0
-    for path in sorted(folder.glob(_FILES)):
-        with alone(path), closing(opened(path, "rw")) as connection:
-            changed += _apply(connection, path)
-    return changed
+    return sum(map(upgrade, sorted(folder.glob(FILES))))
+
+
+def upgrade(path: Path) -> bool:
+    """Bring a file to this version's schema, unless it has it.
+
+    Raises:
+        StoreError: it is in use, or newer than this version.
+    """
+    with alone(path), closing(opened(path, "rw")) as connection:
+        return _apply(connection, path)
 
 
 @contextmanager
@@ -313,9 +393,12 @@ def _destroyed(path: Path, tag: bytes) -> int:
     with closing(opened(path, "rw")) as connection:
         check_version(connection, path)
         connection.execute("PRAGMA secure_delete=ON")
-        closed = connection.execute(
-            "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
-        ).rowcount
+        with transaction(connection):
+            forget(connection, tag)
+            connection.execute("UPDATE verdicts SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,))
+            closed = connection.execute(
+                "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
+            ).rowcount
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return closed
 
@@ -329,7 +412,7 @@ def _made(path: Path) -> sqlite3.Connection:
             path.chmod(0o600)
             _apply(connection, path)
         check_version(connection, path)
-        connection.execute("PRAGMA synchronous=FULL")
+        _sync(connection, "FULL")
     except BaseException:
         connection.close()
         raise
@@ -352,6 +435,10 @@ def _text(stored: bytes) -> str:
     return stored.decode(errors="surrogateescape")
 
 
+def _sync(connection: sqlite3.Connection, how: str) -> None:
+    connection.execute(f"PRAGMA synchronous={how}")
+
+
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
@@ -368,6 +455,9 @@ def _apply(connection: sqlite3.Connection, path: Path) -> bool:
     found = _version(connection)
     if found > len(steps):
         raise StoreVersionError(wrong_version(str(path), found, len(steps)))
-    for step in steps[found:]:
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version={step.version};\nCOMMIT;")
-    return found < len(steps)
+    if found == len(steps):
+        return False
+    # All in one: a reader must not see it in between.
+    script = "\n".join(step.sql for step in steps[found:])
+    connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={len(steps)};\nCOMMIT;")
+    return True

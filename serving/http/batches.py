@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanContext
 
 from engine import Assessment
 from preprocessing.application import Application, InvalidApplicationError
+from serving.http.idempotency import Repeated
 from serving.http.problems import InternalError, ProblemError
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.logs import service_log
@@ -19,11 +20,15 @@ from serving.telemetry.telemetry import Telemetry
 ROWS_BETWEEN_YIELDS = 25
 """Rows read or recorded before other requests get their turn on the event loop: some 2 ms of work at most."""
 
-Item = Application | InvalidApplicationError | ProblemError
-"""What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request."""
+Item = Application | InvalidApplicationError | ProblemError | Repeated
+"""What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request, or was
+its answer before."""
 
-Result = Assessment | InvalidApplicationError | ProblemError
+Result = Assessment | InvalidApplicationError | ProblemError | Repeated
 """What comes out of a batch, in the same order."""
+
+SETTLED = (ProblemError, Repeated)
+"""What is a whole request's result as it stands."""
 
 
 class Queued(NamedTuple):

@@ -19,15 +19,18 @@ from preprocessing.contract import Contract
 from serving.http.batches import ROWS_BETWEEN_YIELDS, Item, Queued
 from serving.http.encodings import refusal
 from serving.http.heads import REFUSAL
+from serving.http.idempotency import Repeated, idempotency_key, repeated
 from serving.http.problems import (
     BodyTooLargeError,
     InvalidRequestError,
     MalformedJSONError,
+    NoIdempotencyError,
     ProblemError,
     UnsupportedMediaTypeError,
 )
 from serving.http.received import received
 from serving.http.refusals import Room, invalid
+from serving.once import Once
 from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.telemetry import Telemetry
@@ -55,12 +58,20 @@ class Bodies:
         limits: of a body's size and rows.
         contract_of: what an application has to be.
         telemetry: counts invalid fields, and makes the span of reading.
+        once: answers requests with a key; None where none are taken.
     """
 
-    def __init__(self, limits: Settings, contract_of: ContractOf, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        limits: Settings,
+        contract_of: ContractOf,
+        telemetry: Telemetry,
+        once: Once | None = None,
+    ) -> None:
         self._limits = limits
         self._keep = limits.records is not None
         self._contract_of = contract_of
+        self._once = once
         self._tracing = telemetry.tracing
         self._count_invalid = telemetry.metrics.count_invalid
 
@@ -96,13 +107,26 @@ class Bodies:
 
     async def _queued(self, request: Request, read: Callable[[Request], Awaitable[list[Item]]]) -> list[Queued]:
         span = self._tracing.current()
+        items: list[Item]
         try:
             with self._tracing.span("validate"):
-                items = await read(request)
+                key = idempotency_key(request.scope["headers"])
+                if key is None or (again := await self._repeated(request, key)) is None:
+                    items = await read(request)
+                else:
+                    items = [again]
         except ProblemError as problem:
             items = [problem.as_value()]
         now = perf_counter()
         return [Queued(item, now, span) for item in items]
+
+    async def _repeated(self, request: Request, key: bytes) -> Repeated | None:
+        exchange = current_exchange.get()
+        if self._once is None or not self._once.started or exchange is None:
+            raise NoIdempotencyError
+        await self.arrive(request)
+        body, _ = request.scope[_ARRIVED]
+        return await repeated(self._once, exchange, key, (request.scope["query_string"], body))
 
     async def _read_one(self, request: Request) -> list[Item]:
         contract = self._contract_of()

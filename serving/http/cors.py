@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 Headers = list[tuple[bytes, bytes]]
 
-_ALLOWED = b"Authorization, Content-Type, X-Request-ID, traceparent, tracestate"
-_EXPOSED = b"X-Request-ID, X-Trace-ID, Retry-After, Allow"
+_ALLOWED = b"Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, tracestate"
+_EXPOSED = b"X-Request-ID, X-Trace-ID, Retry-After, Allow, Idempotency-Replayed"
 _PREFLIGHT_SECONDS = b"600"
 
 

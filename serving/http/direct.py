@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serving.access.callers import address
-from serving.http.batches import Queued, Result
+from serving.http.batches import SETTLED, Queued, Result
 from serving.http.problems import OverloadedError, ProblemError, RequestTimeoutError, TooManyRequestsError
 from serving.settings import share_of_one
 from serving.telemetry.exchange import known_caller, request_id
@@ -129,7 +129,12 @@ class DirectRoute:
             return TooManyRequestsError().response(request_id())
         try:
             async with asyncio.timeout(self.timeout) as limit:
-                results = await self.infer(await self.read(request, None))
+                rows = await self.read(request, None)
+                # What is settled waits for no batch: neither an answer that there is, nor a refusal.
+                if len(rows) == 1 and isinstance(item := rows[0].item, SETTLED):
+                    results: list[Result] = [item]
+                else:
+                    results = await self.infer(rows)
                 response = await self.write(results, None)
                 results.clear()  # the dispatcher remembers the list until its next batch
                 return response

@@ -108,6 +108,7 @@ class Edge:
                 await responder.problem(InternalError())
         finally:
             self._note(route, method, exchange, responder.status)
+            exchange.over()
             current_exchange.reset(token)
 
     def _unfit(self, route: Route | None, scope: Scope) -> ProblemError | None:

@@ -30,10 +30,14 @@ from serving.http.answers import (
 from serving.http.bodies import too_large
 from serving.http.decision_paths import ANSWERS, decision_paths
 from serving.http.denials import denial
+from serving.http.idempotency import HEADER, MAX_KEY_CHARACTERS, REPLAYED
 from serving.http.kept import ReportedOutcome
 from serving.http.problems import (
     MEDIA_TYPE,
+    BadIdempotencyKeyError,
     InternalError,
+    KeyInUseError,
+    KeyOfAnotherError,
     MalformedJSONError,
     NotReadyError,
     OverloadedError,
@@ -56,6 +60,7 @@ from serving.routes import (
     PREDICT_EXPLAIN,
     READYZ,
     ROUTES,
+    SCORING,
     VERSION,
 )
 from serving.settings import Settings
@@ -113,7 +118,37 @@ def openapi_document(engine: Engine | None, settings: Settings) -> dict[str, Any
         },
         "components": {"schemas": _schemas(contract)},
     }
+    if settings.records is not None:
+        _answer_once(document, settings)
     return document if settings.access == "open" else _secured(document, settings)
+
+
+def _answer_once(document: dict[str, Any], settings: Settings) -> None:
+    """Add the idempotency key to the scoring routes, which take one where there is a store."""
+    key = {
+        "name": HEADER,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[ -~]*$"},
+        "description": f"The same request under the same key is answered once, and given that answer again for "
+        f"{settings.idempotency_hours} hours.",
+    }
+    replayed = {"description": "true where the answer was given before.", "schema": {"type": "string"}}
+    for route in SCORING:
+        operation = document["paths"][route.path]["post"]
+        operation["parameters"] = [*operation.get("parameters", ()), key]
+        responses = operation["responses"]
+        responses["200"]["headers"] = responses["200"]["headers"] | {REPLAYED: replayed}
+        responses |= _problem_responses(KeyInUseError())
+        for problem in (BadIdempotencyKeyError(), KeyOfAnotherError()):
+            _beside(responses[str(problem.status)]["content"][MEDIA_TYPE], problem)
+
+
+def _beside(content: dict[str, Any], problem: ProblemError) -> None:
+    """Put one more problem beside that which has the same status."""
+    example = content.pop("example")
+    kind = example["type"].rpartition(":")[2]
+    content["examples"] = {kind: {"value": example}, problem.kind: {"value": problem.document(_EXAMPLE_ID)}}
 
 
 def _secured(document: dict[str, Any], settings: Settings) -> dict[str, Any]:

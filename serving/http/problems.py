@@ -3,15 +3,19 @@
     ProblemError
     +-- MalformedJSONError         400
     +-- BadHeadError               400
+    +-- BadIdempotencyKeyError     400
+    +-- NoIdempotencyError         400
     +-- UnauthorizedError          401   WWW-Authenticate
     +-- ForbiddenError             403
     +-- NotFoundError              404
     |   +-- NoSuchDecisionError
     +-- MethodNotAllowedError      405
     +-- SlowRequestError           408
+    +-- KeyInUseError              409   Retry-After
     +-- BodyTooLargeError          413
     +-- UnsupportedMediaTypeError  415
     +-- InvalidRequestError        422   names every wrong field
+    +-- KeyOfAnotherError          422
     +-- TooManyRequestsError       429   Retry-After
     +-- RateLimitedError           429   Retry-After
     +-- HeadTooLargeError          431
@@ -107,6 +111,21 @@ class BadHeadError(ProblemError):
     default_detail = "send a head as RFC 9112 has it"
 
 
+class BadIdempotencyKeyError(ProblemError):
+    status, kind, title = 400, "bad-idempotency-key", "The header Idempotency-Key is not valid"
+    default_detail = (
+        "send 1 to 255 visible ASCII characters as Idempotency-Key, such as a UUID, or leave the header out"
+    )
+
+
+class NoIdempotencyError(ProblemError):
+    status, kind, title = 400, "no-idempotency", "Idempotency-Key is not served here"
+    default_detail = (
+        "this service keeps no decisions, so it can't know what it has answered; send the request without the header "
+        "Idempotency-Key, or have the operator set CREDIT_RISK_RECORDS"
+    )
+
+
 class UnauthorizedError(ProblemError):
     status, kind, title = 401, "unauthorized", "The request needs a valid credential"
     default_detail = "send a valid key or token with the header Authorization: Bearer"
@@ -138,6 +157,12 @@ class SlowRequestError(ProblemError):
     default_detail = "its head or its body was not complete within the time limit; send it again, in one go"
 
 
+class KeyInUseError(ProblemError):
+    status, kind, title = 409, "idempotency-key-in-use", "A request with this Idempotency-Key is being answered"
+    default_detail = "repeat the request after Retry-After seconds; it is given the answer of the other one then"
+    default_headers: ClassVar = {"Retry-After": "1"}
+
+
 class BodyTooLargeError(ProblemError):
     status, kind, title = 413, "body-too-large", "The body is over the limit"
     default_detail = "send a smaller body"
@@ -151,6 +176,14 @@ class UnsupportedMediaTypeError(ProblemError):
 class InvalidRequestError(ProblemError):
     status, kind, title = 422, "invalid-request", "The request is outside the contract"
     default_detail = "send what GET /docs describes"
+
+
+class KeyOfAnotherError(ProblemError):
+    status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key belongs to another request"
+    default_detail = (
+        "another route, query or body was answered under the same Idempotency-Key; send each request with a key of its "
+        "own, and what is sent again byte for byte as it was"
+    )
 
 
 class TooManyRequestsError(ProblemError):
@@ -211,6 +244,7 @@ class RequestTimeoutError(ProblemError):
 
 _BY_STATUS = {kind.status: kind for kind in ProblemError.__subclasses__()} | {
     400: MalformedJSONError,
+    422: InvalidRequestError,
     429: TooManyRequestsError,
     503: OverloadedError,
 }

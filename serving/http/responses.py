@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from engine import Assessment
 from preprocessing.application import InvalidApplicationError
-from records.errors import RecordsUnavailableError
+from records.errors import AnsweredAlreadyError, RecordsUnavailableError
 from serving.http.answers import explanation, prediction
-from serving.http.batches import ROWS_BETWEEN_YIELDS, Result
-from serving.http.problems import NotRecordedError, ProblemError, error_document
+from serving.http.batches import ROWS_BETWEEN_YIELDS, SETTLED, Result
+from serving.http.problems import KeyInUseError, NotRecordedError, error_document
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import current_exchange, request_id
@@ -41,45 +41,45 @@ class Responses:
 
     async def batch(self, results: list[Result]) -> Response:
         """Of /predict/batch."""
-        if (refused := next((result for result in results if isinstance(result, ProblemError)), None)) is not None:
-            return refused.response(request_id())
+        if (settled := next((result for result in results if isinstance(result, SETTLED)), None)) is not None:
+            return settled.response(request_id())
         answered = [(row, result) for row, result in enumerate(results) if isinstance(result, Assessment)]
-        try:
-            ids = iter(await self._keep(PREDICT_BATCH, answered))
-        except NotRecordedError as problem:
-            return problem.response(request_id())
-        rows = [
-            _bad_row(result) if isinstance(result, InvalidApplicationError) else prediction(result, next(ids))
-            for result in results
-            if not isinstance(result, ProblemError)
-        ]
-        return _json_response({"batch_size": len(results), "results": rows})
+
+        def content(ids: Sequence[str | None]) -> bytes:
+            each = iter(ids)
+            rows = [
+                _bad_row(result) if isinstance(result, InvalidApplicationError) else prediction(result, next(each))
+                for result in results
+                if not isinstance(result, SETTLED)
+            ]
+            return to_json({"batch_size": len(results), "results": rows})
+
+        return await self._answer(PREDICT_BATCH, answered, content)
 
     async def _single(
         self, results: list[Result], route: Route, render: Callable[[Assessment, str | None], dict[str, Any]]
     ) -> Response:
         (result,) = results
-        if isinstance(result, ProblemError):
+        if isinstance(result, SETTLED):
             return result.response(request_id())
         assert isinstance(result, Assessment)
-        try:
-            (decision_id,) = await self._keep(route, [(None, result)])
-        except NotRecordedError as problem:
-            return problem.response(request_id())
-        return _json_response(render(result, decision_id))
+        return await self._answer(route, [(None, result)], lambda ids: to_json(render(result, ids[0])))
 
-    async def _keep(self, route: Route, answered: Sequence[tuple[int | None, Assessment]]) -> Sequence[str | None]:
-        """Put on record, count and log what is being answered; the decisions' ids.
-
-        Raises:
-            NotRecordedError: nothing may be answered.
-        """
+    async def _answer(
+        self,
+        route: Route,
+        answered: Sequence[tuple[int | None, Assessment]],
+        content: Callable[[Sequence[str | None]], bytes],
+    ) -> Response:
+        """Put on record, count and log what is being answered, and answer it."""
         kind = route.kind
         assert kind is not None
         try:
-            ids = await self._recording.keep(kind, answered, current_exchange.get())
+            ids = await self._recording.keep(kind, answered, current_exchange.get(), content)
         except RecordsUnavailableError:
-            raise NotRecordedError from None
+            return NotRecordedError().response(request_id())
+        except AnsweredAlreadyError:
+            return KeyInUseError().response(request_id())
         for place, ((_, assessment), decision_id) in enumerate(zip(answered, ids, strict=True)):
             if place % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
                 await asyncio.sleep(0)
@@ -101,15 +101,11 @@ class Responses:
                     **_digest(assessment.reference),
                 },
             )
-        return ids
+        return Response(content(ids), media_type="application/json")
 
 
 def _bad_row(result: InvalidApplicationError) -> dict[str, Any]:
     return {"errors": [error_document(error) for error in result.errors]}
-
-
-def _json_response(document: dict[str, Any]) -> Response:
-    return Response(to_json(document), media_type="application/json")
 
 
 def _digest(reference: str | None) -> dict[str, str]:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Protocol
 
 from opentelemetry.trace import SpanContext
+
+
+class Claim(Protocol):
+    """A hold on an idempotency key.
+
+    Attributes:
+        key: as the caller sent it.
+    """
+
+    key: str
+
+    def over(self) -> None:
+        """The request has been answered, or given up."""
 
 
 @dataclass(slots=True)
@@ -25,6 +39,8 @@ class Exchange:
         caller: whose credential was sent, where access is not open.
         key: the id of that credential, where it is an API key.
         refused: why access was refused, for the operator; the caller isn't told.
+        claim: its hold on its idempotency key, where it sent one.
+        afterwards: what is to be done once the response has left; it returns at once, and does not fail.
     """
 
     request_id: str
@@ -37,6 +53,15 @@ class Exchange:
     caller: str | None = None
     key: str | None = None
     refused: str | None = None
+    claim: Claim | None = None
+    afterwards: Callable[[], None] | None = None
+
+    def over(self) -> None:
+        """The response has left, or will not."""
+        if self.claim is not None:
+            self.claim.over()
+        if self.afterwards is not None:
+            self.afterwards()
 
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)

@@ -89,12 +89,31 @@ class Metrics:
         self._commit_failures = counter(
             "credit_risk_records_failures", "Transactions of records that failed, or whose end isn't known."
         )
+        self._idempotent = counter(
+            "credit_risk_idempotent_requests",
+            "Requests with an Idempotency-Key, by what came of it: first, replayed, in_use or other_request.",
+            ["result"],
+        )
         self.records_waiting = gauge(
             "credit_risk_records_waiting", "Requests whose records are not being written yet.", "livesum"
         )
         self.records_spooled = gauge("credit_risk_records_spooled", "Records in the spool of this machine.", "livemax")
         self.records_spool_fill = gauge(
             "credit_risk_records_spool_fill_ratio", "How full the fullest worker's spool is, from 0 to 1.", "livemax"
+        )
+        self._challenged = counter(
+            "credit_risk_challenger_assessed",
+            "Decisions that the challenger assessed, by what was answered and what it would have answered.",
+            ["champion", "challenger"],
+        )
+        self.challenger_dropped = counter(
+            "credit_risk_challenger_dropped", "Decisions not assessed for lack of time, or of a challenger that runs."
+        )
+        self.challenger_failed = counter(
+            "credit_risk_challenger_failed", "Decisions that the challenger could not assess, or whose result is lost."
+        )
+        self._challenger_running = gauge(
+            "credit_risk_challenger_running", "1 while every worker's challenger runs, else 0.", "livemin", ["entries"]
         )
         self._build_info = gauge(
             "credit_risk_build_info",
@@ -153,6 +172,19 @@ class Metrics:
     def count_commit_failure(self) -> None:
         """Count one that failed."""
         self._commit_failures.inc()
+
+    def count_idempotent(self, result: str) -> None:
+        """Count one request with an Idempotency-Key."""
+        self._idempotent.labels(result).inc()
+
+    def count_challenged(self, pairs: Iterable[tuple[str, str, int]]) -> None:
+        """Count assessments, by the champion's outcome and the challenger's."""
+        for champion, challenger, number in pairs:
+            self._challenged.labels(champion, challenger).inc(number)
+
+    def describe_challenger(self, entries: str, *, running: bool) -> None:
+        """Say whether the one of these entries of the store runs."""
+        self._challenger_running.labels(entries).set(running)
 
     def count_invalid(self, loc: Iterable[str | int], kind: str, known: Container[str]) -> None:
         """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""

@@ -16,12 +16,14 @@ class Proxy:
 
     Attributes:
         port: its own.
+        spares: how many more answers of the server pass before that.
         cuts: how many more answers of the server are lost, each with its connection; the request has arrived.
         lost: how many were.
     """
 
     to: int
     port: int = 0
+    spares: int = 0
     cuts: int = 0
     lost: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,6 +54,9 @@ class Proxy:
 
     def _cut(self) -> bool:
         with self._lock:
+            if self.spares:
+                self.spares -= 1
+                return False
             cut = self.cuts > 0
             self.cuts -= cut
             self.lost += cut

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from records.chain import Entry, broken
 from records.committer import MOST_ROWS, Committer
 from records.errors import RecordsUnavailableError, StoreUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.keyring import KeyRing
 from records.stores.sqlite import SQLiteFolder
 from tests.records.samples import BASIS, a_record
@@ -58,13 +59,13 @@ class Failing(SQLiteFolder):
         self.hold.set()
         self.entered = threading.Semaphore(0)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         self.entered.release()
         assert self.hold.wait(60)
         step = next(self.plan, "well")
         if step == "before":
             raise StoreUnavailableError("failed before it was written")
-        super().append(entries)
+        super().append(entries, answers)
         if step == "behind":
             self.close()
             raise StoreUnavailableError("failed when it was written")

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.database
 SECONDS = 2.0
 """The stores' time limit."""
 
+LATEST = len(migrations(postgresql.KIND))
+
 MANY = 1_000_000
 MOST_CONNECTIONS, RESERVED = 12, 3
 """Of the server, and for its administrator alone."""
@@ -310,10 +312,10 @@ class TestVersions:
         writer, entries = a_chain(3, ring)
         old.begin(writer, BASIS)
         old.append(entries)
-        step = Migration(2, "ALTER TABLE decisions ADD COLUMN added integer")
+        step = Migration(LATEST + 1, "ALTER TABLE decisions ADD COLUMN added integer")
         monkeypatch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), step])
         new = a_store(server, schema)
-        with pytest.raises(StoreVersionError, match="has schema 1, and this service writes 2; run `python -m records"):
+        with pytest.raises(StoreVersionError, match=f"schema {LATEST}, and this service writes {LATEST + 1}; run `"):
             new.begin(a_writer(), BASIS)
         with pytest.raises(StoreVersionError):
             new.find(Query())

@@ -22,6 +22,8 @@ from tests.records.samples import BASIS, a_chain, a_writer
 
 pytestmark = pytest.mark.database
 
+LATEST = len(migrations(postgresql.KIND))
+
 
 @pytest.fixture
 def store(database: str) -> Iterator[PostgreSQL]:
@@ -132,10 +134,7 @@ class TestMigrating:
         writer, entries = a_chain(1, ring)
         store = PostgreSQL(empty)
         for use in (lambda: store.begin(writer, BASIS), lambda: store.append(entries), lambda: store.find(Query())):
-            with pytest.raises(
-                StoreVersionError,
-                match=f"has schema 0, and this service writes {len(migrations(postgresql.KIND))}; run `python -m rec",
-            ):
+            with pytest.raises(StoreVersionError, match=f"has schema 0, and this service writes {LATEST}; run `"):
                 use()
         assert 1 == migrate(empty)
         assert [] == store.find(Query())
@@ -149,7 +148,7 @@ class TestMigrating:
     def test_a_step_is_whole_or_not_at_all(
         self, empty: str, cluster: Postgres, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        step = Migration(len(migrations(postgresql.KIND)) + 1, "CREATE TABLE half (); SELECT 1 / 0")
+        step = Migration(LATEST + 1, "CREATE TABLE half (); SELECT 1 / 0")
         monkeypatch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), step])
         with pytest.raises(StoreUnavailableError, match="division by zero"):
             migrate(empty)

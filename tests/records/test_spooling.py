@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, broken
 from records.errors import StoreUnavailableError
+from records.idempotency.answer import Answer, NewAnswer
 from records.keyring import KeyRing
 from records.stores import spooling
 from records.stores.base import unkept
@@ -43,6 +44,7 @@ class Distant:
         self.bases: dict[bytes, Basis] = {}
         self.chains: dict[Writer, list[Entry]] = {}
         self.files: dict[str, bytes] = {}
+        self.answers: list[NewAnswer] = []
 
     def check(self) -> None:
         if self.away:
@@ -67,8 +69,9 @@ class Connected:
         chain = self.store.chains[writer]
         return Head(chain[-1].sequence, chain[-1].hash) if chain else writer.origin
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         self.store.check()
+        self.store.answers += answers
         assert self.writer is not None
         chain = self.store.chains[self.writer]
         kept = [(entry.sequence, entry.hash) for entry in chain]
@@ -165,6 +168,23 @@ class TestAway:
         assert Head(9, entries[-1].hash) == store.head(writer)
         assert [] == files(tmp_path)
         assert (1, [], 0) == (len(heard.spooled), heard.failed, store.rows())
+
+    def test_an_answer_is_not_spooled(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing) -> None:
+        """Its request is refused, for only the store can tell other workers of it; the decisions are kept."""
+        writer, entries = a_chain(3, ring)
+        answer = NewAnswer(Answer(b"key", b"request", b"content", b"data key"), (), 60)
+        store = opened()
+        store.begin(writer, BASIS)
+        distant.away = True
+        for number in range(2):
+            with pytest.raises(StoreUnavailableError, match="key"):
+                store.append(entries[number : number + 1], [answer])
+        assert Head(2, entries[1].hash) == store.head(writer)
+        distant.away = False
+        wait_for(lambda: heard.carried)
+        assert [] == distant.answers
+        store.append(entries[2:], [answer])
+        assert ({writer: entries}, [answer]) == (distant.chains, distant.answers)
 
     def test_from_the_start(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing) -> None:
         """With what is to be archived."""

@@ -150,7 +150,7 @@ class TestCrossOrigin:
     exposed: ClassVar = {
         "vary": "Origin",
         "access-control-allow-origin": DESK,
-        "access-control-expose-headers": "X-Request-ID, X-Trace-ID, Retry-After, Allow",
+        "access-control-expose-headers": "X-Request-ID, X-Trace-ID, Retry-After, Allow, Idempotency-Replayed",
     }
 
     @pytest.mark.parametrize(
@@ -213,7 +213,9 @@ class TestCrossOrigin:
         assert (204, "POST, OPTIONS") == (start["status"], headers(start)["allow"])
         assert self.exposed | {
             "access-control-allow-methods": "POST",
-            "access-control-allow-headers": "Authorization, Content-Type, X-Request-ID, traceparent, tracestate",
+            "access-control-allow-headers": (
+                "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, tracestate"
+            ),
             "access-control-max-age": "600",
         } == cross_origin(start)
 

@@ -46,8 +46,8 @@ class TestTree:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.kind)
 
     def test_retry_after(self) -> None:
-        """What is worth repeating says when: every 429 and 503."""
-        assert {kind.__name__ for kind in KINDS if kind.status in (429, 503)} == {
+        """What is worth repeating says when: every 409, 429 and 503."""
+        assert {kind.__name__ for kind in KINDS if kind.status in (409, 429, 503)} == {
             kind.__name__ for kind in KINDS if kind().headers.get("Retry-After", "").isdecimal()
         }
 
