@@ -22,8 +22,9 @@ from records.commands.progress import Progress
 from records.errors import KeyRingError, StoreError
 from records.events.telling import Kept, Teller
 from records.identifiers import as_text
-from records.keyring import KeyRing, add_key, read_keyring
+from records.keyring import KeyRing, Sealed, add_key, read_keyring
 from records.reading import Archive
+from records.shadow.verdict import StoredVerdict
 from records.stores import sqlite_ledger
 from records.stores.base import Query
 from records.stores.ledger import Ledger
@@ -35,6 +36,7 @@ from records.verifying import verify
 from tests.records.samples import BASIS, a_record, a_writer, keep
 
 NOTICE = date(2023, 8, 1)
+CHALLENGER = BASIS.model_copy(update={"policy_version": "2.0.0"})
 SUMMER_2023 = 1_690_000_000_000_000
 
 
@@ -246,6 +248,28 @@ class TestResealing:
         assert Kept(0, 1) == Teller(book, new).hold([resealed], "a case", "lea")
         assert faults(book) == []
 
+    def test_what_challengers_said(self, book: Ledger, path: Path) -> None:
+        """It opens by the newest key alone, too; and goes with the decision that it was said of."""
+        old = read_keyring(path)
+        entries = keep(book, old, [a_record(reference=f"ref-{i}", time=SUMMER_2023 + i) for i in range(3)])
+        said = [
+            StoredVerdict(entry.id, entry.time, "APPROVE", entry.tag, *old.seal(b"said", entry.id + CHALLENGER.digest))
+            for entry in entries
+        ]
+        book.keep_verdicts(CHALLENGER, said)
+        book.close()
+        add_key(path)
+        new = read_keyring(path)
+        assert (6, 6) == tuple(map(sum, zip(*reseal(book, new), strict=True)))
+        assert 6 == book.count_sealed()
+        (_, _, last) = list(book.verdicts(CHALLENGER.digest))
+        assert last.key is not None
+        assert new.is_current(last.key)
+        assert b"said" == new.open(Sealed(last.content, last.key), last.decision + CHALLENGER.digest)
+        Teller(book, new).notified(entries[:2], NOTICE)
+        assert 2 == purge(book, found(book).due, NOTICE)
+        assert [entries[2].id] == [verdict.decision for verdict in book.verdicts(CHALLENGER.digest)]
+
     def test_broken_off(self, book: Ledger, path: Path) -> None:
         """What was done stays done, and the same again does the rest."""
         keep(book, read_keyring(path), [a_record() for _ in range(1203)])
@@ -342,8 +366,8 @@ class TestCommands:
         assert 0 == main(["reseal"])
         assert 0 == main(["reseal", "--json"])
         told, again = capsys.readouterr().out.splitlines()
-        assert "3 of 3 entries sealed anew by key 2; all others were" == told
-        assert {"key": 2, "entries": 3, "resealed": 0} == json.loads(again)
+        assert "3 of 3 data keys sealed anew by key 2; all others were" == told
+        assert {"key": 2, "data_keys": 3, "resealed": 0} == json.loads(again)
 
     def test_events_are_verified_too(self, place: str, capsys: pytest.CaptureFixture[str]) -> None:
         """A notice that was dated back is seen."""
