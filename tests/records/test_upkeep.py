@@ -362,10 +362,10 @@ class TestCommands:
         assert f"decision {as_text(kept[2].id)}: its content is gone" in capsys.readouterr().err
 
     def test_reseal(self, key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        add_key(key_file)
+        assert 0 == main(["key", str(key_file)])
         assert 0 == main(["reseal"])
         assert 0 == main(["reseal", "--json"])
-        told, again = capsys.readouterr().out.splitlines()
+        _, told, again = capsys.readouterr().out.splitlines()
         assert "3 of 3 data keys sealed anew by key 2; all others were" == told
         assert {"key": 2, "data_keys": 3, "resealed": 0} == json.loads(again)
 
