@@ -58,6 +58,8 @@ RUN_ELSEWHERE = {
     ".venv/bin/python -m training --book ": ("tests/training/test_books.py", r'"--book"'),
     ".venv/bin/python -m preprocessing example my_book": WALKED,
     ".venv/bin/python -c ": WALKED,
+    ".venv/bin/python -m records key ": ("tests/records/test_upkeep.py", r'main\(\["key", '),
+    ".venv/bin/python -m records reseal": ("tests/records/test_upkeep.py", r'main\(\["reseal"\]\)'),
     "make serve": ("tests/servers.py", r'"bentoml", "serve"'),
     "make test": (".ci/run", r" make test$"),
     "make image": (".ci/containers", r"^make image$"),
