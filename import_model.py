@@ -34,6 +34,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--catalogue", type=Path, metavar="FILE", help="its reasons (default: those beside it)")
     parser.add_argument(
+        "--challenger", action="store_true", help="beside what is served, for CREDIT_RISK_CHALLENGER to name"
+    )
+    parser.add_argument(
         "--trusted-key", type=Path, action="append", metavar="FILE",
         help="a public key of which there must be signatures; may be given again, and then any one of them will do "
         f"(default: those that {TRUSTED_KEY} names; without any, nobody needs to vouch)",
@@ -153,14 +156,15 @@ def _vouching(signed_by: str | None) -> dict[str, str]:
     return {SIGNED_BY: signed_by} if signed_by else {}  # BentoML takes no null
 
 
-def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
+def save(entries: Sequence[Entry], *, latest: bool = True) -> list[bentoml.Tag]:
     """Save all of `entries` or, where one of them contradicts the store or can't be written, none.
 
     Everything is written beside the store's entries first and then takes its place by renaming. So no one ever sees
     half an entry, and what is taken back on a failure is what this process put there, never what another has finished
     in the meantime, also on a file system without locks.
 
-    The store's latest version is then the imported one, whether it was there before or not: so one goes back.
+    The store's latest version is then the imported one, whether it was there before or not: so one goes back. Where it
+    is not to be the `latest`, that stays what it was.
 
     Returns:
         Their tags. No file is written for an entry that is there already, byte for byte.
@@ -175,7 +179,8 @@ def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
     with _staging() as staging:
         for entry in [*new, *(entry for entry in vouched if entry not in new)]:
             _write(entry, staging)
-        for tag in tags:
+        to_serve = [tag for tag in tags if latest or not (_store() / tag.latest_path()).exists()]
+        for tag in to_serve:
             (staging / f"{tag.name}.latest").write_text(str(tag.version))
         try:
             for entry in new:
@@ -184,7 +189,7 @@ def save(entries: Sequence[Entry]) -> list[bentoml.Tag]:
                     placed.append(_store() / path)
             for entry in vouched:
                 _note_key(staging, entry)
-            for tag in tags:
+            for tag in to_serve:
                 (staging / f"{tag.name}.latest").replace(_store() / tag.latest_path())
         except BaseException:
             for place in placed:
@@ -297,9 +302,12 @@ def main(arguments: list[str] | None = None) -> int:
         keys = read_trusted_keys(options.trusted_key or key_paths(os.environ.get(TRUSTED_KEY, "")))
         with _alone(), ExitStack() as copies:
             if options.policy and not options.model:
-                tags = _import_policy(found(None, policy, options.catalogue, keys, copies))
+                tags = _import_policy(
+                    found(None, policy, options.catalogue, keys, copies), latest=not options.challenger
+                )
             else:
-                tags = _import_both(found(options.model or DEFAULT_MODEL, policy, options.catalogue, keys, copies))
+                sources = found(options.model or DEFAULT_MODEL, policy, options.catalogue, keys, copies)
+                tags = _import_both(sources, latest=not options.challenger)
     except REFUSALS as exc:
         print(f"import refused: {'; '.join(str(exc).splitlines())}", file=sys.stderr)
         return 1
@@ -330,7 +338,7 @@ def _tell_who_vouches(tags: Sequence[bentoml.Tag]) -> None:
         print(f"{who} for {' and '.join(vouched)}", file=sys.stderr)
 
 
-def _import_both(sources: Sources) -> list[bentoml.Tag]:
+def _import_both(sources: Sources, *, latest: bool) -> list[bentoml.Tag]:
     # Everything is verified before anything is saved: either both are imported or neither.
     assert sources.model is not None
     folder, model_by = sources.model
@@ -338,16 +346,16 @@ def _import_both(sources: Sources) -> list[bentoml.Tag]:
     _check_loan_book(artifact.contract)
     policy = read_policy(sources.policy, artifact.contract, sources.catalogue)
     check_fit(artifact, policy)
-    return save([model_entry(artifact, model_by), policy_entry(policy, sources.policy_by)])
+    return save([model_entry(artifact, model_by), policy_entry(policy, sources.policy_by)], latest=latest)
 
 
-def _import_policy(sources: Sources) -> list[bentoml.Tag]:
+def _import_policy(sources: Sources, *, latest: bool) -> list[bentoml.Tag]:
     artifact = _latest_artifact()
     contract = artifact.contract if artifact is not None else read_contract_file(DEFAULT_CONTRACT)
     policy = read_policy(sources.policy, contract, sources.catalogue)
     if artifact is not None:
         check_fit(artifact, policy)
-    return save([policy_entry(policy, sources.policy_by)])
+    return save([policy_entry(policy, sources.policy_by)], latest=latest)
 
 
 def _check_loan_book(contract: Contract) -> None:

@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 
 from records.commands import (
+    challenge,
     checkpoint,
     erase,
     export,
@@ -23,7 +24,22 @@ from records.commands import (
 )
 from records.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (key, show, find, verify, checkpoint, replay, telling, outcome, export, purge, erase, reseal, migrate)
+COMMANDS = (
+    key,
+    show,
+    find,
+    verify,
+    checkpoint,
+    replay,
+    challenge,
+    telling,
+    outcome,
+    export,
+    purge,
+    erase,
+    reseal,
+    migrate,
+)
 """In the order in which --help lists them."""
 
 

@@ -4,11 +4,13 @@ RecordsError
 +-- KeyRingError              the key file can't be used, or lacks a key
 +-- SealBrokenError           what was sealed is damaged, or was sealed for another record
 +-- UnreadableRecordError     bytes that are no record of their basis
++-- NotArchivedError          what was decided by is not in the archive
 +-- RecordsUnavailableError   whether the records are kept is not known, so nothing may be answered
 +-- CheckpointError           a checkpoint, its key or its place can't be used
 +-- KeyInWorkError            a request with the same key is being answered
 +-- OtherRequestError         another request was answered under the same key
 +-- AnsweredAlreadyError      keys that others have been answered meanwhile; nothing was kept
++-- AnswersSpooledError       answers that only this machine knows of yet, so that they must not be given
 +-- StoreError                a store that can't be used
 +-- StoreUnavailableError   it can't be reached, or can't write, now
 +-- StoreVersionError       its schema is not the one that this version writes
@@ -31,6 +33,10 @@ class SealBrokenError(RecordsError):
 
 class UnreadableRecordError(RecordsError):
     """Bytes that are no record of their basis."""
+
+
+class NotArchivedError(RecordsError):
+    """What was decided by is not in the archive."""
 
 
 class RecordsUnavailableError(RecordsError):
@@ -59,6 +65,10 @@ class AnsweredAlreadyError(RecordsError):
     def __init__(self, keys: frozenset[bytes]) -> None:
         super().__init__("answered meanwhile")
         self.keys = keys
+
+
+class AnswersSpooledError(RecordsError):
+    """Answers that only this machine knows of yet, so that they must not be given; all that came with them is kept."""
 
 
 class StoreError(RecordsError):

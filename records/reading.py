@@ -68,6 +68,10 @@ class Archive:
         entry = self._store.get(identifier)
         return None if entry is None else self._opened(entry)
 
+    def opened(self, entries: Iterable[Entry]) -> dict[bytes, Kept]:
+        """Entries by their decisions' ids."""
+        return {entry.id: self._opened(entry) for entry in entries}
+
     def find(self, query: Query, reference: str | None = None) -> list[Kept]:
         """Decisions, the latest first.
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from decision import InvalidPolicyError, read_policy
-from decision.files import CATALOGUE_FILE, POLICY_FILE
+from decision import InvalidPolicyError
 from engine import Assessment, Engine, open_model
 from preprocessing.application import Application, InvalidApplicationError
 from records.answers import answered
+from records.archived import archived_files
 from records.basis import Basis, processor
+from records.errors import NotArchivedError
 from records.reading import Kept
 from records.record import DecisionRecord
 from records.stores.base import Store
-from scoring.artifact import ArtifactError, read_artifact
+from scoring.artifact import ArtifactError
 
 CHUNK = 200
 """Decisions made again in one go."""
@@ -103,19 +102,11 @@ class Replayer:
         return self._engines[basis.digest]
 
     def _opened(self, basis: Basis) -> Engine | str:
-        contents = {name: self._store.archived(digest) for name, digest in basis.digests.items()}
-        if missing := sorted(name for name, content in contents.items() if content is None):
-            return f"{missing[0]} is missing from the archive, or changed there"
-        with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-            for name, content in contents.items():
-                assert content is not None
-                (Path(folder) / name).write_bytes(content)
-            try:
-                artifact = read_artifact(Path(folder))
-                policy = read_policy(Path(folder) / POLICY_FILE, artifact.contract, Path(folder) / CATALOGUE_FILE)
-                return Engine(*open_model(artifact), policy)
-            except (ArtifactError, InvalidPolicyError) as exc:
-                return str(exc)
+        try:
+            artifact, policy = archived_files(self._store, basis.digests)
+            return Engine(*open_model(artifact), policy)
+        except (NotArchivedError, ArtifactError, InvalidPolicyError) as exc:
+            return str(exc)
 
 
 def _alike(kept: Kept) -> tuple[Basis, bool]:

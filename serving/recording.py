@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
@@ -20,7 +21,9 @@ from records.basis import Basis, code_digest, libraries, processor
 from records.errors import RecordsError
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
+from records.shadow.verdict import Answered
 from serving import SERVICE_VERSION
+from serving.challenging import Challenging
 from serving.once import Once
 from serving.settings import Settings
 from serving.store import Served
@@ -47,6 +50,7 @@ class Recording:
 
     def __init__(self, settings: Settings, telemetry: Telemetry, once: Once) -> None:
         self._settings = settings
+        self._challenging = Challenging(settings, telemetry) if settings.challenger else None
         self._once = once
         self._metrics = telemetry.metrics
         self._failing = False
@@ -78,6 +82,8 @@ class Recording:
         committer.start()
         self._committer = committer
         self._once.start(Claimer(open_claims(self._settings.records, self._settings.records_seconds)), ring)
+        if self._challenging is not None:
+            self._challenging.start(basis, served)
 
     @property
     def ready(self) -> bool:
@@ -91,9 +97,15 @@ class Recording:
 
     def stop(self) -> None:
         """Write what waits, and let go of the store."""
+        if self._challenging is not None:
+            self._challenging.stop()
         if self._committer is not None:
             self._committer.stop()
             self._once.stop()
+
+    def challenger(self) -> dict[str, Any] | None:
+        """What /version says of it; None where there is none."""
+        return None if self._challenging is None else self._challenging.document()
 
     def observe(self) -> None:
         """Bring gauges up to date."""
@@ -166,6 +178,9 @@ class Recording:
             await self._committer.commit(records)
         else:
             await self._once.commit(self._committer, exchange, records, content(ids))
+        if self._challenging is not None and exchange is not None:
+            offered = [Answered(record.id, record.time, record.outcome, record.received) for record in records]
+            exchange.afterwards = partial(self._challenging.offer, offered)
         return ids
 
     def _opened(self, where: str) -> Writing:

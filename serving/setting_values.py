@@ -20,6 +20,9 @@ PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
+_ENTRY = re.compile(r"[a-z][a-z0-9_]*:[0-9]+\.[0-9]+\.[0-9]+")
+"""An entry of the store, by a version that stays what it is."""
+
 _VISIBLE = re.compile(r"[!-~]+")
 """Of what a URL is made; a space or a line end behind one is a slip that no token would ever match."""
 
@@ -75,6 +78,23 @@ def url(value: Any) -> Any:
             "url", "{url} is no https URL; http is taken on this machine only", {"url": ascii(value)}
         )
     return value
+
+
+def entries(value: Any) -> Any:
+    """Entries of the store, separated by commas, one of each name."""
+    if not isinstance(value, str):
+        return value
+    tags = tuple(tag for tag in map(str.strip, value.split(",")) if tag)
+    for tag in tags:
+        if not _ENTRY.fullmatch(tag):
+            raise PydanticCustomError(
+                "entries",
+                "{tag} is no entry of the store with its version, such as credit_risk_policy:1.2.0",
+                {"tag": ascii(tag)},
+            )
+    if len({tag.partition(":")[0] for tag in tags}) < len(tags):
+        raise PydanticCustomError("entries", "two versions of the same; name one of each, of model and policy")
+    return tags
 
 
 def trusted_keys(value: Any) -> Any:

@@ -49,6 +49,12 @@ def _vouched(value: Path | None, given: ValidationInfo) -> Path | None:
     return value
 
 
+def _recorded(value: tuple[str, ...] | None, given: ValidationInfo) -> tuple[str, ...] | None:
+    if value and not given.data.get("records"):
+        raise PydanticCustomError("unrecorded", "what a challenger says is kept with records; set CREDIT_RISK_RECORDS")
+    return value or None
+
+
 def _one_request_fits(value: int | None, info: ValidationInfo) -> int | None:
     least = info.data.get("max_body_bytes", 0) + MAX_HEAD_BYTES
     if value is not None and value < least:
@@ -188,6 +194,15 @@ class Settings(BaseModel):
             ge=1, le=720, description="How long an answer is given again to whoever sends its Idempotency-Key again."
         ),
     ] = 24
+    challenger: Annotated[
+        tuple[str, ...] | None,
+        BeforeValidator(setting_values.entries),
+        AfterValidator(_recorded),
+        Field(
+            description="A model, a policy or both of the store, with their versions and separated by a comma, that "
+            "decide in the shadow; what is not named is the served one."
+        ),
+    ] = None
     root_path: Annotated[
         str | None,
         BeforeValidator(setting_values.root_path),

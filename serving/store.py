@@ -92,6 +92,23 @@ def stored_artifact() -> Artifact:
     return _artifact(_stored(MODEL_ENTRY, None))
 
 
+def stored_files(tag: str, keys: Iterable[Path] | None) -> tuple[Path, dict[str, str]]:
+    """The folder of an entry of the store, and the SHA-256 of each of its files when it was imported; none is read.
+
+    Args:
+        tag: name and version.
+        keys: public keys of which one must have vouched for it; None where nobody needs to.
+
+    Raises:
+        ArtifactError: it isn't there, or nobody has vouched for it.
+    """
+    entry = _named(tag)
+    metadata = _metadata(entry)
+    if keys is not None:
+        _check_vouched({tag: metadata.get(SIGNED_BY)}, keys)
+    return Path(entry.path), dict(metadata.get("sha256") or {})
+
+
 def _model(path: Path | None, bento: bentoml.Bento | None) -> tuple[Artifact, str | None]:
     """The model, and the key that vouched for it; nobody does for what a path names."""
     if path is not None:
@@ -156,12 +173,15 @@ def _not_imported(entry: bentoml.Model) -> str:
 
 def _stored(entry: str, bento: bentoml.Bento | None) -> bentoml.Model:
     pinned = [info.tag for info in bento.info.all_models if info.tag.name == entry] if bento is not None else []
-    tag = str(pinned[0]) if pinned else f"{entry}:latest"
+    return _named(str(pinned[0])) if pinned else _named(f"{entry}:latest", exact=False)
+
+
+def _named(tag: str, *, exact: bool = True) -> bentoml.Model:
     missing = MissingFileError(f"the model store has no usable {tag}; run `python import_model.py`")
     try:
         stored = bentoml.models.get(tag)
     except Exception as exc:  # whatever half a file makes BentoML raise
         raise missing from exc
-    if pinned and str(stored.tag) != tag:  # the store also finds a tag by its beginning
+    if exact and str(stored.tag) != tag:  # the store also finds a tag by its beginning
         raise missing
     return stored

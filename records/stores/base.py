@@ -10,6 +10,7 @@ from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.errors import StoreUnavailableError
 from records.idempotency.answer import Answer, NewAnswer
+from records.shadow.verdict import StoredVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,23 @@ class Store(Writing, Protocol):
     def archived(self, digest: str) -> bytes | None:
         """A file that was kept, by its SHA-256; None where it isn't there, or no longer what it was."""
 
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said; what is kept already is left as it is.
+
+        A loss of power may take the last of them: nobody was answered with them.
+
+        Raises:
+            StoreError: whether they are kept is not known.
+        """
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said of the decisions of a time, by the digest of its basis, the oldest first."""
+
     def destroy_keys(self, tag: bytes) -> int:
-        """Destroy the data keys of a reference, and the answers that it has a part in, for good.
+        """Destroy the data keys of a reference, verdicts' too, and the answers that it has a part in, for good.
 
         Returns:
             How many entries were closed by it.

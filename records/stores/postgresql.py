@@ -22,6 +22,8 @@ from records.chain import Entry, Head, Writer
 from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_postgresql import FIND, forget, keep_answers
+from records.shadow import in_postgresql as shadow
+from records.shadow.verdict import StoredVerdict
 from records.stores.base import Query, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
@@ -49,6 +51,9 @@ FROM unnest(
 WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = %b::integer) = %b::bigint
 """
 """Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps."""
+
+_LAST = 1 << 62
+"""After every time."""
 
 T = TypeVar("T")
 
@@ -172,6 +177,22 @@ class PostgreSQL:
         found = self._read("SELECT content FROM artifacts WHERE digest = %s", digest)
         return found[0][0] if found and sha256(found[0][0]).hexdigest() == digest else None
 
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said."""
+        if verdicts:
+            self._done(lambda connection: shadow.keep_verdicts(connection, basis, verdicts), writes=True)
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+        return [Basis.model_validate_json(document) for (document,) in self._read(shadow.CHALLENGERS)]
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said, a step at a time."""
+        after, end = (since, b""), _LAST if until is None else until
+        while step := [StoredVerdict(*row) for row in self._read(shadow.NEXT, basis, *after, end, shadow.STEP)]:
+            yield from step
+            after = step[-1].time, step[-1].decision
+
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference, in the table's pages too; the caller owns the table.
 
@@ -182,6 +203,7 @@ class PostgreSQL:
         def destroyed(connection: Connection) -> int:
             sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
             with connection.transaction():
+                shadow.close_verdicts(connection, tag)
                 forget(connection, tag)
                 return connection.execute(sql, (tag,)).rowcount
 
@@ -189,6 +211,7 @@ class PostgreSQL:
             unlimited(connection)
             connection.execute("VACUUM decisions")
             connection.execute("VACUUM answers")
+            connection.execute("VACUUM verdicts")
 
         closed = self._done(destroyed, writes=True)
         self._done(cleaned, writes=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from records.chain import Entry, Head
 from records.events.event import ORIGIN, Event, Kind, linked, of_each
+from records.shadow.in_postgresql import delete_verdicts
 from records.stores.ledger import STEP, Decide, Renew
 from records.stores.postgresql import DECISIONS, PostgreSQL, unlimited
 from records.stores.server import Connection
@@ -104,6 +105,7 @@ class LedgerDatabase(PostgreSQL):
             with connection.transaction():
                 _told(connection, decisions, decide)
                 gone = [event.decision for event in _of(connection, decisions) if event.kind == Kind.PURGED]
+                delete_verdicts(connection, gone)
                 return connection.execute(_PURGE, (gone,)).rowcount
 
         return self._done(purged, writes=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
-from heapq import nlargest
+from heapq import merge, nlargest
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,8 @@ from records.durable import make_folder_durably, replace_durably
 from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
+from records.shadow import in_sqlite as shadow
+from records.shadow.verdict import StoredVerdict
 from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
 
@@ -37,6 +39,9 @@ DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
+
+_LAST = 1 << 62
+"""After every time."""
 
 T = TypeVar("T")
 
@@ -173,6 +178,30 @@ class SQLiteFolder:
             return None
         return content if sha256(content).hexdigest() == digest else None
 
+    def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
+        """Keep what a challenger said, in a file of its own process."""
+        if verdicts:
+            self._written(lambda connection: shadow.keep_verdicts(connection, basis, verdicts))
+
+    def challengers(self) -> Sequence[Basis]:
+        """What verdicts are kept of."""
+        documents = {document for (document,) in self._read(shadow.CHALLENGERS)}
+        return [Basis.model_validate_json(document) for document in sorted(documents)]
+
+    def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
+        """What a challenger said, a step at a time of each file."""
+
+        def of(path: Path) -> Iterator[StoredVerdict]:
+            after = since, b""
+            while step := [
+                StoredVerdict(*row) for row in self._rows(path, shadow.NEXT, basis, *after, end, shadow.STEP)
+            ]:
+                yield from step
+                after = step[-1].time, step[-1].decision
+
+        end = _LAST if until is None else until
+        return merge(*map(of, self._files()), key=lambda verdict: (verdict.time, verdict.decision))
+
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
         with ExitStack() as stack:
@@ -265,16 +294,16 @@ class SQLiteFolder:
         return sorted(self._folder.glob(FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
-        def rows(path: Path) -> Iterable[Any]:
+        return chain.from_iterable(self._rows(path, sql, *values) for path in self._files())
+
+    def _rows(self, path: Path, sql: str, *values: object) -> Sequence[Any]:
+        try:
             with closing(opened(path, "ro")) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-                    return ()  # it is just being made
+                    return []  # it is just being made
                 connection.text_factory = _text
                 check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
-
-        try:
-            yield from chain.from_iterable(map(rows, self._files()))
         except sqlite3.Error as exc:
             raise StoreUnavailableError(f"{self._folder}: {exc}") from exc
 
@@ -344,6 +373,7 @@ def _destroyed(path: Path, tag: bytes) -> int:
         connection.execute("PRAGMA secure_delete=ON")
         with transaction(connection):
             forget(connection, tag)
+            shadow.close_verdicts(connection, tag)
             closed = connection.execute(
                 "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
             ).rowcount

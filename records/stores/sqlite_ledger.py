@@ -10,6 +10,7 @@ from pathlib import Path
 from records.chain import Entry
 from records.errors import StoreUnavailableError
 from records.events.event import Kind
+from records.shadow.in_sqlite import delete_verdicts
 from records.stores.ledger import STEP, Decide, Renew, in_steps
 from records.stores.sqlite import DECISIONS, SQLiteFolder, alone, check_version, opened
 from records.stores.sqlite_events import EventFile
@@ -96,6 +97,7 @@ def _cleaned(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _destroyed(path: Path, decisions: Sequence[bytes]) -> int:
     with _cleaned(path) as connection, _transaction(connection):
+        delete_verdicts(connection, decisions)
         return sum(
             connection.execute(
                 "UPDATE decisions SET content = x'', key = NULL, tag = NULL "  # noqa: S608  # nothing but question marks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +31,7 @@ class Information:
         self.digests: dict[str, str] = {}
         self.signed_by: dict[str, str | None] = {"model": None, "policy": None}
         self.bento: str | None = None
+        self.challenger: Callable[[], dict[str, Any] | None] = lambda: None
 
     def contract(self) -> Contract:
         """The served one.
@@ -53,6 +54,7 @@ class Information:
             "policy_version": identity.policy_version if identity else None,
             "bento": self.bento,
             "access": self.settings.access,
+            "challenger": self.challenger(),
             "digests": self.digests,
             "signed_by": self.signed_by,
         }

@@ -101,6 +101,20 @@ class Metrics:
         self.records_spool_fill = gauge(
             "credit_risk_records_spool_fill_ratio", "How full the fullest worker's spool is, from 0 to 1.", "livemax"
         )
+        self._challenged = counter(
+            "credit_risk_challenger_assessed",
+            "Decisions that the challenger assessed, by what was answered and what it would have answered.",
+            ["champion", "challenger"],
+        )
+        self.challenger_dropped = counter(
+            "credit_risk_challenger_dropped", "Decisions not assessed for lack of time, or of a challenger that runs."
+        )
+        self.challenger_failed = counter(
+            "credit_risk_challenger_failed", "Decisions that the challenger could not assess, or whose result is lost."
+        )
+        self._challenger_running = gauge(
+            "credit_risk_challenger_running", "1 while every worker's challenger runs, else 0.", "livemin", ["entries"]
+        )
         self._build_info = gauge(
             "credit_risk_build_info",
             "Always 1; the labels say what is served.",
@@ -162,6 +176,15 @@ class Metrics:
     def count_idempotent(self, result: str) -> None:
         """Count one request with an Idempotency-Key."""
         self._idempotent.labels(result).inc()
+
+    def count_challenged(self, pairs: Iterable[tuple[str, str, int]]) -> None:
+        """Count assessments, by the champion's outcome and the challenger's."""
+        for champion, challenger, number in pairs:
+            self._challenged.labels(champion, challenger).inc(number)
+
+    def describe_challenger(self, entries: str, *, running: bool) -> None:
+        """Say whether the one of these entries of the store runs."""
+        self._challenger_running.labels(entries).set(running)
 
     def count_invalid(self, loc: Iterable[str | int], kind: str, known: Container[str]) -> None:
         """Count one wrong field, under its name where it is `known`; `loc` may begin with a row."""

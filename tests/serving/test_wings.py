@@ -14,7 +14,7 @@ FLOORS = (
     ("serving.setting_values", "serving.service_links"),
     ("serving.settings",),
     ("serving.telemetry", "serving.store"),
-    ("serving.once",),
+    ("serving.once", "serving.challenging"),
     ("serving.access", "serving.lookup", "serving.recording"),
     ("serving.http",),
     ("serving.bento",),
