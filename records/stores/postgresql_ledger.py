@@ -6,11 +6,13 @@ Who tells something holds a lock until the transaction is over: the chain of eve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from records.chain import Entry, Head
 from records.events.event import ORIGIN, Event, Kind, linked, of_each
-from records.shadow.in_postgresql import delete_verdicts
-from records.stores.ledger import STEP, Decide, Renew
+from records.shadow.in_postgresql import delete_verdicts, reseal_verdicts
+from records.shadow.verdict import renewed_keys
+from records.stores.ledger import STEP, Decide, Renew, in_steps
 from records.stores.postgresql import DECISIONS, PostgreSQL, unlimited
 from records.stores.server import Connection
 
@@ -123,6 +125,10 @@ class LedgerDatabase(PostgreSQL):
                 ]
                 yield len(step), self._resealed(renewed)
                 after = step[-1][0]
+        for basis in self.challengers():
+            for part in in_steps(list(self.verdicts(basis.digest))):
+                of_part = renewed_keys(part, basis.digest, renew)
+                yield 0, self._done(partial(reseal_verdicts, basis=basis.digest, renewed=of_part), writes=True)
 
     def clean(self) -> None:
         """Empty the table's pages of what was overwritten."""
@@ -130,6 +136,7 @@ class LedgerDatabase(PostgreSQL):
         def cleaned(connection: Connection) -> None:
             unlimited(connection)
             connection.execute("VACUUM decisions")
+            connection.execute("VACUUM verdicts")
 
         self._done(cleaned, writes=True)
         self.close()  # as above

@@ -10,7 +10,7 @@ from pathlib import Path
 from records.chain import Entry
 from records.errors import StoreUnavailableError
 from records.events.event import Kind
-from records.shadow.in_sqlite import delete_verdicts
+from records.shadow.in_sqlite import delete_verdicts, reseal_verdicts
 from records.stores.ledger import STEP, Decide, Renew, in_steps
 from records.stores.sqlite import DECISIONS, SQLiteFolder, alone, check_version, opened
 from records.stores.sqlite_events import EventFile
@@ -56,6 +56,7 @@ class LedgerFolder(SQLiteFolder):
             for path in paths:
                 with _cleaned(path) as connection:
                     yield from _resealed(connection, renew)
+                    yield 0, reseal_verdicts(connection, renew)
 
     def clean(self) -> None:
         """Nothing: each step leaves nothing."""
