@@ -103,10 +103,6 @@ class Recording:
             self._committer.stop()
             self._once.stop()
 
-    def challenger(self) -> dict[str, Any] | None:
-        """What /version says of it; None where there is none."""
-        return None if self._challenging is None else self._challenging.document()
-
     def observe(self) -> None:
         """Bring gauges up to date."""
         if self._committer is not None:
@@ -115,6 +111,10 @@ class Recording:
             with suppress(RecordsError):  # a file that was carried over and deleted just now
                 self._metrics.records_spooled.set(self._spool.rows())
             self._metrics.records_spool_fill.set(self._spool.fill())
+
+    def challenger(self) -> dict[str, Any] | None:
+        """What /version says of it; None where there is none."""
+        return None if self._challenging is None else self._challenging.document()
 
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""

@@ -300,7 +300,7 @@ class SQLiteFolder:
         try:
             with closing(opened(path, "ro")) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-                    return []  # it is just being made
+                    return ()  # it is just being made
                 connection.text_factory = _text
                 check_version(connection, path)
                 return connection.execute(sql, values).fetchall()

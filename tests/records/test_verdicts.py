@@ -13,12 +13,13 @@ from pydantic_core import to_json
 from records.errors import SealBrokenError, UnreadableRecordError
 from records.events.event import Kind, News
 from records.identifiers import new_id
-from records.keyring import KeyRing
+from records.keyring import KeyRing, add_key, read_keyring
 from records.shadow import in_postgresql, in_sqlite
 from records.shadow.verdict import StoredVerdict, Verdict, opened
 from records.stores.ledger import Ledger
 from records.stores.postgresql_ledger import LedgerDatabase
 from records.stores.sqlite_ledger import LedgerFolder
+from records.upkeep.resealing import reseal
 from tests.records.samples import BASIS, a_chain, texts
 
 CHALLENGER = BASIS.model_copy(update={"model_version": "2.0.0"})
@@ -103,6 +104,20 @@ def test_closed_with_its_decision(stores: tuple[Ledger, Ledger], ring: KeyRing) 
     found = list(stores[0].verdicts(CHALLENGER.digest))
     assert [verdicts[0], verdicts[1]._replace(key=None), verdicts[2]] == found
     assert opened(found[1], CHALLENGER.digest, ring) is None
+
+
+def test_sealed_anew(stores: tuple[Ledger, Ledger], tmp_path: Path) -> None:
+    """When keys turn, theirs do."""
+    add_key(tmp_path / "keys.json")
+    kept(stores, read_keyring(tmp_path / "keys.json"))
+    for store in stores:
+        store.close()
+    add_key(tmp_path / "keys.json")
+    ring = read_keyring(tmp_path / "keys.json")
+    assert 6 == sum(step.resealed for step in reseal(stores[0], ring))
+    found = list(stores[0].verdicts(CHALLENGER.digest))
+    assert all(stored.key is not None and ring.is_current(stored.key) for stored in found)
+    assert [VERDICT] * 3 == [opened(stored, CHALLENGER.digest, ring) for stored in found]
 
 
 def test_gone_with_its_decision(stores: tuple[Ledger, Ledger], ring: KeyRing) -> None:
