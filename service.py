@@ -54,8 +54,8 @@ information = Information(settings)
 once = Once(settings, telemetry)
 bodies = Bodies(settings, information.contract, telemetry, once)
 recording = Recording(settings, telemetry, once)
-lookup = Lookup(settings)
 information.challenger = recording.challenger
+lookup = Lookup(settings)
 descriptors = Descriptors(bodies, Responses(telemetry, recording))
 
 MOST_MERGED = 512

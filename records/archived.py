@@ -26,7 +26,7 @@ def archived_files(store: Store, digests: Mapping[str, str]) -> tuple[Artifact, 
     """
     contents = {name: store.archived(digest) for name, digest in digests.items()}
     if missing := sorted(name for name, content in contents.items() if content is None):
-        raise NotArchivedError(f"{missing[0]} is not in the archive")
+        raise NotArchivedError(f"{missing[0]} is missing from the archive, or changed there")
     with tempfile.TemporaryDirectory(prefix="archived-") as folder:
         for name, content in contents.items():
             assert content is not None

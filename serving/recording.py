@@ -50,8 +50,8 @@ class Recording:
 
     def __init__(self, settings: Settings, telemetry: Telemetry, once: Once) -> None:
         self._settings = settings
-        self._once = once
         self._challenging = Challenging(settings, telemetry) if settings.challenger else None
+        self._once = once
         self._metrics = telemetry.metrics
         self._failing = False
         self._spool: Spooling | None = None
@@ -103,6 +103,10 @@ class Recording:
             self._committer.stop()
             self._once.stop()
 
+    def challenger(self) -> dict[str, Any] | None:
+        """What /version says of it; None where there is none."""
+        return None if self._challenging is None else self._challenging.document()
+
     def observe(self) -> None:
         """Bring gauges up to date."""
         if self._committer is not None:
@@ -111,10 +115,6 @@ class Recording:
             with suppress(RecordsError):  # a file that was carried over and deleted just now
                 self._metrics.records_spooled.set(self._spool.rows())
             self._metrics.records_spool_fill.set(self._spool.fill())
-
-    def challenger(self) -> dict[str, Any] | None:
-        """What /version says of it; None where there is none."""
-        return None if self._challenging is None else self._challenging.document()
 
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""

@@ -46,8 +46,8 @@ class Ledger(Store, Protocol):
     def told(self, decisions: Sequence[bytes]) -> list[Event]:
         """What was told of some decisions, in order."""
 
-    def events(self) -> Iterator[Event]:
-        """All that was told, in order."""
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """All that was told behind a sequence, in order."""
 
     def noticed(self, until: int) -> Iterator[list[bytes]]:
         """Decisions whose last notice is of this day (days since 1970-01-01) or before, the earliest first."""

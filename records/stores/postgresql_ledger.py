@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from records.chain import Entry, Head
 from records.events.event import ORIGIN, Event, Kind, linked, of_each
+from records.shadow.in_postgresql import delete_verdicts
 from records.stores.ledger import STEP, Decide, Renew
 from records.stores.postgresql import DECISIONS, PostgreSQL, unlimited
 from records.stores.server import Connection
@@ -31,7 +32,6 @@ _NOTICED = (
     f"ORDER BY day, sequence LIMIT {STEP}"
 )
 _PURGE = "UPDATE decisions SET content = '', key = NULL, tag = NULL WHERE id = ANY(%s) AND length(content) > 0"
-_FORGET = "DELETE FROM verdicts WHERE decision = ANY(%s)"
 _VERDICTS = (
     "SELECT basis, time, decision, key FROM verdicts WHERE (basis, time, decision) > (%s, %s, %s) "  # noqa: S608  # as above
     f"ORDER BY basis, time, decision LIMIT {STEP}"
@@ -89,9 +89,8 @@ class LedgerDatabase(PostgreSQL):
         """What was told of some decisions."""
         return [Event(*row) for row in self._read(_OF, list(decisions))]
 
-    def events(self) -> Iterator[Event]:
-        """All that was told."""
-        after = 0
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """All that was told behind a sequence."""
         while step := self._read(f"{_EVENTS} WHERE sequence > %s ORDER BY sequence LIMIT {STEP}", after):
             events = [Event(*row) for row in step]
             yield from events
@@ -111,7 +110,7 @@ class LedgerDatabase(PostgreSQL):
             with connection.transaction():
                 _told(connection, decisions, decide)
                 gone = [event.decision for event in _of(connection, decisions) if event.kind == Kind.PURGED]
-                connection.execute(_FORGET, (gone,))
+                delete_verdicts(connection, gone)
                 return connection.execute(_PURGE, (gone,)).rowcount
 
         return self._done(purged, writes=True)

@@ -11,6 +11,7 @@ from records.chain import Entry
 from records.errors import StoreUnavailableError
 from records.events.event import Kind
 from records.idempotency.in_sqlite import transaction
+from records.shadow.in_sqlite import delete_verdicts
 from records.stores.ledger import STEP, Decide, Renew, in_steps
 from records.stores.sqlite import DECISIONS, SQLiteFolder, alone, check_version, opened
 from records.stores.sqlite_events import EventFile
@@ -102,17 +103,16 @@ def _cleaned(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _destroyed(path: Path, decisions: Sequence[bytes]) -> int:
-    purged = 0
     with _cleaned(path) as connection, transaction(connection):
-        for step in in_steps(decisions):
-            marks = _marks(step)
-            connection.execute(f"DELETE FROM verdicts WHERE decision IN ({marks})", step)  # noqa: S608  # question marks
-            purged += connection.execute(
-                "UPDATE decisions SET content = x'', key = NULL, tag = NULL "  # noqa: S608  # the same
-                f"WHERE id IN ({marks}) AND length(content) > 0",
+        delete_verdicts(connection, decisions)
+        return sum(
+            connection.execute(
+                "UPDATE decisions SET content = x'', key = NULL, tag = NULL "  # noqa: S608  # nothing but question marks
+                f"WHERE id IN ({_marks(step)}) AND length(content) > 0",
                 step,
             ).rowcount
-    return purged
+            for step in in_steps(decisions)
+        )
 
 
 def _resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[int, int]]:

@@ -107,8 +107,7 @@ class Edge:
             if not responder.started:
                 await responder.problem(InternalError())
         finally:
-            self._note(route, method, exchange, responder.status)
-            exchange.over()
+            self._over(route, method, exchange, responder.status)
             current_exchange.reset(token)
 
     def _unfit(self, route: Route | None, scope: Scope) -> ProblemError | None:
@@ -121,6 +120,14 @@ class Edge:
             return None
         takes = f"{route.path} takes {' or '.join(route.methods)}"
         return MethodNotAllowedError(takes, headers={"Allow": _allow(route.methods)})
+
+    def _over(self, route: Route | None, method: str, exchange: Exchange, status: int) -> None:
+        """Do what is owed to a request that is over."""
+        if exchange.claim is not None:
+            exchange.claim.over()
+        self._note(route, method, exchange, status)
+        if exchange.afterwards is not None:
+            exchange.afterwards()
 
     def _note(self, route: Route | None, method: str, exchange: Exchange, status: int) -> None:
         """Count and log a request that is over."""

@@ -56,13 +56,6 @@ class Exchange:
     claim: Claim | None = None
     afterwards: Callable[[], None] | None = None
 
-    def over(self) -> None:
-        """The response has left, or will not."""
-        if self.claim is not None:
-            self.claim.over()
-        if self.afterwards is not None:
-            self.afterwards()
-
 
 current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)
 """The request that the running task serves. Not to be read in a batchable method: that runs in the first request's

@@ -135,6 +135,9 @@ class Quiet:
     def committed(self, rows: int, seconds: float) -> None:
         pass
 
+    def usable(self) -> None:
+        """It is expected to be."""
+
     def failed(self, error: Exception) -> None:
         pass
 

@@ -42,6 +42,7 @@ NUMBERS = {
 KEY = "retry-vonderhuegel-5521"
 """The beginning of each request's Idempotency-Key."""
 
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 UNKNOWN = "tax-id-48110392756"
 """The value of a field that the contract doesn't know."""
 
@@ -91,7 +92,7 @@ def needles() -> dict[str, bytes]:
     return found
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.database)])
+@pytest.fixture(scope="module", params=["sqlite", "spool", pytest.param("postgres", marks=pytest.mark.database)])
 def planted(
     request: pytest.FixtureRequest, store: Path, tmp_path_factory: pytest.TempPathFactory, example: dict[str, Any]
 ) -> Planted:
@@ -105,8 +106,10 @@ def planted(
         where = cluster.url(cluster.new_schema())
         migrate(where)
         folders.append(cluster.folder)
-    home = copy_store(store, folder / "home")
-    with serving(home, CREDIT_RISK_RECORDS=where, CREDIT_RISK_RECORDS_KEY_FILE=str(keys)) as server:
+    settings = {"CREDIT_RISK_RECORDS": where, "CREDIT_RISK_RECORDS_KEY_FILE": str(keys)}
+    if request.param == "spool":  # for a database that isn't there
+        settings |= {"CREDIT_RISK_RECORDS": NOWHERE, "CREDIT_RISK_RECORDS_SPOOL": str(folder / "records")}
+    with serving(copy_store(store, folder / "home"), **settings) as server:
         decisions = list(sent(server, example))
         planted = Planted(where, keys, folders, decisions)
         assert_nothing_is_found(planted)  # while the service has its files open
