@@ -103,16 +103,16 @@ def _cleaned(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _destroyed(path: Path, decisions: Sequence[bytes]) -> int:
+    purged = 0
     with _cleaned(path) as connection, transaction(connection):
         delete_verdicts(connection, decisions)
-        return sum(
-            connection.execute(
+        for step in in_steps(decisions):
+            purged += connection.execute(
                 "UPDATE decisions SET content = x'', key = NULL, tag = NULL "  # noqa: S608  # nothing but question marks
                 f"WHERE id IN ({_marks(step)}) AND length(content) > 0",
                 step,
             ).rowcount
-            for step in in_steps(decisions)
-        )
+    return purged
 
 
 def _resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[int, int]]:
