@@ -73,14 +73,18 @@ class Archive:
         return {entry.id: self._opened(entry) for entry in entries}
 
     def find(self, query: Query, reference: str | None = None) -> list[Kept]:
-        """Decisions, the latest first.
+        """Decisions, the latest first; as of `each`."""
+        return list(self.each(query, reference))
+
+    def each(self, query: Query, reference: str | None = None) -> Iterator[Kept]:
+        """Decisions, the latest first, opened one by one.
 
         Args:
             query: which.
             reference: the caller's own.
         """
         asked = query if reference is None else replace(query, tag=self._ring.tag(reference))
-        return [self._opened(entry) for entry in self._store.find(asked)]
+        return map(self._opened, self._store.find(asked))
 
     def all(self, since: int = 0, until: int | None = None) -> Iterator[Kept]:
         """All decisions of a time, microseconds since 1970, writer by writer in the order in which they were made."""

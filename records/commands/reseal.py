@@ -27,5 +27,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         show_document({"key": ring.current, "data_keys": progress.done, "resealed": resealed}, options)
     else:
-        print(f"{resealed} of {progress.done} data keys sealed anew by key {ring.current}; all others were")
+        told = f"{resealed} of {progress.done} data keys sealed anew by key {ring.current}"
+        print(f"{told}; the others were, or are destroyed")
     return 0
