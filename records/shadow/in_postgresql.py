@@ -32,12 +32,6 @@ ON CONFLICT DO NOTHING
 """Not of a decision that has been erased or purged in the meantime."""
 
 
-_RESEAL = (
-    "UPDATE verdicts SET key = new.key FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[]) AS new (decision, was, key) "
-    "WHERE verdicts.basis = %b AND verdicts.decision = new.decision AND verdicts.key = new.was"
-)
-
-
 def keep_verdicts(connection: Connection, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
     """Keep them in one transaction that the server's disk is not waited for, nor are decisions that come just then."""
     with connection.transaction():
@@ -56,14 +50,6 @@ def delete_verdicts(connection: Connection, decisions: Sequence[bytes]) -> None:
     """Delete what was said of decisions; within a transaction that purges these, too."""
     _wait_for_challengers(connection)
     connection.execute("DELETE FROM verdicts WHERE decision = ANY(%s)", (list(decisions),))
-
-
-def reseal_verdicts(connection: Connection, basis: bytes, renewed: Sequence[tuple[bytes, bytes, bytes]]) -> int:
-    """Put other seals on data keys (decision, what is there, what is to be), but for those destroyed meanwhile."""
-    if not renewed:
-        return 0
-    columns = [list(column) for column in zip(*renewed, strict=True)]
-    return connection.execute(_RESEAL, (*columns, basis)).rowcount
 
 
 def _wait_for_challengers(connection: Connection) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from records.basis import Basis
 from records.idempotency.in_sqlite import transaction
-from records.shadow.verdict import COLUMNS, StoredVerdict, renewed_keys
+from records.shadow.verdict import COLUMNS, StoredVerdict
 
 STEP = 1000
 """Verdicts read in one go: who reads long holds up the log's checkpoints."""
@@ -39,22 +39,6 @@ def keep_verdicts(connection: sqlite3.Connection, basis: Basis, verdicts: Sequen
 def close_verdicts(connection: sqlite3.Connection, tag: bytes) -> None:
     """Destroy the keys of those of a reference."""
     connection.execute("UPDATE verdicts SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,))
-
-
-def reseal_verdicts(connection: sqlite3.Connection, renew: Callable[[bytes, bytes], bytes | None]) -> int:
-    """Put other seals on data keys, a step at a time; how many."""
-    number = 0
-    for (basis,) in connection.execute("SELECT DISTINCT basis FROM verdicts").fetchall():
-        after = (-1, b"")
-        while step := [StoredVerdict(*row) for row in connection.execute(NEXT, (basis, *after, _LAST, STEP))]:
-            renewed = [(new, basis, decision, key) for decision, key, new in renewed_keys(step, basis, renew)]
-            with transaction(connection):
-                connection.executemany(
-                    "UPDATE verdicts SET key = ? WHERE basis = ? AND decision = ? AND key = ?", renewed
-                )
-            number += len(renewed)
-            after = step[-1].time, step[-1].decision
-    return number
 
 
 def delete_verdicts(connection: sqlite3.Connection, decisions: Sequence[bytes]) -> None:

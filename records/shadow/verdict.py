@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter
@@ -106,23 +105,6 @@ def seal(assessment: Assessment, answered: Answered, basis: bytes, ring: KeyRing
     content, key = ring.seal(to_json(verdict), answered.decision + basis)
     tag = None if reference is None else ring.tag(reference)
     return StoredVerdict(answered.decision, answered.time, verdict.outcome, tag, content, key)
-
-
-def renewed_keys(
-    verdicts: Iterable[StoredVerdict], basis: bytes, renew: Callable[[bytes, bytes], bytes | None]
-) -> list[tuple[bytes, bytes, bytes]]:
-    """Of those whose key needs another seal: decision, key, and the same sealed anew.
-
-    Args:
-        verdicts: of one challenger.
-        basis: its digest.
-        renew: from a sealed key and what it was sealed for; None where it can stay.
-    """
-    return [
-        (each.decision, each.key, new)
-        for each in verdicts
-        if each.key is not None and (new := renew(each.key, each.decision + basis)) is not None
-    ]
 
 
 def opened(stored: StoredVerdict, basis: bytes, ring: KeyRing) -> Verdict | None:

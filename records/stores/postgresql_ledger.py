@@ -6,13 +6,11 @@ Who tells something holds a lock until the transaction is over: the chain of eve
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from records.chain import Entry, Head
 from records.events.event import ORIGIN, Event, Kind, linked, of_each
-from records.shadow.in_postgresql import delete_verdicts, reseal_verdicts
-from records.shadow.verdict import renewed_keys
-from records.stores.ledger import STEP, Decide, Renew, in_steps
+from records.shadow.in_postgresql import delete_verdicts
+from records.stores.ledger import STEP, Decide, Renew
 from records.stores.postgresql import DECISIONS, PostgreSQL, unlimited
 from records.stores.server import Connection
 
@@ -34,6 +32,15 @@ _NOTICED = (
     f"ORDER BY day, sequence LIMIT {STEP}"
 )
 _PURGE = "UPDATE decisions SET content = '', key = NULL, tag = NULL WHERE id = ANY(%s) AND length(content) > 0"
+_VERDICTS = (
+    "SELECT basis, time, decision, key FROM verdicts WHERE (basis, time, decision) > (%s, %s, %s) "  # noqa: S608  # as above
+    f"ORDER BY basis, time, decision LIMIT {STEP}"
+)
+_RESEAL_VERDICTS = (
+    "UPDATE verdicts SET key = new.key FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[]) "
+    "AS new (basis, decision, was, key) "
+    "WHERE verdicts.basis = new.basis AND verdicts.decision = new.decision AND verdicts.key = new.was"
+)
 _KEYS = (
     "SELECT d.sequence, d.id, d.key FROM decisions d "  # noqa: S608  # as above
     f"WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s ORDER BY d.sequence LIMIT {STEP}"
@@ -120,18 +127,22 @@ class LedgerDatabase(PostgreSQL):
                 ]
                 yield len(step), self._resealed(_RESEAL, renewed)
                 after = step[-1][0]
-        for basis in self.challengers():
-            for part in in_steps(list(self.verdicts(basis.digest))):
-                of_part = renewed_keys(part, basis.digest, renew)
-                yield 0, self._done(partial(reseal_verdicts, basis=basis.digest, renewed=of_part), writes=True)
+        last: tuple[bytes, int, bytes] = (b"", 0, b"")
+        while step := self._read(_VERDICTS, *last):
+            of_verdicts = [
+                (basis, decision, key, new)
+                for basis, _, decision, key in step
+                if key is not None and (new := renew(key, decision + basis)) is not None
+            ]
+            yield len(step), self._resealed(_RESEAL_VERDICTS, of_verdicts)
+            last = step[-1][:3]
 
     def clean(self) -> None:
         """Empty the table's pages of what was overwritten."""
 
         def cleaned(connection: Connection) -> None:
             unlimited(connection)
-            connection.execute("VACUUM decisions")
-            connection.execute("VACUUM verdicts")
+            connection.execute("VACUUM decisions, verdicts")
 
         self._done(cleaned, writes=True)
         self.close()  # as above

@@ -11,7 +11,7 @@ from records.chain import Entry
 from records.errors import StoreUnavailableError
 from records.events.event import Kind
 from records.idempotency.in_sqlite import transaction
-from records.shadow.in_sqlite import delete_verdicts, reseal_verdicts
+from records.shadow.in_sqlite import delete_verdicts
 from records.stores.ledger import STEP, Decide, Renew, in_steps
 from records.stores.sqlite import DECISIONS, SQLiteFolder, alone, check_version, opened
 from records.stores.sqlite_events import EventFile
@@ -62,7 +62,7 @@ class LedgerFolder(SQLiteFolder):
             for path in paths:
                 with _cleaned(path) as connection:
                     yield from _resealed(connection, renew)
-                    yield 0, reseal_verdicts(connection, renew)
+                    yield from _verdicts_resealed(connection, renew)
 
     def clean(self) -> None:
         """Nothing: each step leaves nothing."""
@@ -126,6 +126,24 @@ def _resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[in
             connection.executemany("UPDATE decisions SET key = ? WHERE number = ?", renewed)
         yield len(step), len(renewed)
         after = step[-1][0]
+
+
+def _verdicts_resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[int, int]]:
+    after: tuple[bytes, int, bytes] = (b"", 0, b"")
+    while step := connection.execute(
+        "SELECT basis, time, decision, key FROM verdicts WHERE (basis, time, decision) > (?, ?, ?) "  # noqa: S608  # a constant
+        f"ORDER BY basis, time, decision LIMIT {STEP}",
+        after,
+    ).fetchall():
+        renewed = [
+            (new, basis, time, decision)
+            for basis, time, decision, key in step
+            if key and (new := renew(key, decision + basis)) is not None
+        ]
+        with transaction(connection):
+            connection.executemany("UPDATE verdicts SET key = ? WHERE basis = ? AND time = ? AND decision = ?", renewed)
+        yield len(step), len(renewed)
+        after = step[-1][:3]
 
 
 def _marks(values: Sequence[bytes]) -> str:

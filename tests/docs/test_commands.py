@@ -49,7 +49,6 @@ WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
 """Every block of docs/your-own-loan-book.md is run as it stands."""
 
 RUN_ELSEWHERE = {
-    "python -m records challenge ": ("tests/records/test_challenge.py", r'"challenge", '),
     "make dev": WALKED,
     "cat my_book/": WALKED,
     "cp artifacts/books/heloc/": WALKED,
