@@ -20,7 +20,13 @@ from typing import NamedTuple, Protocol
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, link, sealed_entry
-from records.errors import AnsweredAlreadyError, AnswersSpooledError, RecordsUnavailableError, StoreUnavailableError
+from records.errors import (
+    AnsweredAlreadyError,
+    AnswersSpooledError,
+    RecordsUnavailableError,
+    StoreUnavailableError,
+    StoreVersionError,
+)
 from records.idempotency.answer import NewAnswer
 from records.identifiers import new_id
 from records.keyring import KeyRing
@@ -85,14 +91,14 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
 
     def start(self) -> None:
-        """Make the writer known, then write; a store that can't be reached yet is waited for.
+        """Make the writer known, then write; a store that can't be reached, or isn't migrated yet, is waited for.
 
         Raises:
             StoreError: the store can't be used.
         """
         try:
             self._begin()
-        except StoreUnavailableError as exc:
+        except (StoreUnavailableError, StoreVersionError) as exc:
             self._watch.failed(exc)
         self._thread.start()
 

@@ -70,8 +70,13 @@ def open_ledger(where: str, seconds: float = SECONDS) -> Ledger:
         raise StoreError(f"{SETTING}: {exc}") from None
 
 
-def migrate_store(where: str, seconds: float = SECONDS) -> str:
+def migrate_store(where: str, seconds: float = SECONDS, role: str | None = None) -> str:
     """Bring a store to this version's schema.
+
+    Args:
+        where: as `open_store` takes it.
+        seconds: after which a server that doesn't answer is given up.
+        role: of a database, as which services write it.
 
     Returns:
         What was done.
@@ -81,11 +86,17 @@ def migrate_store(where: str, seconds: float = SECONDS) -> str:
     """
     store = open_store(where, seconds)
     if isinstance(store, sqlite.SQLiteFolder):
+        if role is not None:
+            raise StoreError(f"{SETTING}: a folder has no roles; leave out --grant")
         folder = _folder(where)
         return f"{folder}: {sqlite.migrate(folder) + sqlite_events.migrate(folder)} files migrated"
-    from records.stores.postgresql import migrate  # noqa: PLC0415  # as above
+    from records.stores.postgresql import grant, migrate  # noqa: PLC0415  # as above
 
-    return f"{store}: {'migrated' if migrate(where, seconds) else 'has this schema already'}"
+    done = "migrated" if migrate(where, seconds) else "has this schema already"
+    if role is None:
+        return f"{store}: {done}"
+    grant(where, role, seconds)
+    return f"{store}: {done}; {role} may write to it"
 
 
 def _folder(where: str) -> Path:

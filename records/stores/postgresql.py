@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
+from psycopg.sql import SQL, Identifier
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
@@ -51,6 +52,12 @@ FROM unnest(
 WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = %b::integer) = %b::bigint
 """
 """Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps."""
+
+_RIGHTS = (
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+    "GRANT UPDATE, DELETE ON {schema}.answers, {schema}.claims TO {role}",
+)
 
 _LAST = 1 << 62
 """After every time."""
@@ -290,6 +297,8 @@ class PostgreSQL:
 def migrate(where: str, seconds: float = SECONDS) -> int:
     """Bring a database to this version's schema, each step in one transaction; not while it is written to.
 
+    One that has it already is left alone, whoever writes it.
+
     Returns:
         How many databases were changed: one or none.
 
@@ -300,12 +309,32 @@ def migrate(where: str, seconds: float = SECONDS) -> int:
     deadline = time.monotonic() + seconds
     try:
         with closing(server.connected(deadline, writes=True)) as connection:
+            if _version(connection) == len(migrations(KIND)):
+                return 0
             while not _locked(connection, "pg_try_advisory_lock"):
                 if time.monotonic() > deadline:
                     raise StoreError(f"{server.name}: in use; stop the services that write it")
                 time.sleep(0.1)
             unlimited(connection)
             return _applied(connection, server)
+    except psycopg.Error as exc:
+        raise server.error(exc) from exc
+
+
+def grant(where: str, role: str, seconds: float = SECONDS) -> None:
+    """Give a role what a service needs, and no more: it adds, and changes nothing but kept answers and claims.
+
+    Raises:
+        StoreError: there is no such role, the tables are another's, or the database can't be reached.
+    """
+    server = Server(where, seconds)
+    try:
+        with closing(server.connected(time.monotonic() + seconds, writes=True)) as connection:
+            ((schema,),) = connection.execute("SELECT current_schema()")
+            names = {"schema": Identifier(schema), "role": Identifier(role)}
+            with connection.transaction():
+                for right in _RIGHTS:
+                    connection.execute(SQL(right).format(**names))
     except psycopg.Error as exc:
         raise server.error(exc) from exc
 

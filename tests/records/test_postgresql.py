@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from records.committer import Committer
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.events.event import Kind, News
 from records.keyring import KeyRing
 from records.stores import postgresql
 from records.stores.base import Query
-from records.stores.postgresql import PostgreSQL, migrate
+from records.stores.opening import migrate_store
+from records.stores.postgresql import PostgreSQL, grant, migrate
 from records.stores.postgresql_ledger import LedgerDatabase
 from records.stores.versions import Migration, migrations
 from tests.postgres import USER, Postgres
 from tests.records.samples import BASIS, a_chain, a_writer
+from tests.records.test_committer import Watched
+from tests.servers import wait_for
 
 pytestmark = pytest.mark.database
 
@@ -82,8 +87,9 @@ class TestSession:
         (schema,) = shown(store, "search_path")
         role = f"{schema}_service"
         cluster.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{cluster.password}'")
-        cluster.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
-        cluster.execute(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        assert migrate_store(cluster.url(schema), role=role).endswith(
+            f"has this schema already; {role} may write to it"
+        )
         service = PostgreSQL(cluster.url(schema, role))
         service.begin(writer, BASIS)
         for _ in range(2):
@@ -98,6 +104,18 @@ class TestSession:
         with pytest.raises(StoreUnavailableError, match="permission denied"):
             ledger.purge(known, lambda _: [])
         ledger.close()
+        rights = cluster.execute(
+            "SELECT table_name, privilege_type FROM information_schema.role_table_grants "
+            f"WHERE grantee = '{role}' AND privilege_type NOT IN ('SELECT', 'INSERT')"
+        )
+        assert {(table, right) for table in ("answers", "claims") for right in ("UPDATE", "DELETE")} == set(rights)
+
+    def test_rights_for_nobody(self, database: str, tmp_path: Path) -> None:
+        """A role that isn't there, and a store that has none."""
+        with pytest.raises(StoreUnavailableError, match='role "no; DROP ROLE records" does not exist'):
+            grant(database, "no; DROP ROLE records")
+        with pytest.raises(StoreError, match="a folder has no roles; leave out --grant"):
+            migrate_store(f"sqlite:{tmp_path}", role="service")
 
 
 class TestErasing:
@@ -140,6 +158,18 @@ class TestMigrating:
         assert [] == store.find(Query())
         store.close()
 
+    def test_is_waited_for(self, empty: str, ring: KeyRing) -> None:
+        """A service that has started first says what it waits for, and begins when that is done."""
+        watched = Watched()
+        committer = Committer(PostgreSQL(empty), BASIS, ring, watched)
+        committer.start()
+        try:
+            assert "run `python -m records migrate`" in str(watched.errors[0])
+            migrate(empty)
+            wait_for(lambda: watched.uses)
+        finally:
+            committer.stop()
+
     def test_several_at_once(self, empty: str) -> None:
         """One does it, and the others find it done."""
         with ThreadPoolExecutor(4) as pool:
@@ -164,11 +194,16 @@ class TestMigrating:
             with pytest.raises(StoreVersionError, match=r"schema 99.*the version that made it"):
                 use()
 
-    def test_waits_for_who_writes_and_holds_off_who_would(self, database: str, store: PostgreSQL) -> None:
-        """Nobody writes by a schema that changes under their hands."""
+    def test_waits_for_who_writes_and_holds_off_who_would(
+        self, database: str, store: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody writes by a schema that changes under their hands; where none changes, nobody is asked to stop."""
         store.begin(a_writer(), BASIS)
-        with pytest.raises(StoreError, match="in use; stop the services that write it"):
-            migrate(database, 0.1)
+        assert 0 == migrate(database, 0.1)
+        with monkeypatch.context() as patch:
+            patch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), Migration(LATEST + 1, "")])
+            with pytest.raises(StoreError, match="in use; stop the services that write it"):
+                migrate(database, 0.1)
         store.close()
         with psycopg.connect(database, autocommit=True) as other:
             other.execute("SELECT pg_advisory_lock(%s)", (postgresql.IN_USE,))
