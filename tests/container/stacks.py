@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.container import database_image
 from tests.container.containers import READY_SECONDS, Container, docker
 from tests.servers import ROOT, wait_for
 
@@ -32,11 +33,13 @@ _STAND_INS = {
     "prom/prometheus": f'{_DEBIAN}USER nobody\nENTRYPOINT ["prometheus"]\n',
     "prom/alertmanager": f'{_DEBIAN}USER nobody\nENTRYPOINT ["prometheus-alertmanager"]\n',
     "haproxy": _DEBIAN,
+    "postgres": database_image.DOCKERFILE,
 }
 """For where no registry can be reached: Debian's packages, with the users, folders and entry points of the originals.
 
-They share a layer, so that Debian is asked once.
+Those of _DEBIAN share a layer, so that Debian is asked once.
 """
+_PROFILES = [part for name in ("monitoring", "tracing", "records") for part in ("--profile", name)]
 
 
 @cache
@@ -143,7 +146,7 @@ class Stack:
 
     def config(self) -> dict[str, Any]:
         """The services as compose understands them, those of every profile."""
-        return yaml.safe_load(self.run("--profile", "monitoring", "--profile", "tracing", "config"))["services"]
+        return yaml.safe_load(self.run(*_PROFILES, "config"))["services"]
 
     def services(self) -> set[str]:
         """What runs."""
@@ -176,6 +179,6 @@ def stack(file: Path, **variables: str) -> Iterator[Stack]:
         yield project
     finally:
         project.run(
-            *("--profile", "monitoring", "--profile", "tracing"),
+            *_PROFILES,
             *("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "3"),
         )
