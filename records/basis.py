@@ -15,8 +15,8 @@ from pydantic_core import to_json
 
 from preprocessing.documents import Strict
 
-_LIBRARIES = ("numpy", "scipy", "pydantic", "bentoml")
-"""Those whose version can change an answer's bits or its form."""
+_LIBRARIES = ("numpy", "pydantic", "bentoml")
+"""Those whose version can change an answer's bits or its form; all of them are in the image."""
 
 MAX_SAMPLE_BYTES = 2048
 """Of what records are packed against; DEFLATE's window is set to twice as much."""

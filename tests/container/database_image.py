@@ -1,4 +1,4 @@
-"""A stand-in for PostgreSQL's image, for where no registry can be reached: Debian's package, and what the original does.
+"""A stand-in for PostgreSQL's image, where no registry can be reached: Debian's package, and what the original does.
 
 User, folders, variables and the making of a database are as in the original; of what else its entry point knows there
 is nothing.

@@ -30,6 +30,12 @@ VARIABLES = dict(
 """What .env says to take the sign away of."""
 
 
+def defaults() -> dict[str, str]:
+    """What .env sets."""
+    lines = (COMPOSE / ".env").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
 def mounts(service: dict[str, Any]) -> dict[str, str]:
     """What a service sees, by the path at which it does."""
     return {each.split(":")[1]: each.split(":")[0] for each in service["volumes"]}
@@ -46,7 +52,7 @@ class TestFiles:
     """What can be seen without an engine."""
 
     def test_settings(self) -> None:
-        """The service takes what .env proposes: the role that may only add, keys and password from the API's secrets."""
+        """The service takes what .env proposes: the role that may only add, its password and the keys as secrets."""
         settings = load_settings(VARIABLES)
         assert settings.records is not None
         assert settings.records_key_file is not None
@@ -115,11 +121,13 @@ def recorded(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     root = ("run", "--rm", "--user", "0", "--volume", f"{secrets}:/secrets", "--workdir", "/secrets")
     docker(*root, "--entrypoint", "sh", image, "-c", owners)
     variables = VARIABLES | {"CREDIT_RISK_ACCESS": "open", "CREDIT_RISK_KEYS_FILE": "", "PORT": str(free_port())}
-    with tagged(image) as tag, stack(folder / "compose.yaml", TAG=tag, **variables) as project:
-        with available(project.config()["database"]["image"]):
-            project.up("--profile", "records")
-            yield project
-            project.run("--profile", "records", "rm", "--stop", "--force", "database", "records")
+    with (
+        tagged(image) as tag,
+        available(f"postgres:{defaults()['POSTGRES_TAG']}"),
+        stack(folder / "compose.yaml", TAG=tag, **variables) as project,
+    ):
+        project.up("--profile", "records")
+        yield project
     docker(*root, "--entrypoint", "sh", image, "-c", "rm -f */*.password */pgpass */*.json")
 
 
