@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,8 +16,8 @@ from pydantic_core import to_json
 
 from preprocessing.documents import Strict
 
-_LIBRARIES = ("numpy", "pydantic", "bentoml")
-"""Those whose version can change an answer's bits or its form; all of them are in the image."""
+_LIBRARIES = ("numpy", "scipy", "pydantic", "bentoml")
+"""Those whose version can change an answer's bits or its form; what the image serves needs no SciPy."""
 
 MAX_SAMPLE_BYTES = 2048
 """Of what records are packed against; DEFLATE's window is set to twice as much."""
@@ -69,8 +70,12 @@ class Basis(Strict):
 
 
 def libraries() -> dict[str, str]:
-    """Versions of the libraries that can change an answer."""
-    return {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
+    """Versions of the libraries that can change an answer, as far as they are there."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def processor() -> str:

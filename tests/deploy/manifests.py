@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,18 +18,32 @@ from tests.servers import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes" / "overlays"
 
+COMPONENTS = {"credit-risk-migration", "credit-risk-records"}
+"""Manifests that components bring, and not the API itself."""
+
 Labels = dict[str, str]
 
 
 class Manifests:
-    """A rendered overlay."""
+    """A rendered overlay.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: as it would be applied.
+        secrets: what the Secrets hold that variables are taken from, by their names and keys.
+    """
+
+    def __init__(self, text: str, secrets: Mapping[tuple[str, str], str] | None = None) -> None:
         self.all: list[dict[str, Any]] = list(yaml.safe_load_all(text))
+        self._secrets = secrets or {}
 
     def __getitem__(self, kind: str) -> dict[str, Any]:
-        """The only manifest of a kind."""
-        (found,) = (manifest for manifest in self.all if manifest["kind"] == kind)
+        """The API's only manifest of a kind."""
+        (found,) = (each for each in self.all if each["kind"] == kind and each["metadata"]["name"] not in COMPONENTS)
+        return found
+
+    def named(self, kind: str, name: str) -> dict[str, Any]:
+        """Any manifest."""
+        (found,) = (each for each in self.all if (each["kind"], each["metadata"]["name"]) == (kind, name))
         return found
 
     @property
@@ -49,7 +65,13 @@ class Manifests:
     @property
     def environment(self) -> Labels:
         """The container's environment."""
-        return self["ConfigMap"]["data"] | {each["name"]: each["value"] for each in self.container["env"]}
+        return self["ConfigMap"]["data"] | {each["name"]: self._value(each) for each in self.container["env"]}
+
+    def _value(self, variable: dict[str, Any]) -> str:
+        if "valueFrom" not in variable:
+            return str(variable["value"])
+        reference = variable["valueFrom"]["secretKeyRef"]
+        return self._secrets[reference["name"], reference["key"]]
 
     @property
     def settings(self) -> Settings:
@@ -65,11 +87,16 @@ class Manifests:
 @functools.cache
 def render(overlay: str) -> str:
     """An overlay as it would be applied."""
+    return rendered(FOLDER / overlay)
+
+
+def rendered(folder: Path) -> str:
+    """What kustomize makes of a folder."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl, which has kustomize in it, is not installed")
     return subprocess.run(
-        [kubectl, "kustomize", FOLDER / overlay],
+        [kubectl, "kustomize", folder],
         capture_output=True,
         text=True,
         timeout=60,

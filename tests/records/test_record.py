@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.basis import Basis
+from records import basis
+from records.basis import Basis, libraries
 from records.errors import UnreadableRecordError
 from records.identifiers import as_text, from_text, new_id
 from records.record import DecisionRecord, pack, unpack
@@ -35,6 +36,14 @@ class TestBytes:
         """Damage is one error, and no traceback of a library."""
         with pytest.raises(UnreadableRecordError):
             unpack(bytes(16), packed, BASIS)
+
+
+class TestLibraries:
+    def test_one_that_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What an image is without isn't what it decides by, and is no reason not to record."""
+        assert {"numpy", "scipy", "pydantic", "bentoml", "python"} == libraries().keys()
+        monkeypatch.setattr(basis, "_LIBRARIES", ("numpy", "nothing-of-this-name"))
+        assert {"numpy", "python"} == libraries().keys()
 
 
 class TestId:
