@@ -91,6 +91,22 @@ RUN_ELSEWHERE = {
         "tests/container/test_compose.py",
         r'"--profile", "tracing", "up"',
     ),
+    "docker compose -f deploy/compose/compose.yaml --profile records up": (
+        "tests/container/test_compose_records.py",
+        r'up\("--profile", "records"\)',
+    ),
+    "docker compose -f deploy/compose/compose.yaml --profile records run --rm records find ": (
+        "tests/container/test_compose_records.py",
+        r'"run", "--rm", "records", \*find',
+    ),
+    "docker compose -f deploy/compose/compose.yaml --profile records run --rm records purge": (
+        "tests/container/test_compose_records.py",
+        r'"run", "--rm", "records", "purge"',
+    ),
+    "sudo deploy/compose/records-secrets": (
+        "tests/container/test_compose_records.py",
+        r'\[folder / "records-secrets"\]',
+    ),
     "deploy/compose/switch ": ("tests/container/test_blue_green.py", r"\.switch\("),
     "deploy/image/build ": ("Makefile", r"^\t.*deploy/image/build"),
     ".venv/bin/python -m deploy.image.sbom ": ("tests/container/test_image.py", r'"deploy\.image\.sbom"'),

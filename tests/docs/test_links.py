@@ -14,6 +14,7 @@ MADE_LATER = {
     "benchmarks/.venvs",
     "deploy/compose/proxy/active.map",
     "deploy/compose/secrets/api/keys.json",
+    "deploy/compose/secrets/api/records-keys.json",
     "deploy/compose/secrets/prometheus/metrics.key",
 }
 """Made by a command that the page names beside it, and no part of the checkout."""
