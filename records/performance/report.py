@@ -9,8 +9,8 @@ from records.figures.texts import UNKNOWN, estimate, number, percent, table
 from records.performance.measuring import Band, Figures, Performance
 
 SELECTED = (
-    "Of loans alone: whom a decision refused has no outcome, and none is made up. Among loans the PDs lie closer "
-    "together than among applicants, so that AUC, Gini and KS are lower than in training, and can't be compared with it."
+    "Of loans alone: whom a decision refused has no outcome, and none is made up. Among loans PDs lie closer together "
+    "than among applicants, so that AUC, Gini and KS are lower than in training, and can't be compared with it."
 )
 """What nobody may read these figures without."""
 
