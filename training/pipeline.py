@@ -7,9 +7,9 @@ from pathlib import Path
 
 from scipy.special import expit
 
-from pages.svg import as_file
 from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
+from reporting.svg import as_file
 from scoring.artifact import (
     CALIBRATION,
     CARD,

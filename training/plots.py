@@ -1,11 +1,11 @@
-"""The report's plots, as SVG elements: see `pages.svg`."""
+"""The report's plots, as SVG elements: see `reporting.svg`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from decision import Policy
-from pages.svg import HEIGHT, WIDTH, Drawing, Scale
+from reporting.svg import HEIGHT, WIDTH, Drawing, Scale
 from training.evaluation import Spread
 from training.metrics import Labels, Probabilities, equal_mass_bins
 from training.report.alternatives import Search

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from pages.page import html_file
 from records.performance import plots, report
 from records.performance.measuring import Performance
+from reporting.page import html_file
 
 HOW = (
     ("decisions", "those of the month, by the time at which they were made (UTC); the next five columns and their sum"),

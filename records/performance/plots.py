@@ -1,13 +1,13 @@
-"""Plots of how a model fared, as SVG elements: see `pages.svg`."""
+"""Plots of how a model fared, as SVG elements: see `reporting.svg`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from pages.svg import HEIGHT, WIDTH, Drawing, Scale
 from records.figures.statistics import Estimate
 from records.performance.measuring import Band, Figures
+from reporting.svg import HEIGHT, WIDTH, Drawing, Scale
 
 FEW = 100
 """Of fewer outcomes a figure says little, and is drawn hollow."""

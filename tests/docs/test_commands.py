@@ -50,6 +50,7 @@ WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
 
 RUN_ELSEWHERE = {
     "python -m records challenge ": ("tests/records/test_challenge.py", r'"challenge", '),
+    "python -m records performance ": ("tests/records/test_performance.py", r'"performance", "--page"'),
     "make dev": WALKED,
     "cat my_book/": WALKED,
     "cp artifacts/books/heloc/": WALKED,

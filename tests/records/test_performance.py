@@ -134,6 +134,11 @@ class TestFigures:
         assert "nan" not in page([performance]).lower()
         assert "nan" not in exposition([performance]).decode().lower()
 
+    def test_bands_hold_their_lower_ends(self) -> None:
+        """As the policy's do."""
+        bands = figures(a_cohort([(0.0999, False), (0.1, True), (1.0, True)]), None).bands
+        assert [(0.075, 0), (0.1, 1), (0.5, 1)] == [(band.low, band.defaulted) for band in bands]
+
     def test_months_are_added_up(self) -> None:
         first, second = a_cohort([(0.1, False)] * 3, [0.4], refused=1), a_cohort([(0.3, True)], untold=2, erased=1)
         together = figures(all_months([first, second]), None)

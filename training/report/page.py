@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from markdown_it import MarkdownIt
 
-from pages.page import html_file
+from reporting.page import html_file
 
 _IMAGE = re.compile(r'<p><img src="([^"]*)" alt="[^"]*"\s*/?></p>')
 

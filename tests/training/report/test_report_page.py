@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pages.svg import Drawing, Scale, as_file
+from reporting.svg import Drawing, Scale, as_file
 from scoring.artifact import CARD, MANIFEST, Manifest
 from tests.applications import scoring_only
 from tests.training.loans import csv_text, past_loans

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pages.svg import STYLE
+from reporting.svg import STYLE
 
 _HEAD = """<!doctype html>
 <html lang="en">
