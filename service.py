@@ -55,7 +55,6 @@ once = Once(settings, telemetry)
 bodies = Bodies(settings, information.contract, telemetry, once)
 recording = Recording(settings, telemetry, once)
 lookup = Lookup(settings)
-information.challenger = recording.challenger
 descriptors = Descriptors(bodies, Responses(telemetry, recording))
 
 MOST_MERGED = 512

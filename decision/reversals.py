@@ -71,8 +71,9 @@ def escapes(
                 continue
             if any(_holds_for_all(other, conditions, gone, contract) for other in others):
                 continue
-            named = field.name if field.for_rules else hit[0]
-            remedy = f"{named} == {instead}" if instead and field.for_rules else f"{named} is_null"
+            named = [field.name] if field.for_rules else dict.fromkeys(hit)
+            absent = " or ".join(f"{name} is_null" for name in named)
+            remedy = f"{field.name} == {instead}" if instead and field.for_rules else absent
             yield (
                 f"would be escaped by {f'{instead} as' if instead else 'leaving out'} {field.name}, which must never "
                 f"be better; add a rule on {remedy}, with this outcome or a worse one and the same conditions on other "

@@ -119,15 +119,14 @@ def field_errors(exc: ValidationError, left_out: int) -> tuple[FieldError, ...]:
     errors: list[FieldError] = []
     unknown = 0
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
-        kind, field = error["type"], error["loc"][:1]
+        kind, place = error["type"], error["loc"]  # the field alone: none has parts
         if kind == "extra_forbidden":
             unknown += 1
             if unknown <= MAX_UNKNOWN_FIELDS_NAMED:
-                errors.append(
-                    FieldError(tuple(printable(str(name)) for name in field), "unknown field; remove it", kind)
-                )
+                name = tuple(printable(str(part)) for part in place)
+                errors.append(FieldError(name, "unknown field; remove it", kind))
         else:
-            errors.append(FieldError(field, _REMEDIES.get(kind, error["msg"]), kind))
+            errors.append(FieldError(place, _REMEDIES.get(kind, error["msg"]), kind))
     unknown += left_out
     if unknown > MAX_UNKNOWN_FIELDS_NAMED:
         more = unknown - MAX_UNKNOWN_FIELDS_NAMED

@@ -163,5 +163,6 @@ def _features_differ(contract: Contract) -> Iterator[str]:
     if len(contract.features) > MAX_FEATURES:
         yield f"fields: {len(contract.features)} features are made of them, more than {MAX_FEATURES}; drop categories"
     names = Counter(feature.name for feature in contract.features)
-    if twice := [name for name, count in names.items() if count > 1]:
-        yield f"fields: two of them would make the feature {twice[0]!r}; rename one"
+    for name, count in names.items():
+        if count > 1:
+            yield f"fields: two of them would make the feature {name!r}; rename one"

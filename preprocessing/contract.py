@@ -179,10 +179,8 @@ class Contract(Strict):
     @cached_property
     def features(self) -> tuple[Feature, ...]:
         """The columns that a model sees, each made of one field: numbers first, then what marks categories."""
-        made = [list(field.features(may_lack=self.may_lack(field))) for field in self.fields if field.scored]
-        plain = [features for features in made if not isinstance(self.by_name[features[0].field], Category)]
-        marks = [features for features in made if isinstance(self.by_name[features[0].field], Category)]
-        return tuple(chain(*plain, *marks))
+        scored = sorted((f for f in self.fields if f.scored), key=lambda field: isinstance(field, Category))  # stable
+        return tuple(chain.from_iterable(field.features(may_lack=self.may_lack(field)) for field in scored))
 
     def may_lack(self, field: AnyField) -> bool:
         """Whether a value may be missing: null, absent, or a ratio of something that is."""

@@ -118,7 +118,7 @@ def compile_row(features: Sequence[Feature], cleaning: Mapping[str, float]) -> R
             flags, none = _bound(names, table.get), _bound(names, (0.0,) * len(made))
             parts.append(f"*{flags}(a[{field!r}], {none})")
         else:
-            parts.append(_number(made[0], cleaning, names))
+            parts += [_number(feature, cleaning, names) for feature in made]
     return _compiled(parts, names)
 
 

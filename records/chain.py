@@ -19,7 +19,7 @@ from records.keyring import KeyRing, Sealed
 from records.record import DecisionRecord, pack
 
 HASH_BYTES = 32
-_NO_ENTRY = (struct.error, TypeError, AttributeError, UnicodeEncodeError)
+NO_ENTRY = (struct.error, TypeError, AttributeError, UnicodeEncodeError)
 """What hashing raises where somebody has put a value of another type into a column."""
 
 FINGERPRINT_BYTES = 6
@@ -134,14 +134,14 @@ def fingerprint(entry: Entry) -> bytes:
     """What an entry is known by wherever in its chain it stands: all that its hash is over, but its place."""
     try:
         return _hash(b"", 0, entry)[:FINGERPRINT_BYTES]
-    except _NO_ENTRY:
+    except NO_ENTRY:
         return bytes(FINGERPRINT_BYTES)
 
 
 def _follows(entry: Entry, before: bytes) -> bool:
     try:
         return entry.hash == _hash(before, entry.sequence, entry)
-    except _NO_ENTRY:
+    except NO_ENTRY:
         return False
 
 

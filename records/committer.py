@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, link, sealed_entry
-from records.errors import AnsweredAlreadyError, RecordsUnavailableError, StoreUnavailableError
+from records.errors import AnsweredAlreadyError, AnswersSpooledError, RecordsUnavailableError, StoreUnavailableError
 from records.idempotency.answer import NewAnswer
 from records.identifiers import new_id
 from records.keyring import KeyRing
@@ -140,6 +140,11 @@ class Committer:
             except AnsweredAlreadyError as exc:
                 _tell([pending for pending in batch if pending.key in exc.keys], exc)
                 self._put_back([pending for pending in batch if pending.key not in exc.keys])
+                continue
+            except AnswersSpooledError as exc:
+                self._head = None  # it has gone on, and the store knows how far
+                _tell([pending for pending in batch if pending.answer], RecordsUnavailableError(str(exc)))
+                _tell([pending for pending in batch if not pending.answer], None)
                 continue
             except Exception as exc:  # noqa: BLE001  # whatever it is, it must not end the thread, nor be answered as kept
                 self._head = None  # to be asked of the store again: what has failed may have been written

@@ -10,6 +10,7 @@ RecordsError
 +-- KeyInWorkError            a request with the same key is being answered
 +-- OtherRequestError         another request was answered under the same key
 +-- AnsweredAlreadyError      keys that others have been answered meanwhile; nothing was kept
++-- AnswersSpooledError       answers that only this machine knows of yet, so that they must not be given
 +-- StoreError                a store that can't be used
 +-- StoreUnavailableError   it can't be reached, or can't write, now
 +-- StoreVersionError       its schema is not the one that this version writes
@@ -64,6 +65,10 @@ class AnsweredAlreadyError(RecordsError):
     def __init__(self, keys: frozenset[bytes]) -> None:
         super().__init__("answered meanwhile")
         self.keys = keys
+
+
+class AnswersSpooledError(RecordsError):
+    """Answers that only this machine knows of yet, so that they must not be given; all that came with them is kept."""
 
 
 class StoreError(RecordsError):

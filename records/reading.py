@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -68,19 +68,23 @@ class Archive:
         entry = self._store.get(identifier)
         return None if entry is None else self._opened(entry)
 
-    def get_all(self, identifiers: Sequence[bytes]) -> dict[bytes, Kept]:
-        """Those of these decisions that are there, by their ids."""
-        return {entry.id: self._opened(entry) for entry in self._store.get_all(identifiers)}
+    def opened(self, entries: Iterable[Entry]) -> dict[bytes, Kept]:
+        """Entries by their decisions' ids."""
+        return {entry.id: self._opened(entry) for entry in entries}
 
     def find(self, query: Query, reference: str | None = None) -> list[Kept]:
-        """Decisions, the latest first.
+        """Decisions, the latest first; as of `each`."""
+        return list(self.each(query, reference))
+
+    def each(self, query: Query, reference: str | None = None) -> Iterator[Kept]:
+        """Decisions, the latest first, opened one by one.
 
         Args:
             query: which.
             reference: the caller's own.
         """
         asked = query if reference is None else replace(query, tag=self._ring.tag(reference))
-        return [self._opened(entry) for entry in self._store.find(asked)]
+        return map(self._opened, self._store.find(asked))
 
     def all(self, since: int = 0, until: int | None = None) -> Iterator[Kept]:
         """All decisions of a time, microseconds since 1970, writer by writer in the order in which they were made."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-from uuid import UUID
 
 from records.chain import Entry, Head, Writer, broken
-from records.checkpoints.checkpoint import Witnessed
-from records.checkpoints.comparing import Comparison
+from records.checkpoints.checkpoint import EVENTS, Witnessed, name_of
+from records.checkpoints.comparing import Comparison, of_entry, told
 from records.reading import as_time, from_time
 from records.stores.base import Store
 
@@ -54,7 +53,7 @@ def verify(store: Store, witnessed: Witnessed | None = None) -> Iterator[Verifie
         witnessed: checkpoints that it must agree with.
     """
     for writer in store.writers():
-        name = f"{_name(writer.id)}, started {as_time(writer.started)}"
+        name = f"{name_of(writer.id)}, started {as_time(writer.started)}"
         faults = []
         basis = store.basis(writer.basis)
         if basis is None or basis.digest != writer.basis:
@@ -63,42 +62,31 @@ def verify(store: Store, witnessed: Witnessed | None = None) -> Iterator[Verifie
             faults.append(f"{name}: {said}")
         chain = None if witnessed is None else witnessed.chains.get(writer.id)
         comparison = None if chain is None else Comparison(chain)
-        covered = 0 if chain is None else chain.head.sequence
         head, erased = writer.origin, 0
         purged: list[Purged] = []
 
         def entries(
-            writer: Writer = writer, comparison: Comparison | None = comparison, purged: list[Purged] = purged
+            writer: Writer = writer, purged: list[Purged] = purged, comparison: Comparison | None = comparison
         ) -> Iterator[Entry]:
             nonlocal head, erased
             for entry in store.entries(writer):
                 head = Head(entry.sequence, entry.hash)
                 erased += entry.key is None
+                if comparison is not None:
+                    comparison.see(of_entry(entry))
                 if not entry.content:
                     purged.append(Purged(entry.id, entry.hash))
-                if comparison is not None:
-                    comparison.see(entry)
                 yield entry
 
-        breaks = list(broken(entries(), writer))
-        different = [] if comparison is None else list(comparison.differences())
-        for each in different:
-            where = f"entry {each.first}" if each.first == each.last else f"entries {each.first} to {each.last}"
-            faults.append(f"{name}: {where}: {each.what}")
-        faults += [
-            f"{name}: entry {fault.sequence}: {fault.what}"
-            for fault in breaks
-            # Told already; or as it was seen, and behind one of which it is told that it isn't.
-            if not any(each.first <= fault.sequence <= each.last + (fault.sequence <= covered) for each in different)
-        ]
+        faults += told(name, ("entry", "entries"), list(broken(entries(), writer)), comparison)
         yield Verified(writer, head, erased, tuple(faults), purged)
 
 
 def gone(found: Sequence[Verified], witnessed: Witnessed) -> list[str]:
     """Writers that checkpoints saw, and of which nothing is left; a line each."""
-    left = witnessed.chains.keys() - {each.writer.id for each in found}
+    left = witnessed.chains.keys() - {EVENTS, *(each.writer.id for each in found)}
     return [
-        f"{_name(writer)}: gone; checkpoint {chain.marks[-1].number} saw it with {chain.head.sequence} entries"
+        f"{name_of(writer)}: gone; checkpoint {chain.marks[-1].number} saw it with {chain.head.sequence} entries"
         for writer, chain in witnessed.chains.items()
         if writer in left
     ]
@@ -114,7 +102,3 @@ def _unwitnessed(writer: Writer, witnessed: Witnessed) -> str | None:
     if last is not None and writer.started + CLOCKS_APART < from_time(last.time):
         return f"says that it started long before checkpoint {last.number}, which didn't see it: put in afterwards"
     return None
-
-
-def _name(writer: bytes) -> str:
-    return f"writer {UUID(bytes=writer)}"

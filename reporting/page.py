@@ -82,7 +82,7 @@ nav ul { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap
 }
 """
 
-_INTERVAL = re.compile(r"\[([-+\d.]+), ([-+\d.]+)\]")
+_INTERVAL = re.compile(r"\[([-+\d.]+%?), ([-+\d.]+%?)\]")
 _CELL = re.compile(r"(?<=<td>)[^<]*")
 _HEADING = re.compile(r"<h2>(.*?)</h2>")
 

@@ -50,8 +50,8 @@ class Recording:
 
     def __init__(self, settings: Settings, telemetry: Telemetry, once: Once) -> None:
         self._settings = settings
-        self._once = once
         self._challenging = Challenging(settings, telemetry) if settings.challenger else None
+        self._once = once
         self._metrics = telemetry.metrics
         self._failing = False
         self._spool: Spooling | None = None

@@ -259,6 +259,11 @@ class Settings(BaseModel):
             raise PydanticCustomError("spool", "a spool is for a database; set CREDIT_RISK_RECORDS to postgresql://…")
         return value
 
+    @property
+    def records_kind(self) -> str:
+        """Where decisions are kept, as far as it may be told: `none`, `sqlite` or `postgresql`."""
+        return "none" if self.records is None else self.records.partition(":")[0]
+
     def bytes_in_flight(self) -> tuple[int, int]:
         """Most bytes of all requests, and of one caller's: one request that is allowed fits where there is no other."""
         one = self.max_body_bytes + MAX_HEAD_BYTES

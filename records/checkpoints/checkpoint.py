@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
@@ -23,6 +24,9 @@ from records.chain import FINGERPRINT_BYTES, HASH_BYTES, Head
 from records.checkpoints.envelopes import TrustedKeys
 from records.checkpoints.merkle import root
 from records.errors import CheckpointError
+
+EVENTS = bytes(16)
+"""Stands for the chain of events, which all share, where a writer's id stands for its own."""
 
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -33,7 +37,7 @@ class Moved(Strict):
     """Where a chain has come to.
 
     Attributes:
-        writer: whose chain it is, hexadecimal.
+        writer: whose chain it is, hexadecimal; all zeros for the events.
         sequence: of its last entry; 0 where there is none yet.
         hash: of the same.
         fingerprints: of the entries since the checkpoint before, one behind the other, in Base64.
@@ -206,6 +210,11 @@ def read_row(content: bytes, keys: TrustedKeys, name: str) -> Witnessed:
     return witnessed
 
 
+def name_of(chain: bytes) -> str:
+    """What a chain is called in a message."""
+    return "events" if chain == EVENTS else f"writer {UUID(bytes=chain)}"
+
+
 def _lines(content: bytes) -> Iterator[bytes]:
     *whole, _ = content.split(b"\n")
     yield from whole
@@ -221,7 +230,8 @@ _SUMS = ("writers", "entries", "root")
 def _summed(heads: Mapping[bytes, Head]) -> dict[str, Any]:
     """What a checkpoint says of all heads together."""
     leaves = [_leaf(writer, head) for writer, head in sorted(heads.items())]
-    sums = (len(heads), sum(head.sequence for head in heads.values()), root(leaves).hex())
+    written = [head.sequence for writer, head in heads.items() if writer != EVENTS]
+    sums = (len(written), sum(written), root(leaves).hex())
     return dict(zip(_SUMS, sums, strict=True))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from records.commands.options import Commands, Refusal, as_moment, show_document, the_ring, the_store
+from records.commands.options import Commands, Refusal, as_moment, show_document, the_ledger, the_ring
 
 
 def add(commands: Commands) -> None:
@@ -20,7 +20,7 @@ def _run(options: argparse.Namespace) -> int:
     from records.shadow.report import lines
     from records.shadow.sides import both_sides
 
-    found = both_sides(the_store(options), the_ring(options), as_moment(options.since) or 0, as_moment(options.until))
+    found = both_sides(the_ledger(options), the_ring(options), as_moment(options.since) or 0, as_moment(options.until))
     if not found:
         raise Refusal("no challenger has said anything; set CREDIT_RISK_CHALLENGER, and serve")
     documents = []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 
-from records.commands.options import Commands, show_document, the_store
+from records.commands.options import Commands, show_document, the_ledger
 
 
 def add(commands: Commands) -> None:
@@ -40,11 +39,11 @@ def _run(options: argparse.Namespace) -> int:
 
     def make(content: bytes) -> bytes:
         nonlocal made
-        made = next_checkpoint(store, read_row(content, keys, str(at)))
+        made = next_checkpoint(ledger, read_row(content, keys, str(at)))
         return key.sign(made.statement)
 
-    with closing(the_store(options)) as store:
-        at.extend(make)
+    ledger = the_ledger(options)
+    at.extend(make)
     assert made is not None
     if options.json:
         document = made.model_dump(mode="json", exclude={"format", "heads"})

@@ -18,14 +18,15 @@ def _run(options: argparse.Namespace) -> int:
 
     ledger, ring = the_ledger(options), the_ring(options)
     resealed = 0
-    with Progress("entries", ledger.count()) as progress:
+    with Progress("data keys", ledger.count_sealed()) as progress:
         for step in reseal(ledger, ring):
             resealed += step.resealed
             progress.add(step.looked_at)
     if resealed:
         ledger.clean()
     if options.json:
-        show_document({"key": ring.current, "entries": progress.done, "resealed": resealed}, options)
+        show_document({"key": ring.current, "data_keys": progress.done, "resealed": resealed}, options)
     else:
-        print(f"{resealed} of {progress.done} entries sealed anew by key {ring.current}; all others were")
+        told = f"{resealed} of {progress.done} data keys sealed anew by key {ring.current}"
+        print(f"{told}; the others were, or are destroyed")
     return 0

@@ -35,8 +35,9 @@ def _run(options: argparse.Namespace) -> int:
 
     witnessed, ledger = _witnessed(options), the_ledger(options)
     found = list(verify(ledger, witnessed))
-    faults = [fault for each in found for fault in each.faults] + ([] if witnessed is None else gone(found, witnessed))
-    faults += faults_of_events(ledger, found)
+    faults = [fault for each in found for fault in each.faults]
+    faults += faults_of_events(ledger, found, witnessed)
+    faults += [] if witnessed is None else gone(found, witnessed)
     counts: dict[str, Any] = {
         "writers": len(found),
         "entries": sum(each.head.sequence for each in found),

@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
-from records.chain import HASH_BYTES, Fault, Head
+from records.chain import FINGERPRINT_BYTES, HASH_BYTES, NO_ENTRY, Fault, Head
 
 
 class Kind(StrEnum):
@@ -80,13 +80,17 @@ def linked(news: Iterable[News], head: Head) -> list[Event]:
     return events
 
 
-def broken(events: Iterable[Event]) -> Iterator[Fault]:
-    """What is wrong with the chain, in order; behind a fault it is taken up where it goes on."""
-    head = ORIGIN
+def broken(events: Iterable[Event], head: Head = ORIGIN) -> Iterator[Fault]:
+    """What is wrong with the chain, in order; behind a fault it is taken up where it goes on.
+
+    Args:
+        events: in order.
+        head: what they are behind.
+    """
     for event in events:
         if event.sequence != head.sequence + 1:
             yield Fault(head.sequence + 1, f"{event.sequence - head.sequence - 1} missing before {event.sequence}")
-        elif event.hash != _hash(head.hash, event):
+        elif not _follows(event, head.hash):
             yield Fault(event.sequence, "not as it was told, or not behind the event that it was told behind")
         head = Head(event.sequence, event.hash)
 
@@ -97,6 +101,21 @@ def of_each(events: Iterable[Event], decisions: Sequence[bytes]) -> dict[bytes, 
     for event in events:
         found[event.decision].append(event)
     return found
+
+
+def fingerprint(event: Event) -> bytes:
+    """What an event is known by wherever in the chain it stands, as an entry is by its own."""
+    try:
+        return _hash(b"", event._replace(sequence=0))[:FINGERPRINT_BYTES]
+    except NO_ENTRY:
+        return bytes(FINGERPRINT_BYTES)
+
+
+def _follows(event: Event, before: bytes) -> bool:
+    try:
+        return event.hash == _hash(before, event)
+    except NO_ENTRY:
+        return False
 
 
 def _hash(before: bytes, event: Event) -> bytes:

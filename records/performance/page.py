@@ -10,7 +10,7 @@ from records.performance.measuring import Performance
 from reporting.page import html_file
 
 HOW = (
-    ("decisions", "those of the month, by the time at which they were made (UTC); the next five columns and their sum"),
+    ("decisions", "those made in the month (UTC): refused, erased, untold, unmatured and outcomes add up to them"),
     ("refused", "whom the decision refused, whatever was told of them later"),
     ("erased", "approved, and erased or purged since: their PD can't be read"),
     ("untold", "approved, and nothing was told of the loan; a client that asked again has two decisions for one loan"),

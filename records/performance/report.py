@@ -34,7 +34,7 @@ def rows(performance: Performance) -> Iterator[tuple[str, Figures]]:
 
 def counts(performance: Performance) -> list[list[str]]:
     """Of each month."""
-    return [[name, *(str(getattr(each, column)) for column in COUNTS[1:])] for name, each in rows(performance)]
+    return [[name, *(f"{getattr(each, column):,}" for column in COUNTS[1:])] for name, each in rows(performance)]
 
 
 def quality(performance: Performance) -> list[list[str]]:
@@ -48,7 +48,7 @@ def quality(performance: Performance) -> list[list[str]]:
 def rates(performance: Performance) -> list[list[str]]:
     """Of each month: what was expected and what was observed, and on which side that lies."""
     return [
-        [name, str(each.outcomes), share(each.expected), percent(each.observed), _verdict(each)]
+        [name, f"{each.outcomes:,}", share(each.expected), percent(each.observed), _verdict(each)]
         for name, each in rows(performance)
     ]
 
@@ -56,7 +56,7 @@ def rates(performance: Performance) -> list[list[str]]:
 def bands(performance: Performance) -> list[list[str]]:
     """Of all months together."""
     return [
-        [name_of(band), str(band.outcomes), share(band.expected), percent(band.observed), _verdict(band)]
+        [name_of(band), f"{band.outcomes:,}", share(band.expected), percent(band.observed), _verdict(band)]
         for band in performance.total.bands
     ]
 

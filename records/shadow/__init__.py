@@ -1,6 +1,7 @@
 """A challenger: a second model or policy that decides what was answered already, and is held against it.
 
 verdict.py     what it said of one decision, and as it is stored
+in_sqlite.py, in_postgresql.py  where that is, in either kind of store
 messages.py    what two processes say to each other
 limits.py      what the challenger's process may take
 child.py       that process: assesses, seals, keeps

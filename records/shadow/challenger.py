@@ -1,7 +1,7 @@
 """Hands decisions to the challenger's process, and ends that process where it goes wrong; nothing here waits for it.
 
-A request leaves what was answered in a bounded queue, once its answer has gone. About once a second messages of what is
-in it are sent. What doesn't fit is dropped; so is all that comes while there is no process to assess it.
+A request leaves what was answered in a bounded queue, once its answer has gone. Every few seconds messages are made of
+what is in it. What doesn't fit is dropped; so is all that comes while there is no process to assess it.
 
 All of this is on the event loop. A thread would need the interpreter's lock, and on a busy machine everybody would wait
 for whatever holds up that thread.
@@ -29,12 +29,13 @@ MOST_DECISIONS = 10_000
 MOST_CHARACTERS = 16 * 1024 * 1024
 """Of applications that wait, in one worker."""
 
-GATHER_SECONDS = 1.0
-"""Between two messages: each is a transaction of its own in the end."""
+GATHER_SECONDS = 5.0
+"""Between two looks into the queue. Whatever they and what follows them cost requests that come just then, it is rarer
+than what the 99th percentile of their times sees, down to a load of twenty requests a second."""
 
-MESSAGE_DECISIONS = 250
-MESSAGE_CHARACTERS = 256 * 1024
-"""In one message, to make which requests have to wait for a fraction of a millisecond."""
+MESSAGE_DECISIONS = 1000
+MESSAGE_CHARACTERS = 512 * 1024
+"""In one message, to make which requests have to wait for a millisecond. Each is a transaction in the end."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds before a process that went wrong is started again: twice as long each time."""

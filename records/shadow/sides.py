@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
 from records.basis import Basis
+from records.events.event import of_each
+from records.events.standing import Standing, standing
 from records.keyring import KeyRing
 from records.reading import Archive, Kept
 from records.shadow.comparing import Compared, Said
 from records.shadow.verdict import StoredVerdict, opened
-from records.stores.base import Store
-
-_STEP = 500
-"""Decisions looked up in one go."""
-
-Outcomes = Callable[[Iterable[bytes]], dict[bytes, bool]]
-"""Whether each of these decisions, by its id, has defaulted; those of which that isn't known are left out."""
+from records.stores.ledger import STEP, Ledger
 
 
 class Versions(NamedTuple):
@@ -65,39 +61,45 @@ class Sides:
             self.decisions.append(compared)
 
 
-def none_known(_: Iterable[bytes]) -> dict[bytes, bool]:
-    """Where no outcomes are on record."""
-    return {}
-
-
 def both_sides(
-    store: Store, ring: KeyRing, since: int = 0, until: int | None = None, outcomes: Outcomes = none_known
+    ledger: Ledger, ring: KeyRing, since: int = 0, until: int | None = None
 ) -> dict[tuple[Versions, Versions], Sides]:
     """By champion and challenger, what they said of the same decisions.
 
     Args:
-        store: where both are kept.
+        ledger: where both are kept, and what became of them.
         ring: opens them.
         since: of decisions from then on, microseconds since 1970.
         until: and before then.
-        outcomes: what became of them.
     """
-    archive = Archive(store, ring)
+    archive = Archive(ledger, ring)
     found: defaultdict[tuple[Versions, Versions], Sides] = defaultdict(Sides)
-    for basis in store.challengers():
-        for part in _parts(store.verdicts(basis.digest, since, until)):
-            decisions = archive.get_all([verdict.decision for verdict in part])
-            defaulted = outcomes(decisions)
+    for basis in ledger.challengers():
+        for part in _parts(ledger.verdicts(basis.digest, since, until)):
+            decisions = archive.opened(ledger.entries_of([verdict.decision for verdict in part]))
+            outcomes = _outcomes(ledger, ring, decisions)
             for verdict in part:
                 kept = decisions.get(verdict.decision)
-                if kept is not None:  # what has been purged is nobody's any more
-                    compared = _compared(kept, verdict, basis, ring, defaulted.get(verdict.decision))
+                if kept is not None:  # else it was taken by a loss of power, or never came out of a spool
+                    compared = _compared(kept, verdict, basis, ring, outcomes[verdict.decision])
                     found[Versions.of(kept.basis), Versions.of(basis)].add(verdict, compared)
     return dict(found)
 
 
+def _outcomes(ledger: Ledger, ring: KeyRing, decisions: Mapping[bytes, Kept]) -> dict[bytes, bool | None]:
+    """Whether each has defaulted, where that is final."""
+    ids = list(decisions)
+    told = of_each(ledger.told(ids), ids)
+    return {each: _defaulted(standing(told[each], kept.entry.key, ring)) for each, kept in decisions.items()}
+
+
+def _defaulted(stands: Standing) -> bool | None:
+    outcome = stands.outcome
+    return None if outcome is None or not (outcome.defaulted or outcome.matured) else outcome.defaulted
+
+
 def _parts(verdicts: Iterator[StoredVerdict]) -> Iterator[list[StoredVerdict]]:
-    while part := list(islice(verdicts, _STEP)):
+    while part := list(islice(verdicts, STEP)):
         yield part
 
 

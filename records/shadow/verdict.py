@@ -72,6 +72,9 @@ class StoredVerdict(NamedTuple):
     key: bytes | None
 
 
+COLUMNS = "decision, time, outcome, tag, content, key"
+"""Of a `StoredVerdict`, in its order."""
+
 _VERDICT = TypeAdapter(Verdict)
 
 

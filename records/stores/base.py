@@ -12,12 +12,6 @@ from records.errors import StoreUnavailableError
 from records.idempotency.answer import Answer, NewAnswer
 from records.shadow.verdict import StoredVerdict
 
-VERDICT_COLUMNS = "decision, time, outcome, tag, content, key"
-"""Those of a `StoredVerdict`, in its order."""
-
-HAS_VERDICTS = "EXISTS (SELECT 1 FROM verdicts WHERE verdicts.basis = bases.digest)"
-"""Whether a challenger decided by a basis, of which there are few, as SQL."""
-
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -106,9 +100,6 @@ class Store(Writing, Protocol):
     def get(self, identifier: bytes) -> Entry | None:
         """One entry, by its decision's id."""
 
-    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
-        """Those entries of these decisions that are there, in any order."""
-
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
 
@@ -134,7 +125,7 @@ class Store(Writing, Protocol):
         """What a challenger said of the decisions of a time, by the digest of its basis, the oldest first."""
 
     def destroy_keys(self, tag: bytes) -> int:
-        """Destroy the data keys of a reference, those of verdicts too, and the answers that it has a part in.
+        """Destroy the data keys of a reference, verdicts' too, and the answers that it has a part in, for good.
 
         Returns:
             How many entries were closed by it.

@@ -16,7 +16,7 @@ Decide = Callable[[Mapping[bytes, Sequence[Event]]], Sequence[News]]
 """From what was told of each decision to what is new. It may be called again where a transaction has failed."""
 
 Renew = Callable[[bytes, bytes], bytes | None]
-"""From a sealed data key and the id of its decision to the same sealed anew; None where it can stay."""
+"""From a sealed data key and what it was sealed for to the same sealed anew; None where it can stay."""
 
 T = TypeVar("T")
 
@@ -26,6 +26,9 @@ class Ledger(Store, Protocol):
 
     def count(self) -> int:
         """How many entries there are."""
+
+    def count_sealed(self) -> int:
+        """How many have a data key: entries, and what challengers said."""
 
     def entries_of(self, decisions: Sequence[bytes]) -> list[Entry]:
         """Entries by their decisions' ids, in no order; those that aren't there are left out."""
@@ -43,14 +46,16 @@ class Ledger(Store, Protocol):
     def told(self, decisions: Sequence[bytes]) -> list[Event]:
         """What was told of some decisions, in order."""
 
-    def events(self) -> Iterator[Event]:
-        """All that was told, in order."""
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """All that was told behind a sequence, in order."""
 
     def noticed(self, until: int) -> Iterator[list[bytes]]:
         """Decisions whose last notice is of this day (days since 1970-01-01) or before, the earliest first."""
 
     def purge(self, decisions: Sequence[bytes], decide: Decide) -> int:
-        """Tell what is new as `tell` does, and destroy content and data key of all that were told to be purged.
+        """Tell what is new as `tell` does, and destroy the content of all that were told to be purged.
+
+        With it go data keys, and what challengers said.
 
         Returns:
             How many entries lost their content.
@@ -66,7 +71,7 @@ class Ledger(Store, Protocol):
         """Put other seals on data keys, a step at a time; what was done stays done where it is broken off.
 
         Yields:
-            Of each step: how many entries were looked at, and how many have another seal.
+            Of each step: how many were looked at, and how many have another seal.
         """
 
 

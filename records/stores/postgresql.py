@@ -22,8 +22,9 @@ from records.chain import Entry, Head, Writer
 from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_postgresql import FIND, forget, keep_answers
+from records.shadow import in_postgresql as shadow
 from records.shadow.verdict import StoredVerdict
-from records.stores.base import HAS_VERDICTS, VERDICT_COLUMNS, Query, unkept
+from records.stores.base import Query, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
 
@@ -50,15 +51,6 @@ FROM unnest(
 WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = %b::integer) = %b::bigint
 """
 """Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps."""
-
-_KEEP_VERDICTS = f"""
-INSERT INTO verdicts (basis, {VERDICT_COLUMNS})
-SELECT %b::bytea, said.*
-FROM unnest(%b::bytea[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[], %b::bytea[]) AS said (decision)
-WHERE EXISTS (SELECT 1 FROM decisions d WHERE d.id = said.decision AND d.key IS NOT NULL)
-ON CONFLICT DO NOTHING
-"""  # noqa: S608  # a constant
-"""Not of a decision that has been erased in the meantime."""
 
 _LAST = 1 << 62
 """After every time."""
@@ -156,10 +148,6 @@ class PostgreSQL:
         """One entry."""
         return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = %s", identifier)), None)
 
-    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
-        """Those that are there."""
-        return [Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ANY(%b::bytea[])", list(identifiers))]
-
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
@@ -190,33 +178,18 @@ class PostgreSQL:
         return found[0][0] if found and sha256(found[0][0]).hexdigest() == digest else None
 
     def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
-        """Keep what a challenger said, in one transaction that the server's disk is not waited for."""
-
-        def insert(connection: Connection) -> None:
-            with connection.transaction():
-                connection.execute("SET LOCAL synchronous_commit = off")
-                connection.execute(
-                    "INSERT INTO bases VALUES (%s, %s) ON CONFLICT DO NOTHING", (basis.digest, basis.document)
-                )
-                connection.execute(_KEEP_VERDICTS.encode(), (basis.digest, *map(list, zip(*verdicts, strict=True))))
-
+        """Keep what a challenger said."""
         if verdicts:
-            self._done(insert, writes=True)
+            self._done(lambda connection: shadow.keep_verdicts(connection, basis, verdicts), writes=True)
 
     def challengers(self) -> Sequence[Basis]:
         """What verdicts are kept of."""
-        found = self._read(f"SELECT document FROM bases WHERE {HAS_VERDICTS} ORDER BY document")  # noqa: S608  # a constant
-        return [Basis.model_validate_json(document) for (document,) in found]
+        return [Basis.model_validate_json(document) for (document,) in self._read(shadow.CHALLENGERS)]
 
     def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
         """What a challenger said, a step at a time."""
-        after = (since, b"")
-        sql = (
-            f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE basis = %s AND (time, decision) > (%s, %s) AND time < %s "  # noqa: S608  # constants
-            f"ORDER BY time, decision LIMIT {_STEP}"
-        )
-        last = _LAST if until is None else until
-        while step := [StoredVerdict(*row) for row in self._read(sql, basis, *after, last)]:
+        after, end = (since, b""), _LAST if until is None else until
+        while step := [StoredVerdict(*row) for row in self._read(shadow.NEXT, basis, *after, end, shadow.STEP)]:
             yield from step
             after = step[-1].time, step[-1].decision
 
@@ -228,17 +201,17 @@ class PostgreSQL:
         """
 
         def destroyed(connection: Connection) -> int:
+            sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
             with connection.transaction():
+                shadow.close_verdicts(connection, tag)
                 forget(connection, tag)
-                # Waits for challengers that are about to keep what they have said of one of these.
-                connection.execute("LOCK TABLE verdicts IN SHARE ROW EXCLUSIVE MODE")
-                connection.execute("UPDATE verdicts SET key = NULL WHERE tag = %s AND key IS NOT NULL", (tag,))
-                sql = "UPDATE decisions SET key = NULL WHERE tag = %s AND key IS NOT NULL"
                 return connection.execute(sql, (tag,)).rowcount
 
         def cleaned(connection: Connection) -> None:
             unlimited(connection)
-            connection.execute("VACUUM decisions, answers, verdicts")
+            connection.execute("VACUUM decisions")
+            connection.execute("VACUUM answers")
+            connection.execute("VACUUM verdicts")
 
         closed = self._done(destroyed, writes=True)
         self._done(cleaned, writes=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from records.chain import Entry, Head
 from records.events.event import ORIGIN, Event, Kind, linked, of_each
+from records.shadow.in_postgresql import delete_verdicts
 from records.stores.ledger import STEP, Decide, Renew
 from records.stores.postgresql import DECISIONS, PostgreSQL, unlimited
 from records.stores.server import Connection
@@ -31,6 +32,15 @@ _NOTICED = (
     f"ORDER BY day, sequence LIMIT {STEP}"
 )
 _PURGE = "UPDATE decisions SET content = '', key = NULL, tag = NULL WHERE id = ANY(%s) AND length(content) > 0"
+_VERDICTS = (
+    "SELECT basis, time, decision, key FROM verdicts WHERE (basis, time, decision) > (%s, %s, %s) "  # noqa: S608  # as above
+    f"ORDER BY basis, time, decision LIMIT {STEP}"
+)
+_RESEAL_VERDICTS = (
+    "UPDATE verdicts SET key = new.key FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[]) "
+    "AS new (basis, decision, was, key) "
+    "WHERE verdicts.basis = new.basis AND verdicts.decision = new.decision AND verdicts.key = new.was"
+)
 _KEYS = (
     "SELECT d.sequence, d.id, d.key FROM decisions d "  # noqa: S608  # as above
     f"WHERE d.writer = (SELECT number FROM writers WHERE id = %s) AND d.sequence > %s ORDER BY d.sequence LIMIT {STEP}"
@@ -47,15 +57,11 @@ class LedgerDatabase(PostgreSQL):
 
     def count(self) -> int:
         """How many entries there are."""
+        return self._counted("SELECT count(*) FROM decisions")
 
-        def counted(connection: Connection) -> int:
-            unlimited(connection)
-            ((number,),) = connection.execute("SELECT count(*) FROM decisions")
-            return int(number)
-
-        number = self._done(counted)
-        self.close()  # and with it what has no limits
-        return number
+    def count_sealed(self) -> int:
+        """How many have a data key."""
+        return self._counted("SELECT (SELECT count(*) FROM decisions) + (SELECT count(*) FROM verdicts)")
 
     def entries_of(self, decisions: Sequence[bytes]) -> list[Entry]:
         """Entries by id."""
@@ -76,16 +82,15 @@ class LedgerDatabase(PostgreSQL):
 
         events = self._done(kept, writes=True)
         if len(decisions) > _FEW:
-            self.close()  # as above
+            self.close()  # and with it what has no limits
         return events
 
     def told(self, decisions: Sequence[bytes]) -> list[Event]:
         """What was told of some decisions."""
         return [Event(*row) for row in self._read(_OF, list(decisions))]
 
-    def events(self) -> Iterator[Event]:
-        """All that was told."""
-        after = 0
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """All that was told behind a sequence."""
         while step := self._read(f"{_EVENTS} WHERE sequence > %s ORDER BY sequence LIMIT {STEP}", after):
             events = [Event(*row) for row in step]
             yield from events
@@ -105,6 +110,7 @@ class LedgerDatabase(PostgreSQL):
             with connection.transaction():
                 _told(connection, decisions, decide)
                 gone = [event.decision for event in _of(connection, decisions) if event.kind == Kind.PURGED]
+                delete_verdicts(connection, gone)
                 return connection.execute(_PURGE, (gone,)).rowcount
 
         return self._done(purged, writes=True)
@@ -119,24 +125,43 @@ class LedgerDatabase(PostgreSQL):
                     for _, decision, key in step
                     if key is not None and (new := renew(key, decision)) is not None
                 ]
-                yield len(step), self._resealed(renewed)
+                yield len(step), self._resealed(_RESEAL, renewed)
                 after = step[-1][0]
+        last: tuple[bytes, int, bytes] = (b"", 0, b"")
+        while step := self._read(_VERDICTS, *last):
+            of_verdicts = [
+                (basis, decision, key, new)
+                for basis, _, decision, key in step
+                if key is not None and (new := renew(key, decision + basis)) is not None
+            ]
+            yield len(step), self._resealed(_RESEAL_VERDICTS, of_verdicts)
+            last = step[-1][:3]
 
     def clean(self) -> None:
         """Empty the table's pages of what was overwritten."""
 
         def cleaned(connection: Connection) -> None:
             unlimited(connection)
-            connection.execute("VACUUM decisions")
+            connection.execute("VACUUM decisions, verdicts")
 
         self._done(cleaned, writes=True)
         self.close()  # as above
 
-    def _resealed(self, renewed: Sequence[tuple[bytes, bytes, bytes]]) -> int:
+    def _counted(self, sql: str) -> int:
+        def counted(connection: Connection) -> int:
+            unlimited(connection)
+            ((number,),) = connection.execute(sql.encode())
+            return int(number)
+
+        number = self._done(counted)
+        self.close()  # as above
+        return number
+
+    def _resealed(self, sql: str, renewed: Sequence[tuple[bytes, ...]]) -> int:
         if not renewed:
             return 0
         columns = [list(column) for column in zip(*renewed, strict=True)]
-        return self._done(lambda connection: connection.execute(_RESEAL, columns).rowcount, writes=True)
+        return self._done(lambda connection: connection.execute(sql.encode(), columns).rowcount, writes=True)
 
 
 def _told(connection: Connection, decisions: Sequence[bytes], decide: Decide) -> list[Event]:

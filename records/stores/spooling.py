@@ -16,7 +16,7 @@ from typing import Protocol
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.errors import AnsweredAlreadyError, RecordsError, StoreError, StoreUnavailableError
+from records.errors import AnsweredAlreadyError, AnswersSpooledError, RecordsError, StoreError, StoreUnavailableError
 from records.idempotency.answer import NewAnswer
 from records.stores.base import Writing
 from records.stores.sqlite import ARCHIVE, FILES, SQLiteFile, SQLiteFolder, alone, delete, upgrade
@@ -103,17 +103,19 @@ class Spooling:
 
         Raises:
             AnsweredAlreadyError: another answer is kept for a key, so that nothing is.
-            StoreError: neither takes them; or the entries are in the spool, and the answers, which only the store can
-                keep apart from other workers', nowhere.
+            AnswersSpooledError: all is in the spool; the answers must not be given yet, since only the store can tell
+                other workers of them.
+            StoreError: neither takes them.
         """
         with self._turns:
             self._head = None  # not known, should this fail
             in_store = self._kept(entries, answers)
             if not in_store:
-                self._spool.append(entries)
-            self._head = Head(entries[-1].sequence, entries[-1].hash)
+                self._spool.append(entries, answers)
+            if entries:
+                self._head = Head(entries[-1].sequence, entries[-1].hash)
         if answers and not in_store:
-            raise StoreUnavailableError("the store is away, and an answer to a request with a key can't be spooled")
+            raise AnswersSpooledError("the answer is in the spool, and will be given when the store has it")
 
     def rows(self) -> int:
         """Entries of all workers that are in the spool."""

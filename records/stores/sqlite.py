@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from hashlib import sha256
 from heapq import merge, nlargest
 from itertools import chain
@@ -24,8 +23,9 @@ from records.durable import make_folder_durably, replace_durably
 from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
+from records.shadow import in_sqlite as shadow
 from records.shadow.verdict import StoredVerdict
-from records.stores.base import HAS_VERDICTS, VERDICT_COLUMNS, Query, unkept
+from records.stores.base import Query, unkept
 from records.stores.versions import migrations, wrong_version
 
 KIND = "sqlite"
@@ -145,11 +145,6 @@ class SQLiteFolder:
         """One entry."""
         return next((Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id = ?", identifier)), None)
 
-    def get_all(self, identifiers: Sequence[bytes]) -> Sequence[Entry]:
-        """Those that are there."""
-        places = ", ".join("?" * len(identifiers))
-        return [Entry(*row) for row in self._read(f"{DECISIONS} WHERE d.id IN ({places})", *identifiers)]
-
     def find(self, query: Query) -> Sequence[Entry]:
         """Entries, the latest first."""
         asked = query.conditions()
@@ -184,45 +179,28 @@ class SQLiteFolder:
         return content if sha256(content).hexdigest() == digest else None
 
     def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
-        """Keep what a challenger said, in one transaction, in a file of its own process."""
-
-        def insert(connection: sqlite3.Connection) -> None:
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (basis.digest, basis.document))
-                connection.executemany(
-                    f"INSERT OR IGNORE INTO verdicts (basis, {VERDICT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant
-                    ((basis.digest, *verdict) for verdict in verdicts),
-                )
-
-        self._written(partial(_sync, how="NORMAL"))
-        self._written(insert)
-        self._written(partial(_sync, how="FULL"))
+        """Keep what a challenger said, in a file of its own process."""
+        if verdicts:
+            self._written(lambda connection: shadow.keep_verdicts(connection, basis, verdicts))
 
     def challengers(self) -> Sequence[Basis]:
         """What verdicts are kept of."""
-        sql = f"SELECT document FROM bases WHERE {HAS_VERDICTS}"  # noqa: S608  # a constant
-        documents = {document for (document,) in self._read(sql)}
+        documents = {document for (document,) in self._read(shadow.CHALLENGERS)}
         return [Basis.model_validate_json(document) for document in sorted(documents)]
 
     def verdicts(self, basis: bytes, since: int = 0, until: int | None = None) -> Iterator[StoredVerdict]:
         """What a challenger said, a step at a time of each file."""
-        step = partial(self._verdicts, basis, since, _LAST if until is None else until)
-        return merge(*map(step, self._files()), key=lambda verdict: (verdict.time, verdict.decision))
 
-    def _verdicts(self, basis: bytes, since: int, until: int, path: Path) -> Iterator[StoredVerdict]:
-        after = (since, b"")
-        while step := [
-            StoredVerdict(*row)
-            for row in self._read_file(
-                path,
-                f"SELECT {VERDICT_COLUMNS} FROM verdicts WHERE basis = ? AND (time, decision) > (?, ?) AND time < ? "  # noqa: S608  # constants
-                f"ORDER BY time, decision LIMIT {_STEP}",
-                *(basis, *after, until),
-            )
-        ]:
-            yield from step
-            after = step[-1].time, step[-1].decision
+        def of(path: Path) -> Iterator[StoredVerdict]:
+            after = since, b""
+            while step := [
+                StoredVerdict(*row) for row in self._rows(path, shadow.NEXT, basis, *after, end, shadow.STEP)
+            ]:
+                yield from step
+                after = step[-1].time, step[-1].decision
+
+        end = _LAST if until is None else until
+        return merge(*map(of, self._files()), key=lambda verdict: (verdict.time, verdict.decision))
 
     def destroy_keys(self, tag: bytes) -> int:
         """Destroy the data keys of a reference in all files, and in what is left over in their pages and logs."""
@@ -316,13 +294,13 @@ class SQLiteFolder:
         return sorted(self._folder.glob(FILES))
 
     def _read(self, sql: str, *values: object) -> Iterator[Any]:
-        return chain.from_iterable(self._read_file(path, sql, *values) for path in self._files())
+        return chain.from_iterable(self._rows(path, sql, *values) for path in self._files())
 
-    def _read_file(self, path: Path, sql: str, *values: object) -> list[Any]:
+    def _rows(self, path: Path, sql: str, *values: object) -> Sequence[Any]:
         try:
             with closing(opened(path, "ro")) as connection:
                 if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
-                    return []  # it is just being made
+                    return ()  # it is just being made
                 connection.text_factory = _text
                 check_version(connection, path)
                 return connection.execute(sql, values).fetchall()
@@ -395,7 +373,7 @@ def _destroyed(path: Path, tag: bytes) -> int:
         connection.execute("PRAGMA secure_delete=ON")
         with transaction(connection):
             forget(connection, tag)
-            connection.execute("UPDATE verdicts SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,))
+            shadow.close_verdicts(connection, tag)
             closed = connection.execute(
                 "UPDATE decisions SET key = NULL WHERE tag = ? AND key IS NOT NULL", (tag,)
             ).rowcount
@@ -412,7 +390,7 @@ def _made(path: Path) -> sqlite3.Connection:
             path.chmod(0o600)
             _apply(connection, path)
         check_version(connection, path)
-        _sync(connection, "FULL")
+        connection.execute("PRAGMA synchronous=FULL")
     except BaseException:
         connection.close()
         raise
@@ -433,10 +411,6 @@ def opened(path: Path, mode: str) -> sqlite3.Connection:
 def _text(stored: bytes) -> str:
     """What isn't UTF-8 was never written here: it must be shown as changed, and not end the reading of all others."""
     return stored.decode(errors="surrogateescape")
-
-
-def _sync(connection: sqlite3.Connection, how: str) -> None:
-    connection.execute(f"PRAGMA synchronous={how}")
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -63,9 +63,8 @@ class EventFile:
         with self._errors(), closing(self._opened()) as connection:
             return sorted(event for step in in_steps(decisions) for event in _of(connection, step))
 
-    def events(self) -> Iterator[Event]:
-        """All that was told."""
-        after = 0
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """All that was told behind a sequence."""
         while step := self._step(f"{_EVENTS} WHERE sequence > ? ORDER BY sequence LIMIT {STEP}", after):
             yield from map(Event._make, step)
             after = step[-1][0]

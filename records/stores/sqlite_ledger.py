@@ -10,6 +10,8 @@ from pathlib import Path
 from records.chain import Entry
 from records.errors import StoreUnavailableError
 from records.events.event import Kind
+from records.idempotency.in_sqlite import transaction
+from records.shadow.in_sqlite import delete_verdicts
 from records.stores.ledger import STEP, Decide, Renew, in_steps
 from records.stores.sqlite import DECISIONS, SQLiteFolder, alone, check_version, opened
 from records.stores.sqlite_events import EventFile
@@ -34,6 +36,11 @@ class LedgerFolder(SQLiteFolder):
         """How many entries there are."""
         return sum(number for (number,) in self._read("SELECT count(*) FROM decisions"))
 
+    def count_sealed(self) -> int:
+        """How many have a data key."""
+        both = "SELECT (SELECT count(*) FROM decisions) + (SELECT count(*) FROM verdicts)"
+        return sum(number for (number,) in self._read(both))
+
     def entries_of(self, decisions: Sequence[bytes]) -> list[Entry]:
         """Entries by id."""
         return self._among("d.id", decisions)
@@ -55,6 +62,7 @@ class LedgerFolder(SQLiteFolder):
             for path in paths:
                 with _cleaned(path) as connection:
                     yield from _resealed(connection, renew)
+                    yield from _verdicts_resealed(connection, renew)
 
     def clean(self) -> None:
         """Nothing: each step leaves nothing."""
@@ -95,15 +103,16 @@ def _cleaned(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _destroyed(path: Path, decisions: Sequence[bytes]) -> int:
-    with _cleaned(path) as connection, _transaction(connection):
-        return sum(
-            connection.execute(
+    purged = 0
+    with _cleaned(path) as connection, transaction(connection):
+        delete_verdicts(connection, decisions)
+        for step in in_steps(decisions):
+            purged += connection.execute(
                 "UPDATE decisions SET content = x'', key = NULL, tag = NULL "  # noqa: S608  # nothing but question marks
                 f"WHERE id IN ({_marks(step)}) AND length(content) > 0",
                 step,
             ).rowcount
-            for step in in_steps(decisions)
-        )
+    return purged
 
 
 def _resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[int, int]]:
@@ -113,17 +122,28 @@ def _resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[in
         (after,),
     ).fetchall():
         renewed = [(new, number) for number, decision, key in step if key and (new := renew(key, decision)) is not None]
-        with _transaction(connection):
+        with transaction(connection):
             connection.executemany("UPDATE decisions SET key = ? WHERE number = ?", renewed)
         yield len(step), len(renewed)
         after = step[-1][0]
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:  # commits it, or takes it back
-        yield
+def _verdicts_resealed(connection: sqlite3.Connection, renew: Renew) -> Iterator[tuple[int, int]]:
+    after: tuple[bytes, int, bytes] = (b"", 0, b"")
+    while step := connection.execute(
+        "SELECT basis, time, decision, key FROM verdicts WHERE (basis, time, decision) > (?, ?, ?) "  # noqa: S608  # a constant
+        f"ORDER BY basis, time, decision LIMIT {STEP}",
+        after,
+    ).fetchall():
+        renewed = [
+            (new, basis, time, decision)
+            for basis, time, decision, key in step
+            if key and (new := renew(key, decision + basis)) is not None
+        ]
+        with transaction(connection):
+            connection.executemany("UPDATE verdicts SET key = ? WHERE basis = ? AND time = ? AND decision = ?", renewed)
+        yield len(step), len(renewed)
+        after = step[-1][:3]
 
 
 def _marks(values: Sequence[bytes]) -> str:

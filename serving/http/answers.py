@@ -120,7 +120,12 @@ class Version(BaseModel):
     policy_version: str | None
     bento: str | None = Field(description="The Bento's tag; null from a checkout.")
     access: Literal["open", "keys", "issuer"] = Field(description="Who may do what: CREDIT_RISK_ACCESS.")
+    records: Literal["none", "sqlite", "postgresql"] = Field(
+        description="Where decisions are kept: CREDIT_RISK_RECORDS, without what it says of the place."
+    )
+    challenger: dict[str, Any] | None = Field(description="What decides in the shadow; null where nothing does.")
     digests: dict[str, str] = Field(description="SHA-256 of each file of model and policy, by its name.")
+    signed_by: dict[str, str | None] = Field(description="SHA-256 of the key that vouched for model and policy.")
 
 
 def prediction(assessment: Assessment, decision_id: str | None = None) -> dict[str, Any]:

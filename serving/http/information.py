@@ -54,6 +54,7 @@ class Information:
             "policy_version": identity.policy_version if identity else None,
             "bento": self.bento,
             "access": self.settings.access,
+            "records": self.settings.records_kind,
             "challenger": self.challenger(),
             "digests": self.digests,
             "signed_by": self.signed_by,

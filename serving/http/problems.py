@@ -8,7 +8,7 @@
     +-- UnauthorizedError          401   WWW-Authenticate
     +-- ForbiddenError             403
     +-- NotFoundError              404
-    |   +-- NoSuchDecisionError
+    |   +-- NoSuchDecisionError    404
     +-- MethodNotAllowedError      405
     +-- SlowRequestError           408
     +-- KeyInUseError              409   Retry-After
@@ -144,7 +144,7 @@ class NotFoundError(ProblemError):
 
 class NoSuchDecisionError(NotFoundError):
     kind, title = "no-such-decision", "No such decision"
-    default_detail = "no decision of this id is on record here; it stands in the answer as decision_id"
+    default_detail = "no decision of this id is on record here; use the decision_id of the answer"
 
 
 class MethodNotAllowedError(ProblemError):

@@ -49,7 +49,6 @@ WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
 """Every block of docs/your-own-loan-book.md is run as it stands."""
 
 RUN_ELSEWHERE = {
-    "python -m records challenge ": ("tests/records/test_challenge.py", r'"challenge", '),
     "python -m records performance ": ("tests/records/test_performance.py", r'"performance", "--page"'),
     "make dev": WALKED,
     "cat my_book/": WALKED,
@@ -59,6 +58,8 @@ RUN_ELSEWHERE = {
     ".venv/bin/python -m training --book ": ("tests/training/test_books.py", r'"--book"'),
     ".venv/bin/python -m preprocessing example my_book": WALKED,
     ".venv/bin/python -c ": WALKED,
+    ".venv/bin/python -m records key ": ("tests/records/test_records_upkeep.py", r'main\(\["key", '),
+    ".venv/bin/python -m records reseal": ("tests/records/test_records_upkeep.py", r'main\(\["reseal"\]\)'),
     "make serve": ("tests/servers.py", r'"bentoml", "serve"'),
     "make test": (".ci/run", r" make test$"),
     "make image": (".ci/containers", r"^make image$"),

@@ -148,7 +148,7 @@ class TestFaults:
              "fields.price_to_savings.missing: it goes missing with savings, which is worst; remove it here, or state"),
             (lambda d: field(d, "savings").update(standing={"abroad": "best"}),
              "fields.savings.standing: in a state that stands best price_to_savings goes missing, which is not;"),
-            (lambda d: field(d, "berths").update(standing={"nowhere": "worst"}),
+            (lambda d: field(d, "berths").update(standing={"somewhere": "best", "nowhere": "worst"}),
              "berths: standing names 'nowhere', which is no code; name one of unknown"),
             (lambda d: field(d, "age").update(standing={"nowhere": "worst"}), "is no code; name one of its codes"),
             (lambda d: field(d, "berths").update(standing={"unknown": "worst"}),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 from preprocessing.__main__ import main
+from preprocessing.contract import CONTRACT_FILE
 from preprocessing.table import BEGIN, END, markdown
 from tests.books import BOOKS, EVERY_TYPE, contract_of, write_book
 
@@ -69,3 +71,12 @@ class TestExample:
         assert main(["example", str(BOOKS[name])]) == 0
         contract = contract_of(json.loads((BOOKS[name] / "contract.json").read_bytes()))
         contract.parse(json.loads(capsys.readouterr().out))
+
+    def test_is_shown_as_it_is_written(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """In the letters of the book's own language."""
+        contract = deepcopy(EVERY_TYPE)
+        hull = next(field for field in contract["fields"] if field["name"] == "hull")
+        hull["categories"], hull["example"] = [*hull["categories"], "ЖЕЛЕЗО"], "ЖЕЛЕЗО"
+        (tmp_path / CONTRACT_FILE).write_text(json.dumps(contract), encoding="utf-8")
+        assert main(["example", str(tmp_path)]) == 0
+        assert '  "hull": "ЖЕЛЕЗО"' in capsys.readouterr().out.replace(",", "").splitlines()

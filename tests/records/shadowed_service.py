@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from records.shadow.challenger import Challenger
+from records.shadow import challenger
 from service import CreditRisk
 
 __all__ = ["CreditRisk"]
 
-Challenger.module = "tests.records.faulty_child"
-Challenger.given_up_seconds = 5.0
+challenger.GATHER_SECONDS = 0.5
+challenger.Challenger.module = "tests.records.faulty_child"
+challenger.Challenger.given_up_seconds = 5.0

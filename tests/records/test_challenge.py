@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from records.__main__ import main
+from records.events.standing import Outcome
+from records.events.telling import Teller
 from records.figures.statistics import NOTHING, auc_pair, mean, paired_difference, share, stability_index
 from records.keyring import add_key, read_keyring
 from records.shadow.comparing import Compared, Said, compare
 from records.shadow.report import lines
 from records.shadow.sides import both_sides
 from records.shadow.verdict import StoredVerdict, Verdict
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite_ledger import LedgerFolder
 from tests.records.samples import BASIS, a_chain
 
 APPROVE, CONDITIONAL, REJECT = "APPROVE", "CONDITIONAL_APPROVAL", "REJECT"
@@ -150,7 +153,7 @@ class TestCommand:
     def options(self, tmp_path: Path) -> list[str]:
         """Four decisions of which one is erased; of the others, the challenger would have approved all."""
         add_key(tmp_path / "keys.json")
-        ring, store = read_keyring(tmp_path / "keys.json"), SQLiteFolder(tmp_path / "records")
+        ring, store = read_keyring(tmp_path / "keys.json"), LedgerFolder(tmp_path / "records")
         writer, entries = a_chain(4, ring)
         store.begin(writer, BASIS)
         store.append(entries)
@@ -182,13 +185,13 @@ class TestCommand:
         assert "same outcome: 0.00% [0.00%, 56.15%]" in out
 
     def test_outcomes(self, options: list[str]) -> None:
-        """Whoever knows what became of decisions is asked for them by id."""
-        folder = Path(options[1].removeprefix("sqlite:"))
-        ring = read_keyring(Path(options[3]))
-        known = {self.ids[0]: True, self.ids[1]: False}
-        (sides,) = both_sides(
-            SQLiteFolder(folder), ring, outcomes=lambda ids: {each: known[each] for each in ids if each in known}
-        ).values()
+        """What was told of loans: a default, one that has matured, and one that has not and counts for nothing."""
+        ledger, ring = LedgerFolder(Path(options[1].removeprefix("sqlite:"))), read_keyring(Path(options[3]))
+        day = date(2026, 11, 1)
+        told = [Outcome(True, day, False), Outcome(False, day, True), Outcome(False, day, False)]
+        outcomes = dict(zip(self.ids[:3], told, strict=True))
+        Teller(ledger, ring).outcomes(outcomes, ledger.entries_of(self.ids[:3]))
+        (sides,) = both_sides(ledger, ring).values()
         assert [True, False, None] == [each.defaulted for each in sides.decisions]
 
     def test_nothing_said(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

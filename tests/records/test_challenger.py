@@ -195,7 +195,7 @@ class TestGoingWrong:
         first["files"] = []
         _, seen = start()
         wait_for(lambda: seen.stops)
-        assert "missing from the archive" in seen.stops[0]
+        assert "is missing from the archive" in seen.stops[0]
 
     def test_a_key_file_that_is_not_there(self, start: Start, first: dict[str, Any], tmp_path: Path) -> None:
         """It says so, and that is on one line."""

@@ -36,7 +36,7 @@ from records.checkpoints.places import FilePlace, place, read_authorization
 from records.errors import CheckpointError
 from records.keyring import KeyRing
 from records.stores.postgresql import PostgreSQL, migrate
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite_ledger import LedgerFolder
 from tests.postgres import Postgres
 from tests.records.filing import Filed, filing
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
@@ -70,7 +70,7 @@ class Growing:
         self.place = str(folder / "checkpoints.jsonl")
         self.pair = write_key(folder)
         self.where = f"sqlite:{folder / 'records'}"
-        self.store = SQLiteFolder(folder / "records")
+        self.store = LedgerFolder(folder / "records")
         self.ring = ring
         self.writer, self.entries = a_chain(3, ring)
         self.store.begin(self.writer, BASIS)

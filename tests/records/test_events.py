@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from records.basis import Basis
@@ -234,6 +236,73 @@ def _hold_often(place: str, key_file: Path, start: int) -> None:
     entries = by_reference(ledger, ring, ["ref-0"])["ref-0"]
     for number in range(10):
         Teller(ledger, ring).hold(entries, f"reason {start + number}", "lea")
+
+
+class TestPlans:
+    """Whatever is asked of events and of their decisions is read by an index, never from a table."""
+
+    ROWS = 3000
+
+    @pytest.fixture
+    def asked(self, book: Ledger, ring: KeyRing) -> list[Callable[[], object]]:
+        """All that can be, of a store where an index pays."""
+        many = keep(book, ring, [a_record(reference=f"ref-{i}") for i in range(self.ROWS)])
+        Teller(book, ring).notified(many, DAY)
+        ids, tags = [entry.id for entry in many[:9]], [ring.tag(f"ref-{i}") for i in range(9)]
+        return [
+            lambda: book.entries_of(ids),
+            lambda: book.tagged(tags),
+            lambda: book.told(ids),
+            lambda: next(book.noticed(20_727)),
+            lambda: next(book.events()),
+        ]
+
+    @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+    def test_of_sqlite(
+        self, tmp_path: Path, asked: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said: list[str] = []
+        connect = sqlite3.connect
+
+        def watched(*arguments: Any, **named: Any) -> sqlite3.Connection:
+            connection: sqlite3.Connection = connect(*arguments, **named)
+            connection.set_trace_callback(said.append)
+            return connection
+
+        with monkeypatch.context() as patched:
+            patched.setattr(sqlite3, "connect", watched)
+            for ask in asked:
+                ask()
+        queries = [
+            each for each in said if each.startswith("SELECT") and " FROM " in each and "sqlite_schema" not in each
+        ]
+        assert len(queries) >= len(asked)
+        for query in queries:
+            file = "events" if "FROM events" in query else "0"
+            with closing(connect(tmp_path / "records" / f"{file}.sqlite")) as connection:
+                plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+            assert not [step for step in plan if step.startswith("SCAN")], query
+
+    @pytest.mark.database
+    @pytest.mark.parametrize("place", ["postgres"], indirect=True)
+    def test_of_postgresql(self, book: Ledger, place: str, asked: list[Callable[[], object]]) -> None:
+        from records.stores.postgresql_ledger import LedgerDatabase  # noqa: PLC0415  # as in production
+
+        assert isinstance(book, LedgerDatabase)
+        read, steps = book._read, list[str]()
+
+        def explained(sql: str, *values: object) -> list[Any]:
+            steps.extend(row[0] for row in read(f"EXPLAIN {sql}", *values))
+            return read(sql, *values)
+
+        with psycopg.connect(place, autocommit=True) as connection:
+            connection.execute("ANALYZE decisions")
+            connection.execute("ANALYZE events")
+        book._read = explained  # type: ignore[method-assign]  # to see the plan of what is asked
+        for ask in asked:
+            ask()
+        assert steps
+        assert not [step for step in steps if "Seq Scan on decisions" in step or "Seq Scan on events" in step]
 
 
 class TestFile:

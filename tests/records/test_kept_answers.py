@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from records.chain import Entry, broken, link, sealed_entry
 from records.committer import Committer
-from records.errors import AnsweredAlreadyError, SealBrokenError, StoreError
+from records.errors import (
+    AnsweredAlreadyError,
+    AnswersSpooledError,
+    RecordsUnavailableError,
+    SealBrokenError,
+    StoreError,
+)
 from records.idempotency import in_sqlite
 from records.idempotency.answer import NewAnswer, asked, opened, sealed
 from records.keyring import KeyRing
@@ -221,6 +227,32 @@ class TestCommitter:
         assert [type(None), AnsweredAlreadyError, type(None), type(None)] == [type(each) for each in outcomes]
         assert [record.id for record in neighbours] == [entry.id for entry in kept(reopened())]
 
+    def test_the_one_that_is_spooled_is_refused_alone(self, tmp_path: Path, ring: KeyRing) -> None:
+        """Its decision is kept with its neighbours', who are answered."""
+
+        class Spooled(SQLiteFolder):
+            def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
+                super().append(entries, answers)
+                if answers:
+                    raise AnswersSpooledError("later")
+
+        committer = Committer(Spooled(tmp_path), BASIS, ring, Quiet())
+        committer.start()
+        records = [a_record() for _ in range(4)]
+
+        async def commits() -> list[Any]:
+            return await asyncio.gather(
+                committer.commit(records[:1]),
+                committer.commit(records[1:2], an_answer(ring)),
+                committer.commit(records[2:3]),
+                return_exceptions=True,
+            ) + [await committer.commit(records[3:])]
+
+        outcomes = asyncio.run(commits())
+        committer.stop()
+        assert [type(None), RecordsUnavailableError, type(None), type(None)] == [type(each) for each in outcomes]
+        assert [record.id for record in records] == [entry.id for entry in kept(SQLiteFolder(tmp_path))]
+
 
 class Quiet:
     """A committer's watch that expects no failure."""
@@ -230,7 +262,7 @@ class Quiet:
         assert seconds > 0
 
     def usable(self) -> None:
-        pass
+        """It is expected to be."""
 
     def failed(self, error: Exception) -> None:
         raise AssertionError(error)

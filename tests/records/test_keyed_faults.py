@@ -136,7 +136,7 @@ class Quiet:
         pass
 
     def usable(self) -> None:
-        pass
+        """It is expected to be."""
 
     def failed(self, error: Exception) -> None:
         pass

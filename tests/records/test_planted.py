@@ -42,6 +42,7 @@ NUMBERS = {
 KEY = "retry-vonderhuegel-5521"
 """The beginning of each request's Idempotency-Key."""
 
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 UNKNOWN = "tax-id-48110392756"
 """The value of a field that the contract doesn't know."""
 
@@ -91,7 +92,7 @@ def needles() -> dict[str, bytes]:
     return found
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.database)])
+@pytest.fixture(scope="module", params=["sqlite", "spool", pytest.param("postgres", marks=pytest.mark.database)])
 def planted(
     request: pytest.FixtureRequest, store: Path, tmp_path_factory: pytest.TempPathFactory, example: dict[str, Any]
 ) -> Planted:
@@ -105,9 +106,11 @@ def planted(
         where = cluster.url(cluster.new_schema())
         migrate(where)
         folders.append(cluster.folder)
-    home = copy_store(store, folder / "home")
-    with serving(home, CREDIT_RISK_RECORDS=where, CREDIT_RISK_RECORDS_KEY_FILE=str(keys)) as server:
-        decisions = list(sent(server, example))
+    settings = {"CREDIT_RISK_RECORDS": where, "CREDIT_RISK_RECORDS_KEY_FILE": str(keys)}
+    if request.param == "spool":  # for a database that isn't there
+        settings |= {"CREDIT_RISK_RECORDS": NOWHERE, "CREDIT_RISK_RECORDS_SPOOL": str(folder / "records")}
+    with serving(copy_store(store, folder / "home"), **settings) as server:
+        decisions = list(sent(server, example, there=request.param != "spool"))
         planted = Planted(where, keys, folders, decisions)
         assert_nothing_is_found(planted)  # while the service has its files open
     if request.param == "postgres":
@@ -115,17 +118,27 @@ def planted(
     return planted
 
 
-def sent(server: Server, example: dict[str, Any]) -> Iterator[str]:
-    """Send all of it by all routes, and what is refused too; the decisions' ids."""
+def sent(server: Server, example: dict[str, Any], *, there: bool) -> Iterator[str]:
+    """Send all of it by all routes, and what is refused too; the decisions' ids.
+
+    Args:
+        server: to whom.
+        example: what is sent, but for what is planted.
+        there: whether the store is: what was answered under a key can't be told without it.
+    """
     application = {**example, **NUMBERS, "loan_percent_income": None, "reference": REFERENCE}
     with httpx.Client(base_url=server.url, timeout=HANG_SECONDS) as client:
         for route in ("/predict", "/predict/explain"):
             key = {"Idempotency-Key": f"{KEY}-{route.replace('/', '-')}"}
-            yield expect.answer(client.post(route, json=application, headers=key))["decision_id"]
+            answer = client.post(route, json=application, headers=key)
+            if not there:
+                assert 503 == answer.status_code
+                answer = client.post(route, json=application)
+            yield expect.answer(answer)["decision_id"]
         rows = [application, {**application, "person_income": REFERENCE}, {**application, "tax_id": UNKNOWN}]
-        answer = expect.answer(client.post("/predict/batch?partial=true", json=rows))
-        yield answer["results"][0]["decision_id"]
-        assert all("errors" in result for result in answer["results"][1:])
+        results = expect.answer(client.post("/predict/batch?partial=true", json=rows))["results"]
+        yield results[0]["decision_id"]
+        assert all("errors" in result for result in results[1:])
         for refused in (rows[1], rows[2], {**application, UNKNOWN: UNKNOWN}):
             assert 422 == client.post("/predict", json=refused).status_code
         assert 422 == client.post("/predict/batch", json=rows).status_code

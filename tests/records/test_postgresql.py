@@ -10,10 +10,12 @@ import psycopg
 import pytest
 
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
+from records.events.event import Kind, News
 from records.keyring import KeyRing
 from records.stores import postgresql
 from records.stores.base import Query
 from records.stores.postgresql import PostgreSQL, migrate
+from records.stores.postgresql_ledger import LedgerDatabase
 from records.stores.versions import Migration, migrations
 from tests.postgres import USER, Postgres
 from tests.records.samples import BASIS, a_chain, a_writer
@@ -90,6 +92,12 @@ class TestSession:
         with pytest.raises(StoreUnavailableError, match="permission denied"):
             service.destroy_keys(ring.tag("ref-1"))
         service.close()
+        ledger = LedgerDatabase(cluster.url(schema, role))
+        known = [entry.id for entry in entries]
+        assert 4 == len(ledger.tell(known, lambda told: [News(1, Kind.NOTIFIED, each, 1, None) for each in told]))
+        with pytest.raises(StoreUnavailableError, match="permission denied"):
+            ledger.purge(known, lambda _: [])
+        ledger.close()
 
 
 class TestErasing:

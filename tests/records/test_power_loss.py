@@ -22,6 +22,7 @@ from records.stores.sqlite import SQLiteFolder
 from records.verifying import verify
 from tests import expect
 from tests.records.powerless import Disk, powerless
+from tests.records.samples import BASIS
 from tests.servers import HANG_SECONDS, ROOT, copy_store, serving
 
 WRITER = """
@@ -48,6 +49,42 @@ WRITER = """
 """Says of each decision that it is kept, until somebody puts an end to it."""
 
 
+SPOOLER = """
+    import sys, time
+    from pathlib import Path
+    from records.keyring import add_key, read_keyring
+    from records.stores import spooling
+    from tests.records.samples import BASIS, a_record, a_writer, chained
+    from tests.records.test_spooling import Connected, Distant, Heard
+
+    folder, away_twice = Path(sys.argv[1]), sys.argv[2] == "TWICE"
+    spooling.RETRY_SECONDS = 0.05
+    add_key(Path(sys.argv[3]))
+    ring, writer, store = read_keyring(Path(sys.argv[3])), a_writer(), Distant()
+    store.away = True
+    spool = spooling.Spooling(Connected(store), Connected(store), folder, 1 << 24, Heard())
+    spool.archive({"0" * 64: b"model"})
+    spool.begin(writer, BASIS)
+
+    def keep():
+        entries = chained([a_record(), a_record()], writer, spool.head(writer), BASIS, ring)
+        spool.append(entries)
+        return entries
+
+    if away_twice:
+        for _ in range(10):
+            keep()
+        store.away = False
+        while spool._spooling:
+            time.sleep(0.01)
+        store.away = True
+    while True:
+        for entry in keep():
+            print(entry.id.hex(), flush=True)
+"""
+"""The same of one whose store is away, or is away for the second time."""
+
+
 class Loss(NamedTuple):
     """What somebody was told is kept, and how much of it isn't.
 
@@ -62,10 +99,10 @@ class Loss(NamedTuple):
     faults: list[str]
 
 
-def written(disk: Disk, synchronous: str, number: int) -> set[bytes]:
+def written(disk: Disk, how: str, number: int, writing: str = WRITER) -> set[bytes]:
     """Kill a writer after it has said so of that many; their ids."""
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(WRITER), disk.root / "a" / "records", synchronous, disk.copies / "keys"],
+        [sys.executable, "-c", textwrap.dedent(writing), disk.root / "a" / "records", how, disk.copies / "keys"],
         cwd=ROOT,
         env=os.environ | disk.environment,
         stdout=subprocess.PIPE,
@@ -114,6 +151,17 @@ class TestSQLite:
         written(disk, "FULL", 2)
         after = disk.after_power_loss(tmp_path / "after") / "a" / "records" / "artifacts"
         assert b"model" == (after / ("0" * 64)).read_bytes()
+
+
+class TestSpool:
+    @pytest.mark.parametrize("away", ["ONCE", "TWICE"])
+    def test_loses_nothing(self, disk: Disk, tmp_path: Path, away: str) -> None:
+        """Nor where the file of the time before was carried over, and deleted, and may be there again."""
+        told = written(disk, away, 60, SPOOLER)
+        for seed in (None, 1, 2):
+            store = SQLiteFolder(disk.after_power_loss(tmp_path / f"after-{seed}", seed) / "a" / "records")
+            assert told <= {entry.id for writer in store.writers() for entry in store.entries(writer)}
+            assert BASIS == store.basis(BASIS.digest)
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer, broken
-from records.errors import StoreUnavailableError
-from records.idempotency.answer import Answer, NewAnswer
+from records.errors import AnsweredAlreadyError, AnswersSpooledError, StoreUnavailableError
+from records.idempotency.answer import NewAnswer
 from records.keyring import KeyRing
 from records.stores import spooling
 from records.stores.base import unkept
@@ -23,6 +23,7 @@ from records.stores.postgresql import PostgreSQL, migrate
 from records.stores.spooling import Spooling
 from tests.postgres import Postgres, missing_postgres, postgres
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
+from tests.records.test_kept_answers import an_answer
 from tests.records.traffic import Traffic, assert_nothing_lost_or_doubled, while_recording
 from tests.servers import wait_for
 
@@ -44,7 +45,7 @@ class Distant:
         self.bases: dict[bytes, Basis] = {}
         self.chains: dict[Writer, list[Entry]] = {}
         self.files: dict[str, bytes] = {}
-        self.answers: list[NewAnswer] = []
+        self.answers: dict[bytes, NewAnswer] = {}
 
     def check(self) -> None:
         if self.away:
@@ -71,8 +72,12 @@ class Connected:
 
     def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         self.store.check()
-        self.store.answers += answers
         assert self.writer is not None
+        for answer, tags, seconds in answers:
+            if self.store.answers.setdefault(answer.key, NewAnswer(answer, tags, seconds)).answer != answer:
+                raise AnsweredAlreadyError(frozenset([answer.key]))
+        if not entries:
+            return
         chain = self.store.chains[self.writer]
         kept = [(entry.sequence, entry.hash) for entry in chain]
         first, last = entries[0].sequence, entries[-1].sequence
@@ -169,22 +174,30 @@ class TestAway:
         assert [] == files(tmp_path)
         assert (1, [], 0) == (len(heard.spooled), heard.failed, store.rows())
 
-    def test_an_answer_is_not_spooled(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing) -> None:
-        """Its request is refused, for only the store can tell other workers of it; the decisions are kept."""
-        writer, entries = a_chain(3, ring)
-        answer = NewAnswer(Answer(b"key", b"request", b"content", b"data key"), (), 60)
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_answers_go_along(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing, *, kept: bool) -> None:
+        """They are not given yet, since only the store can tell other workers of them. In the end they are there,
+        whether the store had kept them before it went or not; one that somebody else gave meanwhile stays."""
+        writer, entries = a_chain(4, ring)
+        mine, late, others = an_answer(ring, b"mine"), an_answer(ring, b"theirs"), an_answer(ring, b"theirs")
         store = opened()
         store.begin(writer, BASIS)
-        distant.away = True
-        for number in range(2):
-            with pytest.raises(StoreUnavailableError, match="key"):
-                store.append(entries[number : number + 1], [answer])
-        assert Head(2, entries[1].hash) == store.head(writer)
+        distant.away, distant.lost = not kept, kept
+        for some, answer in ((entries[:2], mine), (entries[2:3], late), ([], an_answer(ring, b"without"))):
+            with pytest.raises(AnswersSpooledError):
+                store.append(some, [answer])
+        assert Head(3, entries[2].hash) == store.head(writer)
+        store.append(entries[3:])
+        distant.answers[others.answer.key] = others
         distant.away = False
         wait_for(lambda: heard.carried)
-        assert [] == distant.answers
-        store.append(entries[2:], [answer])
-        assert ({writer: entries}, [answer]) == (distant.chains, distant.answers)
+        assert {writer: entries} == distant.chains
+        assert 3 == len(distant.answers)
+        assert others == distant.answers[others.answer.key]
+        answer, tags, seconds = distant.answers[mine.answer.key]
+        assert (mine.answer, mine.tags) == (answer, tuple(filter(None, tags)))
+        assert mine.seconds - 60 < seconds <= mine.seconds
+        assert ([], 0) == (heard.failed, store.rows())
 
     def test_from_the_start(self, distant: Distant, heard: Heard, opened: Open, ring: KeyRing) -> None:
         """With what is to be archived."""

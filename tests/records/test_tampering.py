@@ -18,10 +18,11 @@ from records.chain import Entry, Writer
 from records.checkpoints.checkpoint import Witnessed
 from records.checkpoints.making import next_checkpoint
 from records.keyring import KeyRing
-from records.stores.base import Store
-from records.stores.postgresql import PostgreSQL
+from records.stores.ledger import Ledger
 from records.stores.postgresql import migrate as migrate_database
+from records.stores.postgresql_ledger import LedgerDatabase
 from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite_ledger import LedgerFolder
 from records.verifying import Verified, gone, verify
 from tests.records.samples import BASIS, a_chain
 from tests.records.tampering import EDITS, Chains, Raw, flipped, linked_anew
@@ -46,7 +47,7 @@ class Kept:
         witnessed: the checkpoints.
     """
 
-    store: Store
+    store: Ledger
     raw: Raw
     writers: list[Writer]
     numbers: dict[bytes, int]
@@ -77,15 +78,15 @@ def named(faults: list[str]) -> Named:
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.database)])
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ring: KeyRing) -> Iterator[Kept]:
-    store: Store
+    store: Ledger
     if request.param == "postgres":
         cluster = request.getfixturevalue("cluster")
         where = cluster.url(cluster.new_schema())
         migrate_database(where)
-        store, raw = PostgreSQL(where), Raw(where)
+        store, raw = LedgerDatabase(where), Raw(where)
     else:
         folder = tmp_path_factory.mktemp("kept")
-        store, raw = SQLiteFolder(folder), Raw(folder / "0.sqlite")
+        store, raw = LedgerFolder(folder), Raw(folder / "0.sqlite")
     one, of_one = a_chain(FIRST, ring)
     two, of_two = a_chain(SECOND, ring)
     witnessed = Witnessed()

@@ -168,10 +168,11 @@ class TestBestValues:
 
 class TestRepresentatives:
     def test_each_interval_has_one(self) -> None:
-        assert list(representatives([2.0, 5.0, 5.0, 9.0, 20.0], 1, 10)) == [1, 1.5, 3.5, 7.0, 9.5, 10]
+        assert list(representatives([2.0, 5.0, 5.0, 9.0, 10.0, 20.0], 1, 10)) == [1, 1.5, 3.5, 7.0, 9.5, 10]
 
     def test_of_whole_numbers_the_first(self) -> None:
         assert list(representatives([2.5, 5.0, 9.9], 0.5, 10, whole=True)) == [1, 3, 6, 10]
+        assert list(representatives([1.0, 5.0, 10.0], 1, 10, whole=True)) == [1, 2, 6]
 
 
 class TestReasons:

@@ -264,6 +264,8 @@ class TestInformation:
             "policy_version": policy["version"],
             "bento": None,
             "access": "open",
+            "records": "none",
+            "challenger": None,
             "signed_by": {"model": None, "policy": None},
             "digests": digests,
         } == answer

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +22,9 @@ from records.commands.progress import Progress
 from records.errors import KeyRingError, StoreError
 from records.events.telling import Kept, Teller
 from records.identifiers import as_text
-from records.keyring import KeyRing, add_key, read_keyring
+from records.keyring import KeyRing, Sealed, add_key, read_keyring
 from records.reading import Archive
+from records.shadow.verdict import StoredVerdict
 from records.stores import sqlite_ledger
 from records.stores.base import Query
 from records.stores.ledger import Ledger
@@ -33,6 +36,7 @@ from records.verifying import verify
 from tests.records.samples import BASIS, a_record, a_writer, keep
 
 NOTICE = date(2023, 8, 1)
+CHALLENGER = BASIS.model_copy(update={"policy_version": "2.0.0"})
 SUMMER_2023 = 1_690_000_000_000_000
 
 
@@ -244,6 +248,28 @@ class TestResealing:
         assert Kept(0, 1) == Teller(book, new).hold([resealed], "a case", "lea")
         assert faults(book) == []
 
+    def test_what_challengers_said(self, book: Ledger, path: Path) -> None:
+        """It opens by the newest key alone, too; and goes with the decision that it was said of."""
+        old = read_keyring(path)
+        entries = keep(book, old, [a_record(reference=f"ref-{i}", time=SUMMER_2023 + i) for i in range(3)])
+        said = [
+            StoredVerdict(entry.id, entry.time, "APPROVE", entry.tag, *old.seal(b"said", entry.id + CHALLENGER.digest))
+            for entry in entries
+        ]
+        book.keep_verdicts(CHALLENGER, said)
+        book.close()
+        add_key(path)
+        new = read_keyring(path)
+        assert (6, 6) == tuple(map(sum, zip(*reseal(book, new), strict=True)))
+        assert 6 == book.count_sealed()
+        (_, _, last) = list(book.verdicts(CHALLENGER.digest))
+        assert last.key is not None
+        assert new.is_current(last.key)
+        assert b"said" == new.open(Sealed(last.content, last.key), last.decision + CHALLENGER.digest)
+        Teller(book, new).notified(entries[:2], NOTICE)
+        assert 2 == purge(book, found(book).due, NOTICE)
+        assert [entries[2].id] == [verdict.decision for verdict in book.verdicts(CHALLENGER.digest)]
+
     def test_broken_off(self, book: Ledger, path: Path) -> None:
         """What was done stays done, and the same again does the rest."""
         keep(book, read_keyring(path), [a_record() for _ in range(1203)])
@@ -315,13 +341,33 @@ class TestCommands:
         assert 1 == main(["purge", "--months", "24"])
         assert "--months: at least 25" in capsys.readouterr().err
 
+    def test_checkpoints_of_before_agree(
+        self, place: str, kept: list[Entry], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A purge is none of what they witness against; content that is gone otherwise is."""
+        pair = ec.generate_private_key(ec.SECP256R1())
+        private, public, row = tmp_path / "sign.pem", tmp_path / "sign.pub", tmp_path / "row.jsonl"
+        private.write_bytes(pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        private.chmod(0o600)
+        public.write_bytes(pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        assert 0 == main(["checkpoint", "--to", str(row), "--sign-key", str(private)])
+        assert 0 == main(["purge", "--yes"])
+        verify = ["verify", "--checkpoints", str(row), "--trusted-key", str(public)]
+        assert 0 == main(verify)
+        assert 0 == main(["checkpoint", "--to", str(row), "--sign-key", str(private)])
+        assert 0 == main(verify)
+        damaged(place, "UPDATE decisions SET content = x'', key = NULL WHERE sequence = 3")
+        capsys.readouterr()
+        assert 1 == main(verify)
+        assert f"decision {as_text(kept[2].id)}: its content is gone" in capsys.readouterr().err
+
     def test_reseal(self, key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        add_key(key_file)
+        assert 0 == main(["key", str(key_file)])
         assert 0 == main(["reseal"])
         assert 0 == main(["reseal", "--json"])
-        told, again = capsys.readouterr().out.splitlines()
-        assert "3 of 3 entries sealed anew by key 2; all others were" == told
-        assert {"key": 2, "entries": 3, "resealed": 0} == json.loads(again)
+        _, told, again = capsys.readouterr().out.splitlines()
+        assert "3 of 3 data keys sealed anew by key 2; the others were, or are destroyed" == told
+        assert {"key": 2, "data_keys": 3, "resealed": 0} == json.loads(again)
 
     def test_events_are_verified_too(self, place: str, capsys: pytest.CaptureFixture[str]) -> None:
         """A notice that was dated back is seen."""
