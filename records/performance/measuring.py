@@ -84,11 +84,6 @@ class Figures:
     psi: float
     bands: tuple[Band, ...]
 
-    @property
-    def is_off(self) -> bool:
-        """Whether the expected rate lies outside of the observed one's interval."""
-        return not math.isnan(self.expected) and not self.observed.low <= self.expected <= self.observed.high
-
 
 @dataclass(frozen=True, slots=True)
 class Performance:
