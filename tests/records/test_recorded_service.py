@@ -133,6 +133,9 @@ def test_the_command_shows_it(asked: httpx.Client, kept: Kept, recorded: Server,
     found = run_python("-m", "records", "find", "--most", "1", home=recorded.home, **kept.settings)
     assert decision_id == found.split()[0]
     assert run_python("-m", "records", "verify", home=recorded.home, **kept.settings).endswith("0 erased, 0 purged\n")
+    fares = run_python("-m", "records", "performance", home=recorded.home, **kept.settings)
+    assert "outcomes" in fares
+    assert "not in the archive" not in fares  # what the model's training data was like
 
 
 def test_metrics_and_version(asked: httpx.Client, example: dict[str, Any]) -> None:
