@@ -11,7 +11,11 @@ export BENTOML_DO_NOT_TRACK := True
 
 .PHONY: always port serve demo test dev import train lock build image test-image bench release docs clean
 
+# Decisions are kept beside the models, unless CREDIT_RISK_RECORDS says where.
+serve: export CREDIT_RISK_RECORDS ?= sqlite:$(BENTOML_HOME)/records
+serve: export CREDIT_RISK_RECORDS_KEY_FILE ?= $(BENTOML_HOME)/records-keys.json
 serve: port import
+	@[ -e "$$CREDIT_RISK_RECORDS_KEY_FILE" ] || $(BIN)/python -m records key "$$CREDIT_RISK_RECORDS_KEY_FILE"
 	@echo 'When "ready" is logged, paste into another shell:'
 	@echo "curl -s http://$(HOST):$(PORT)/predict -H 'Content-Type: application/json' -d @examples/application.json"
 	$(BIN)/bentoml serve service:CreditRisk --host $(HOST) --port $(PORT)

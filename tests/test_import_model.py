@@ -247,7 +247,7 @@ class TestLoanBooks:
         """From the look at what is served until all is saved no other import may come between."""
         held: list[bool] = []
 
-        def note(entries: Sequence[Entry]) -> list[bentoml.Tag]:
+        def note(entries: Sequence[Entry], *, latest: bool) -> list[bentoml.Tag]:
             other = os.open(store, os.O_RDONLY)
             try:
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -256,7 +256,7 @@ class TestLoanBooks:
                 held.append(True)
             finally:
                 os.close(other)
-            return save(entries)
+            return save(entries, latest=latest)
 
         monkeypatch.setattr(import_model, "save", note)
         assert [0, 0] == [run("--model", model)[0], run("--model", model)[0]]

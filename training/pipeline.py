@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
+from reporting.svg import as_file
 from scoring.artifact import (
     CALIBRATION,
     CARD,
@@ -34,7 +35,6 @@ from training.export import OWNED, REPORT, golden_file, json_bytes, manifest, mo
 from training.recipe import Recipe
 from training.reference import reference_tables
 from training.report.page import html_page
-from training.report.svg import as_file
 from training.report.validation import validated
 from training.staging import writing
 from training.trained import Trained

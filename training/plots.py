@@ -1,16 +1,16 @@
-"""The report's plots, as SVG elements: see `training.report.svg`."""
+"""The report's plots, as SVG elements: see `reporting.svg`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from decision import Policy
+from reporting.svg import HEIGHT, WIDTH, Drawing, Scale
 from training.evaluation import Spread
 from training.metrics import Labels, Probabilities, equal_mass_bins
 from training.report.alternatives import Search
 from training.report.approvals import FOUR_FIFTHS, Approvals
 from training.report.resampling import wilson
-from training.report.svg import HEIGHT, WIDTH, Drawing, Scale
 
 CALIBRATION_PLOT = "calibration.svg"
 IMPORTANCE_PLOT = "importance.svg"

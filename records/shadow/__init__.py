@@ -8,6 +8,5 @@ child.py       that process: assesses, seals, keeps
 challenger.py  what hands it decisions, and ends it where it goes wrong
 sides.py       decisions with what was said of them, out of a store
 comparing.py   what champion and challenger said, side by side
-statistics.py  intervals and distances, by formulas with names
 report.py      a comparison as text
 """

@@ -125,7 +125,7 @@ class Challenger:
 
     def stop(self) -> None:
         """End the process; what waits is dropped."""
-        if self._task is not None:
+        if self._task is not None and not self._task.cancelling():  # a second time, it would not wait for the process
             self._task.cancel()
         if self._process is not None:
             self._process.kill()

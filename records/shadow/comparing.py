@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from decision import Outcome
-from records.shadow.statistics import (
+from records.figures.statistics import (
     Estimate,
     Floats,
     auc_pair,
     mean,
     paired_difference,
+    plain,
     share,
     stability_index,
 )
@@ -176,7 +177,7 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """For JSON, which has no NaN: that is null."""
-        document: dict[str, Any] = _plain(asdict(self))
+        document: dict[str, Any] = plain(asdict(self))
         return document
 
 
@@ -263,13 +264,3 @@ def _performance(both: Sequence[Compared], champion: Floats, challenger: Floats)
         (mean(errors[0]), mean(errors[1]), mean(errors[1] - errors[0])),
         (mean(one), mean(two)),
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Estimate):
-        return _plain(value._asdict())
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124  # NaN

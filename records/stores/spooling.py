@@ -124,7 +124,9 @@ class Spooling:
     def fill(self) -> float:
         """How full this worker's file is, from 0 to 1."""
         path = self._spool.path
-        return path.stat().st_size / self._most_bytes if path is not None and path.exists() else 0.0
+        with suppress(FileNotFoundError):  # it may be carried over and deleted just now
+            return 0.0 if path is None else path.stat().st_size / self._most_bytes
+        return 0.0
 
     def close(self) -> None:
         """Let go of all; what is spooled is carried over after the next start."""

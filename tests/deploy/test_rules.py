@@ -25,6 +25,7 @@ from monitoring import (
     rules,
 )
 
+from records.performance.metrics import GAUGES, PREFIX
 from tests.servers import ROOT
 
 ALERTS = sorted({rule["alert"] for rule in rules("alert")})
@@ -179,11 +180,12 @@ def test_only_what_is_recorded_is_used() -> None:
 
 
 def test_every_metric_is_the_services(client: httpx.Client, example: dict[str, Any]) -> None:
-    """Each metric that a rule, the dashboard or a runbook reads is one that the service has."""
+    """Each metric that a rule, the dashboard or a runbook reads is one that the service has, or a command writes."""
     for application in (example, example | {"loan_grade": "Z"}):  # what is counted by label appears with its first
         client.post("/predict", json=application)
     served = set(re.findall(r"^# TYPE (\S+)", client.get("/metrics").text, re.MULTILINE))
     served |= {f"{name}_{part}" for name in served for part in ("bucket", "count", "sum")} | {"up", "ALERTS"}
+    served |= {f"{PREFIX}{name}" for name, *_ in GAUGES}
     expressions = [rule["expr"] for kind in ("alert", "record") for rule in rules(kind)]
     expressions += [*(expression for _, expression in queries()), *annotation_queries()]
     expressions += [

@@ -49,6 +49,7 @@ WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
 """Every block of docs/your-own-loan-book.md is run as it stands."""
 
 RUN_ELSEWHERE = {
+    "python -m records performance ": ("tests/records/test_performance.py", r'"performance", "--page"'),
     "make dev": WALKED,
     "cat my_book/": WALKED,
     "cp artifacts/books/heloc/": WALKED,

@@ -16,11 +16,11 @@ from pydantic_core import to_json
 from records.__main__ import main
 from records.events.standing import Outcome
 from records.events.telling import Teller
+from records.figures.statistics import NOTHING, auc_pair, mean, paired_difference, share, stability_index
 from records.keyring import add_key, read_keyring
 from records.shadow.comparing import Compared, Said, compare
 from records.shadow.report import lines
 from records.shadow.sides import both_sides
-from records.shadow.statistics import NOTHING, auc_pair, mean, paired_difference, share, stability_index
 from records.shadow.verdict import StoredVerdict, Verdict
 from records.stores.sqlite_ledger import LedgerFolder
 from tests.records.samples import BASIS, a_chain

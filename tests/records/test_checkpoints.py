@@ -150,7 +150,8 @@ class TestKeys:
         key = read_signing_key(write_key(tmp_path, kind=kind)[0])
         envelope = json.loads(key.sign(b"said"))
         (signature,) = envelope["signatures"]
-        damaged = base64.b64encode(b"1" + base64.b64decode(signature["sig"])[1:]).decode()
+        made = base64.b64decode(signature["sig"])
+        damaged = base64.b64encode(bytes([made[0] ^ 1]) + made[1:]).decode()
         for change in (
             {"payload": base64.b64encode(b"else").decode()},
             {"payloadType": "text/plain"},

@@ -128,11 +128,14 @@ def test_many_at_once_lose_nothing(recorded: Server, kept: Kept, applications: l
 def test_the_command_shows_it(asked: httpx.Client, kept: Kept, recorded: Server, example: dict[str, Any]) -> None:
     """While the service writes; as JSON."""
     decision_id = expect.answer(asked.post("/predict", json=example))["decision_id"]
-    shown = run_python("-m", "records", "show", decision_id, "--json", home=recorded.home, **kept.settings)
-    assert kept.document(decision_id) == json.loads(shown)
+    shown = json.loads(run_python("-m", "records", "show", decision_id, "--json", home=recorded.home, **kept.settings))
+    assert shown | kept.document(decision_id) == shown
     found = run_python("-m", "records", "find", "--most", "1", home=recorded.home, **kept.settings)
     assert decision_id == found.split()[0]
     assert run_python("-m", "records", "verify", home=recorded.home, **kept.settings).endswith("0 erased, 0 purged\n")
+    fares = run_python("-m", "records", "performance", home=recorded.home, **kept.settings)
+    assert "outcomes" in fares
+    assert "not in the archive" not in fares  # what the model's training data was like
 
 
 def test_metrics_and_version(asked: httpx.Client, example: dict[str, Any]) -> None:
@@ -149,12 +152,15 @@ def test_without_a_store(server: Server, client: httpx.Client, example: dict[str
     assert server.find(level="WARNING", message="decisions are not recorded; set CREDIT_RISK_RECORDS to keep them")
 
 
-def test_a_store_that_can_not_be_used(store: Path, tmp_path: Path) -> None:
-    """Alive and not ready, and the log says why; nothing is decided."""
+def test_a_store_that_can_not_be_used(store: Path, tmp_path: Path, example: dict[str, Any]) -> None:
+    """Alive and not ready, and the log says why; nothing is decided until it can be."""
     kept = Kept(tmp_path)
     kept.folder.write_text("no folder")
     home = copy_store(store, tmp_path / "home")
     with serving(home, until="/livez", **kept.settings) as running:
-        (line,) = wait_for(lambda: running.find(level="CRITICAL"))
+        (line,) = wait_for(lambda: running.find(message="records: not written"))
         assert str(kept.folder) in line["reason"]
         assert 503 == httpx.get(f"{running.url}/readyz", timeout=HANG_SECONDS).status_code
+        kept.folder.unlink()
+        running.wait_until("/readyz")
+        assert "decision_id" in expect.answer(httpx.post(f"{running.url}/predict", json=example, timeout=HANG_SECONDS))

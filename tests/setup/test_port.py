@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -61,3 +62,30 @@ def test_make_serve_asks_first() -> None:
         check=True,
     ).stdout
     assert -1 < planned.index("setup/port.py 127.0.0.1 3999") < planned.index("import_model.py")
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ({}, "sqlite:/home/records"),
+        ({"CREDIT_RISK_RECORDS": ""}, ""),
+        ({"CREDIT_RISK_RECORDS": "postgresql://host/base"}, "postgresql://host/base"),
+    ],
+)
+def test_make_serve_keeps_decisions(told: dict[str, str], kept: str) -> None:
+    """Beside the models, unless it is told where, or nowhere."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CREDIT_RISK_")}
+    said = subprocess.run(
+        # What the server would be started with: BIN's programs do nothing here, and a target beside tells.
+        [
+            *("make", "--silent", "--eval=serve: told", "--eval=told:; @echo kept in [$$CREDIT_RISK_RECORDS]"),
+            *("-o", "port", "-o", "import", "BIN=/bin/true #", "serve"),
+        ],
+        cwd=ROOT,
+        env=environ | {"BENTOML_HOME": "/home"} | told,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    ).stdout
+    assert f"kept in [{kept}]\n" in said

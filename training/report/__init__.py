@@ -13,6 +13,5 @@ monitoring.py    what the alerts watch
 validation.py    all of it, measured
 sections.py      all of it, in Markdown
 markdown.py      tables, numbers and escapes
-svg.py           drawing
 page.py          the Markdown as one HTML file
 """

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from reporting.svg import Drawing, Scale, as_file
 from scoring.artifact import CARD, MANIFEST, Manifest
 from tests.applications import scoring_only
 from tests.training.loans import csv_text, past_loans
@@ -29,7 +30,6 @@ from training.report.markdown import cell, code, estimate, number, signed, table
 from training.report.monitoring import ALERTS, GROUP, triggers
 from training.report.page import html_page
 from training.report.resampling import Estimate
-from training.report.svg import Drawing, Scale, as_file
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,9 +1,10 @@
-"""Intervals and distances, by formulas with names. All intervals are at 95%."""
+"""Intervals and distances, by formulas with names. Intervals are at 95% where nothing else is said."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,12 @@ _Z = 1.959963984540054
 """Quantile of the normal distribution at 97.5%."""
 
 PSI_BINS = 10
+
+LEAST_SHARE = 1e-4
+"""Of a bin, so that an empty one counts for much but not for infinitely much."""
+
+LEAST_VALUES = 1000
+"""Fewer in ten bins would be some 0.01 apart by chance alone."""
 
 
 class Estimate(NamedTuple):
@@ -33,11 +40,17 @@ class Estimate(NamedTuple):
 NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 
-def share(number: int, of: int) -> Estimate:
-    """A share among independent decisions (Wilson, "Probable Inference", 1927)."""
+def share(number: int, of: int, quantile: float = _Z) -> Estimate:
+    """A share among independent decisions (Wilson, "Probable Inference", 1927).
+
+    Args:
+        number: decisions that are in it.
+        of: all decisions.
+        quantile: of the normal distribution, which sets how sure the interval is; without it, 95%.
+    """
     if of == 0:
         return NOTHING
-    value, z = number / of, _Z**2 / of
+    value, z = number / of, quantile**2 / of
     centre = (value + z / 2) / (1 + z)
     half = math.sqrt(value * (1 - value) * z + z * z / 4) / (1 + z)
     return Estimate(value, max(0.0, centre - half), min(1.0, centre + half))
@@ -81,6 +94,19 @@ def stability_index(before: Floats, now: Floats) -> float:
     return float(((actual - expected) * np.log(actual / expected)).sum())
 
 
+def population_shift(expected: Sequence[float], counts: NDArray[np.int64]) -> float:
+    """Population stability index over given bins, as the alert on drift computes it; NaN of fewer than `LEAST_VALUES`.
+
+    Args:
+        expected: share of each bin.
+        counts: values found in each bin.
+    """
+    if counts.sum() < LEAST_VALUES:
+        return math.nan
+    here, there = np.maximum(counts / counts.sum(), LEAST_SHARE), np.maximum(expected, LEAST_SHARE)
+    return float(((here - there) * np.log(here / there)).sum())
+
+
 def auc_pair(first: Floats, second: Floats, defaulted: NDArray[np.bool_]) -> tuple[Estimate, Estimate, Estimate]:
     """Areas under two ROC curves of the same decisions, and by how much the second is larger.
 
@@ -106,6 +132,17 @@ def auc_pair(first: Floats, second: Floats, defaulted: NDArray[np.bool_]) -> tup
 def _around(value: float, variance: float, least: float, most: float) -> Estimate:
     half = _Z * math.sqrt(max(0.0, float(variance)))
     return Estimate(value, max(least, value - half), min(most, value + half))
+
+
+def plain(value: Any) -> Any:
+    """Values within tuples, lists and dictionaries as JSON has them: an estimate by name, and no NaN but null."""
+    if isinstance(value, Estimate):
+        return plain(value._asdict())
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _midranks(values: Floats) -> Floats:

@@ -6,7 +6,7 @@ What is drawn has no colour of its own but classes, so that one style serves lig
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -96,13 +96,15 @@ class Drawing:
     height: float = HEIGHT
     parts: list[str] = field(default_factory=list)
 
-    def axes(self, x_label: str, y_label: str = "", *, y_ticks: bool = True) -> None:
-        """Ticks with lines across, and what the axes are."""
-        for value in self.x.ticks():
+    def axes(
+        self, x_label: str, y_label: str = "", *, x_names: Mapping[float, str] | None = None, y_ticks: bool = True
+    ) -> None:
+        """Ticks with lines across, and what the axes are; where values of x have names, these are its ticks."""
+        for value, name in (x_names or {tick: f"{tick:g}" for tick in self.x.ticks()}).items():
             self.vertical(value, "grid")
-            self.text(self.x(value), self.y.start + 16, f"{value:g}", anchor="middle")
+            self.text(self.x(value), self.y.start + 16, name, anchor="middle")
         for value in self.y.ticks() if y_ticks else ():
-            self._line(self.x.start, self.y(value), self.x.end, self.y(value), "grid")
+            self.horizontal(value, "grid")
             self.text(self.x.start - 6, self.y(value) + 4, f"{value:g}", anchor="end")
         self._line(self.x.start, self.y.start, self.x.end, self.y.start, "axis")
         self.text((self.x.start + self.x.end) / 2, self.y.start + 36, x_label, anchor="middle")
@@ -115,6 +117,12 @@ class Drawing:
         if label:
             beside = -4 if left else 4
             self.text(self.x(value) + beside, self.y.end - 6, label, anchor="end" if left else "start", kind=kind)
+
+    def horizontal(self, value: float, kind: str, label: str = "") -> None:
+        """A line at a value of y, from left to right; its label stands above its right end."""
+        self._line(self.x.start, self.y(value), self.x.end, self.y(value), kind)
+        if label:
+            self.text(self.x.end, self.y(value) - 4, label, anchor="end", kind=kind)
 
     def line(self, points: Sequence[tuple[float, float]], kind: str) -> None:
         """Straight from point to point, as values."""

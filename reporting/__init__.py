@@ -1,0 +1,5 @@
+"""What people look at: an HTML file that needs nothing else, and the drawings in it.
+
+page.py   the file around its sections
+svg.py    drawing
+"""
