@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from records.errors import AnsweredAlreadyError
 from records.idempotency.answer import NewAnswer
@@ -23,18 +22,6 @@ RETURNING key
 """In the place of one that has expired, or of itself: that its data key is the same says so."""
 
 _FIND = "SELECT expires, key, request, content, data_key FROM answers"
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is done within, or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.execute("COMMIT")
 
 
 def keep_answers(connection: sqlite3.Connection, answers: Sequence[NewAnswer]) -> None:
