@@ -16,11 +16,11 @@ import engine as engine_package
 import preprocessing
 import scoring
 from engine import Assessment, Engine
-from records.answers import answered
 from records.basis import Basis, code_digest, libraries, processor
 from records.errors import RecordsError
 from records.identifiers import as_text, new_id
 from records.record import DecisionRecord
+from records.replaying.answers import answered
 from records.shadow.verdict import Answered
 from serving import SERVICE_VERSION
 from serving.challenging import Challenging

@@ -48,8 +48,8 @@ class ContradictionError(RecordsError):
         super().__init__("\n".join(f"{as_text(each.decision)}: {each.what}" for each in contradictions))
 
 
-class Kept(NamedTuple):
-    """What came of it.
+class Told(NamedTuple):
+    """What came of telling.
 
     Attributes:
         told: decisions of which something new is kept.
@@ -84,7 +84,7 @@ class Teller:
         self._ledger = ledger
         self._ring = ring
 
-    def notified(self, entries: Sequence[Entry], day: date, *, correct: bool = False) -> Kept:
+    def notified(self, entries: Sequence[Entry], day: date, *, correct: bool = False) -> Told:
         """The applicants were notified of these decisions on a day.
 
         Raises:
@@ -101,7 +101,7 @@ class Teller:
 
         return self._tell(entries, say, erased_too=True)
 
-    def hold(self, entries: Sequence[Entry], reason: str, by: str) -> Kept:
+    def hold(self, entries: Sequence[Entry], reason: str, by: str) -> Told:
         """These decisions must not be purged, for a reason."""
 
         def say(entry: Entry, stands: Standing) -> Sequence[News]:
@@ -111,7 +111,7 @@ class Teller:
 
         return self._tell(entries, say)
 
-    def release(self, entries: Sequence[Entry], reason: str, by: str, hold: str | None = None) -> Kept:
+    def release(self, entries: Sequence[Entry], reason: str, by: str, hold: str | None = None) -> Told:
         """A reason has gone for which these decisions must not be purged.
 
         Args:
@@ -135,7 +135,7 @@ class Teller:
 
         return self._tell(entries, say)
 
-    def outcomes(self, outcomes: Mapping[bytes, Outcome], entries: Sequence[Entry], *, correct: bool = False) -> Kept:
+    def outcomes(self, outcomes: Mapping[bytes, Outcome], entries: Sequence[Entry], *, correct: bool = False) -> Told:
         """What became of the loans of these decisions.
 
         Raises:
@@ -156,7 +156,7 @@ class Teller:
 
         return self._tell(entries, say)
 
-    def _tell(self, entries: Sequence[Entry], say: _Say, *, erased_too: bool = False) -> Kept:
+    def _tell(self, entries: Sequence[Entry], say: _Say, *, erased_too: bool = False) -> Told:
         # What was erased can still be purged, but nothing more can be sealed of it.
         left = [entry for entry in entries if entry.content and (erased_too or entry.key is not None)]
 
@@ -180,7 +180,7 @@ class Teller:
 
         told = {event.decision for event in self._ledger.tell([entry.id for entry in left], decide)} if left else ()
         erased = len(entries) - len(left) + len(purged)
-        return Kept(len(told), len(entries) - len(told) - erased, erased)
+        return Told(len(told), len(entries) - len(told) - erased, erased)
 
 
 def _is_older(outcome: Outcome, known: Outcome | None) -> bool:

@@ -26,10 +26,10 @@ from pydantic_core import from_json
 
 from decision import InvalidPolicyError
 from engine import Assessment, Engine, check_fit, open_model
-from records.archived import archived_files
 from records.basis import Basis
 from records.errors import RecordsError
 from records.keyring import KeyRing, read_keyring
+from records.replaying.archived import archived_files
 from records.shadow.messages import NoMessageError, framed, receive
 from records.shadow.verdict import Answered, StoredVerdict, seal
 from records.stores.base import Store

@@ -29,10 +29,10 @@ from records.stores import sqlite_ledger
 from records.stores.base import Query
 from records.stores.ledger import Ledger
 from records.upkeep.purge import Found, found_until, purge
-from records.upkeep.purged import faults_of_events
 from records.upkeep.resealing import reseal
 from records.upkeep.retention import last_day
-from records.verifying import verify
+from records.verifying.chains import verify
+from records.verifying.events import faults_of_events
 from tests.records.samples import BASIS, a_record, a_writer, keep
 
 NOTICE = date(2023, 8, 1)

@@ -12,12 +12,12 @@ from pydantic_core import from_json
 from decision import InvalidPolicyError
 from engine import Assessment, Engine, open_model
 from preprocessing.application import Application, InvalidApplicationError
-from records.answers import answered
-from records.archived import archived_files
 from records.basis import Basis, processor
 from records.errors import NotArchivedError
 from records.reading import Kept
 from records.record import DecisionRecord
+from records.replaying.answers import answered
+from records.replaying.archived import archived_files
 from records.stores.base import Store
 from scoring.artifact import ArtifactError
 
