@@ -173,7 +173,7 @@ def as_moment(text: str | None) -> int | None:
     Raises:
         Refusal: it is none.
     """
-    from records.reading import from_time
+    from records.moments import from_time
 
     try:
         return None if text is None else from_time(text)

@@ -5,7 +5,6 @@ Who corrects says so; then what was told before stays in the chain, and the last
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from records.events.event import Event, Kind, News
 from records.events.standing import Outcome, Standing, as_day, sealed, standing
 from records.identifiers import as_text
 from records.keyring import KeyRing
-from records.reading import as_time
+from records.moments import as_datetime, now
 from records.stores.ledger import Ledger
 
 _CORRECT = "where that was wrong, tell it as a correction"
@@ -97,7 +96,7 @@ class Teller:
                 return ()
             if stands.notified is not None and not correct:
                 raise _AgainstError("date", f"notified on {stands.notified} as told before, not {day}; {_CORRECT}")
-            return (News(_now(), Kind.NOTIFIED, entry.id, as_day(day), None),)
+            return (News(now(), Kind.NOTIFIED, entry.id, as_day(day), None),)
 
         return self._tell(entries, say, erased_too=True)
 
@@ -107,7 +106,7 @@ class Teller:
         def say(entry: Entry, stands: Standing) -> Sequence[News]:
             if any(hold.reason == reason for hold in stands.holds):
                 return ()
-            return (sealed(Kind.HOLD, {"reason": reason, "by": by}, entry, self._ring, _now()),)
+            return (sealed(Kind.HOLD, {"reason": reason, "by": by}, entry, self._ring, now()),)
 
         return self._tell(entries, say)
 
@@ -131,7 +130,7 @@ class Teller:
             if len(held) > 1:
                 raise _AgainstError("hold", f"held for several reasons; name one: {'; '.join(map(ascii, held))}")
             told = {"reason": reason, "by": by}
-            return [sealed(Kind.RELEASE, told | {"hold": each}, entry, self._ring, _now()) for each in held]
+            return [sealed(Kind.RELEASE, told | {"hold": each}, entry, self._ring, now()) for each in held]
 
         return self._tell(entries, say)
 
@@ -152,7 +151,7 @@ class Teller:
             if not correct:
                 _check_next(outcome, stands.outcome)
             told = {"defaulted": outcome.defaulted, "date": outcome.date.isoformat(), "matured": outcome.matured}
-            return (sealed(Kind.OUTCOME, told, entry, self._ring, _now()),)
+            return (sealed(Kind.OUTCOME, told, entry, self._ring, now()),)
 
         return self._tell(entries, say)
 
@@ -200,12 +199,8 @@ def _check_next(outcome: Outcome, known: Outcome | None) -> None:
 
 def _check_day(entry: Entry, day: date) -> None:
     """Whether a day can be; it may be the day before or behind this one elsewhere."""
-    decided = date.fromisoformat(as_time(entry.time)[:10])
+    decided = as_datetime(entry.time).date()
     if day < decided - timedelta(days=1):
         raise _AgainstError("date", f"{day} is before the decision, of {decided}")
     if day > datetime.now(UTC).date() + timedelta(days=1):
         raise _AgainstError("date", f"{day} is in the future")
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

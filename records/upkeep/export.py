@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -24,6 +23,7 @@ from records.events.event import of_each
 from records.events.standing import Standing, standing
 from records.identifiers import as_text
 from records.keyring import KeyRing
+from records.moments import as_datetime
 from records.reading import Kept
 from records.stores.ledger import Ledger, in_steps
 
@@ -35,8 +35,6 @@ ROWS = 10_000
 
 FIELD = "field_"
 """What the columns of an application's fields begin with."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MissingPyarrowError(RecordsError):
@@ -114,7 +112,7 @@ def _columns(pa: Any, kinds: Mapping[str, str], *, received: bool) -> list[_Colu
 
     return [
         ("decision_id", text, lambda row: as_text(row.kept.entry.id)),
-        ("time", moment, lambda row: _EPOCH + timedelta(microseconds=row.kept.entry.time)),
+        ("time", moment, lambda row: as_datetime(row.kept.entry.time)),
         ("decision", text, lambda row: row.kept.entry.outcome),
         ("caller", text, lambda row: row.kept.entry.caller or None),
         ("writer", text, lambda row: str(UUID(bytes=row.kept.entry.writer))),
@@ -146,7 +144,7 @@ def _columns(pa: Any, kinds: Mapping[str, str], *, received: bool) -> list[_Colu
         ("defaulted", flag, lambda row: row.stands.outcome and row.stands.outcome.defaulted),
         ("outcome_date", pa.date32(), lambda row: row.stands.outcome and row.stands.outcome.date),
         ("matured", flag, lambda row: row.stands.outcome and row.stands.outcome.matured),
-        ("purged", moment, lambda row: row.stands.purged and _EPOCH + timedelta(microseconds=row.stands.purged)),
+        ("purged", moment, lambda row: row.stands.purged and as_datetime(row.stands.purged)),
         *map(of_basis, ("service_version", "model_name", "model_version", "policy_version", "processor")),
         ("basis", text, lambda row: row.kept.basis.digest.hex()),
     ]

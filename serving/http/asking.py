@@ -18,7 +18,8 @@ from records.events.event import of_each
 from records.events.outcomes import DATE, ID, Line, OutcomesError, keep_outcomes
 from records.events.standing import Outcome, standing
 from records.identifiers import from_text
-from records.reading import Archive, Kept, from_time
+from records.moments import from_time
+from records.reading import Archive, Kept
 from records.stores.base import Query
 from serving.http.kept import ReportedOutcome
 from serving.http.problems import InvalidRequestError, NoSuchDecisionError

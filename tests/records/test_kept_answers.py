@@ -178,7 +178,7 @@ class TestKeeping:
     def test_the_clock_is_set_back(self, reopened: Open, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
         """What had expired is back, beside what has taken its place in another worker's file: that one is given."""
         ahead = [0.0]
-        monkeypatch.setattr(in_sqlite, "_now", lambda: int((time.time() + ahead[0]) * 1e6))
+        monkeypatch.setattr(in_sqlite, "now", lambda: int((time.time() + ahead[0]) * 1e6))
         one, other = reopened(), reopened()
         for store in (one, other):
             begun(store, ring)
