@@ -25,7 +25,7 @@ from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers
 from records.shadow import in_sqlite as shadow
 from records.shadow.verdict import StoredVerdict
-from records.stores.base import Query, unkept
+from records.stores.base import DECISIONS, Query, unkept
 from records.stores.sqlite_files import alone, check_version, delete, made, opened, transaction, upgrade
 
 MAX_FILES = 256
@@ -33,8 +33,6 @@ ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
 FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
-_COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -77,8 +76,7 @@ def export(ledger: Ledger, ring: KeyRing, kept: Iterable[Kept], path: Path, *, r
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-                rows = iter(kept)
-                while part := list(islice(rows, ROWS)):
+                for part in in_steps(kept, ROWS):
                     writer.write_table(_table(pa, columns, _with_standings(ledger, ring, part)))
                     yield len(part)
             file.flush()
