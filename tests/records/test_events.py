@@ -36,11 +36,6 @@ def entries(book: Ledger, ring: KeyRing) -> list[Entry]:
     return keep(book, ring, [a_record(reference=f"ref-{i % 4}", time=1_790_000_000_000_000 + i) for i in range(5)])
 
 
-@pytest.fixture
-def teller(book: Ledger, ring: KeyRing) -> Teller:
-    return Teller(book, ring)
-
-
 def stands(ledger: Ledger, ring: KeyRing, entry: Entry) -> Standing:
     return standing(ledger.told([entry.id]), entry.key, ring)
 

@@ -45,11 +45,6 @@ def entries(book: Ledger, ring: KeyRing) -> list[Entry]:
     return keep(book, ring, [a_record(reference=f"ref-{i}", time=SUMMER_2023 + i) for i in range(6)])
 
 
-@pytest.fixture
-def teller(book: Ledger, ring: KeyRing) -> Teller:
-    return Teller(book, ring)
-
-
 def found(ledger: Ledger, until: date = NOTICE) -> Found:
     """All steps in one."""
     steps = list(found_until(ledger, until))
