@@ -6,10 +6,8 @@ owner's alone, and there whole or not at all.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -17,6 +15,7 @@ from pydantic_core import to_json
 
 from preprocessing.contract import CONTRACT_FILE, InvalidContractError, read_contract
 from records.basis import Basis
+from records.durable import replacing_durably
 from records.errors import RecordsError
 from records.events.event import of_each
 from records.events.standing import Standing, standing
@@ -72,19 +71,10 @@ def export(ledger: Ledger, ring: KeyRing, kept: Iterable[Kept], path: Path, *, r
         raise MissingPyarrowError("export writes Parquet by pyarrow; install it here: pip install pyarrow") from None
     columns = _columns(pa, _kinds(ledger), received=received)
     schema = pa.schema([(name, kind) for name, kind, _ in columns])
-    new = path.with_name(f".{path.name}.{token_hex(8)}")
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-                for part in in_steps(kept, ROWS):
-                    writer.write_table(_table(pa, columns, _with_standings(ledger, ring, part)))
-                    yield len(part)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    with replacing_durably(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for part in in_steps(kept, ROWS):
+            writer.write_table(_table(pa, columns, _with_standings(ledger, ring, part)))
+            yield len(part)
 
 
 def _table(pa: Any, columns: Sequence[_Column], rows: Sequence[_Row]) -> pa.Table:
