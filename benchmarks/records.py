@@ -25,14 +25,14 @@ from tqdm import tqdm
 from benchmarks.peers.assessing import MODEL, POLICY
 from decision import read_policy
 from engine import Engine, open_model
-from records.answers import answered
 from records.basis import Basis, libraries, processor
 from records.chain import Writer, link, sealed_entry
 from records.identifiers import new_id
 from records.keyring import KeyRing, add_key, read_keyring
 from records.reading import Archive
 from records.record import DecisionRecord
-from records.replay import Replayer
+from records.replaying.answers import answered
+from records.replaying.replay import Replayer
 from records.stores.base import Query, Store
 from records.stores.sqlite import ARCHIVE, SQLiteFolder
 from scoring.artifact import read_artifact

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
 
-def replace_durably(path: Path, content: bytes) -> None:
-    """Put a file in place of another, or where none is; nobody but its owner may read it.
+@contextmanager
+def replacing_durably(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written, in place of another or where none is; nobody but its owner may read it.
 
     Raises:
         OSError: it can't be; what was there is there.
@@ -16,7 +20,7 @@ def replace_durably(path: Path, content: bytes) -> None:
     new = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
@@ -24,6 +28,12 @@ def replace_durably(path: Path, content: bytes) -> None:
         new.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """The same of what is there as a whole."""
+    with replacing_durably(path) as file:
+        file.write(content)
 
 
 def make_folder_durably(path: Path, mode: int = 0o777) -> None:

@@ -11,9 +11,12 @@ RecordsError
 +-- OtherRequestError         another request was answered under the same key
 +-- AnsweredAlreadyError      keys that others have been answered meanwhile; nothing was kept
 +-- AnswersSpooledError       answers that only this machine knows of yet, so that they must not be given
++-- ContradictionError        (events/telling.py) what is told contradicts what is known
++-- OutcomesError             (events/outcomes.py) lines of reported outcomes are wrong
++-- MissingPyarrowError       (upkeep/export.py) what writes Parquet isn't installed
 +-- StoreError                a store that can't be used
-+-- StoreUnavailableError   it can't be reached, or can't write, now
-+-- StoreVersionError       its schema is not the one that this version writes
+    +-- StoreUnavailableError it can't be reached, or can't write, now
+    +-- StoreVersionError     its schema is not the one that this version writes
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,10 +12,9 @@ from records.chain import Entry, Writer
 from records.errors import StoreError
 from records.identifiers import as_text
 from records.keyring import KeyRing
+from records.moments import as_time
 from records.record import DecisionRecord, unpack
 from records.stores.base import Query, Store
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kept(NamedTuple):
@@ -109,24 +107,6 @@ class Archive:
                 raise StoreError(f"basis {digest.hex()} is missing or changed; without it its records can't be read")
             self._bases[digest] = basis
         return self._bases[digest]
-
-
-def as_time(microseconds: int) -> str:
-    """ISO 8601, UTC."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def from_time(text: str) -> int:
-    """Microseconds since 1970; a time without a zone is UTC.
-
-    Raises:
-        ValueError: it is no date or time.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!a} is no time; write it as 2026-11-30 or 2026-11-30T12:00:00Z") from None
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
 
 
 def _told(record: DecisionRecord, basis: Basis) -> dict[str, Any]:

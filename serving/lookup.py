@@ -18,7 +18,7 @@ from serving.settings import Settings
 
 if TYPE_CHECKING:
     from records.keyring import KeyRing
-    from records.replay import Replayer
+    from records.replaying.replay import Replayer
     from records.stores.ledger import Ledger
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class Lookup:
         if self._opened is None:
             # They bring cryptography and a database's client, which a service without records does without.
             from records.keyring import read_keyring  # noqa: PLC0415
-            from records.replay import Replayer  # noqa: PLC0415
+            from records.replaying.replay import Replayer  # noqa: PLC0415
             from records.stores.opening import open_ledger  # noqa: PLC0415
 
             assert self._settings.records is not None

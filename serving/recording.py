@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,11 +15,12 @@ import engine as engine_package
 import preprocessing
 import scoring
 from engine import Assessment, Engine
-from records.answers import answered
 from records.basis import Basis, code_digest, libraries, processor
 from records.errors import RecordsError
 from records.identifiers import as_text, new_id
+from records.moments import now
 from records.record import DecisionRecord
+from records.replaying.answers import answered
 from records.shadow.verdict import Answered
 from serving import SERVICE_VERSION
 from serving.challenging import Challenging
@@ -171,8 +171,8 @@ class Recording:
         """
         if self._committer is None:
             return [None] * len(assessments)
-        now = time.time_ns() // 1000
-        records = [self._record(kind, row, assessment, exchange, now) for row, assessment in assessments]
+        moment = now()
+        records = [self._record(kind, row, assessment, exchange, moment) for row, assessment in assessments]
         ids = [as_text(record.id) for record in records]
         if exchange is None or exchange.claim is None:
             await self._committer.commit(records)
@@ -197,13 +197,13 @@ class Recording:
         return self._spool
 
     def _record(
-        self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, now: int
+        self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, moment: int
     ) -> DecisionRecord:
         assert self._basis is not None
         received = exchange.received[row or 0] if exchange is not None else ""
         return DecisionRecord(
             id=new_id(),
-            time=now,
+            time=moment,
             route=kind,
             row=row,
             caller=exchange.caller if exchange is not None else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from records.chain import Entry, Fault, Head, Writer, broken, fingerprint
 from records.checkpoints.checkpoint import EVENTS, Checkpoint, Moved, Witnessed, name_of
 from records.errors import CheckpointError
 from records.events import event
-from records.reading import as_time
+from records.moments import as_time, now
 from records.stores.ledger import Ledger
 
 
@@ -105,7 +104,7 @@ def next_checkpoint(ledger: Ledger, witnessed: Witnessed) -> Checkpoint:
     events = _Chained(EVENTS, event.ORIGIN, ledger.events, event.broken, event.fingerprint).moved(witnessed)
     if events is not None and events.sequence:  # nothing was told yet, of many stores for ever
         moved.append(events)
-    return witnessed.following(as_time(time.time_ns() // 1000), tuple(each for each in moved if each is not None))
+    return witnessed.following(as_time(now()), tuple(each for each in moved if each is not None))
 
 
 def _of(ledger: Ledger, writer: Writer) -> _Chained[Entry]:

@@ -3,5 +3,6 @@
 A module's `add` declares the command's arguments, and is called at every start: what takes a while to import is
 imported by what runs the command, so that neither --help nor wrong arguments wait for it.
 
-options.py  what commands have in common: which store, which keys, how a refusal is told
+options.py   what commands have in common: which store, which keys, how a refusal is told
+progress.py  how far one has come
 """

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from records.reading import as_time
+    from records.moments import as_time
     from records.shadow.comparing import compare
     from records.shadow.report import lines
     from records.shadow.sides import both_sides

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from records.chain import Entry
-    from records.events.telling import Kept as Told
+    from records.events.telling import Told
     from records.keyring import KeyRing
     from records.reading import Archive, Kept
     from records.stores.base import Store
@@ -157,13 +157,13 @@ def as_date(text: str) -> date:
         raise Refusal(f"{text!a} is no date; write it as 2026-11-30") from None
 
 
-def show_kept(kept: Told, options: argparse.Namespace) -> int:
+def show_told(told: Told, options: argparse.Namespace) -> int:
     """Print what came of what was told."""
     if options.json:
-        show_document(kept._asdict(), options)
+        show_document(told._asdict(), options)
     else:
-        erased = f", {kept.erased} erased or purged, and left out" if kept.erased else ""
-        print(f"{kept.told} told, {kept.unchanged} known already{erased}")
+        erased = f", {told.erased} erased or purged, and left out" if told.erased else ""
+        print(f"{told.told} told, {told.unchanged} known already{erased}")
     return 0
 
 
@@ -173,7 +173,7 @@ def as_moment(text: str | None) -> int | None:
     Raises:
         Refusal: it is none.
     """
-    from records.reading import from_time
+    from records.moments import from_time
 
     try:
         return None if text is None else from_time(text)

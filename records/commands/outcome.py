@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from records.commands.options import Commands, Refusal, show_document, show_kept, the_ledger, the_ring
+from records.commands.options import Commands, Refusal, show_document, show_told, the_ledger, the_ring
 
 
 def add(commands: Commands) -> None:
@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> int:
             print(exc, file=sys.stderr)
         print(f"{len(exc.problems)} problems; nothing was kept", file=sys.stderr)
         return 1
-    return show_kept(kept, options)
+    return show_told(kept, options)
 
 
 def _text(path: Path) -> str:

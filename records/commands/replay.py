@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from records.commands.progress import Progress
-    from records.replay import Replayer, Verdict
+    from records.replaying.replay import Replayer, Verdict
 
     archive, counts = the_archive(options), Counter[str]()
     kept = [the_decision(archive, options.id)] if options.id else archive.all(as_moment(options.since) or 0)

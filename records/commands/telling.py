@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 
-from records.commands.options import Commands, Refusal, add_naming, as_date, show_kept, the_ledger, the_named, the_ring
+from records.commands.options import Commands, Refusal, add_naming, as_date, show_told, the_ledger, the_named, the_ring
 
 
 def add(commands: Commands) -> None:
@@ -30,7 +30,7 @@ def _notified(options: argparse.Namespace) -> int:
 
     day, ledger, ring = as_date(options.on), the_ledger(options), the_ring(options)
     entries = the_named(options, ledger, ring)
-    return show_kept(Teller(ledger, ring).notified(entries, day, correct=options.correct), options)
+    return show_told(Teller(ledger, ring).notified(entries, day, correct=options.correct), options)
 
 
 def _hold(options: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def _hold(options: argparse.Namespace) -> int:
 
     reason, by = _said(options)
     ledger, ring = the_ledger(options), the_ring(options)
-    return show_kept(Teller(ledger, ring).hold(the_named(options, ledger, ring), reason, by), options)
+    return show_told(Teller(ledger, ring).hold(the_named(options, ledger, ring), reason, by), options)
 
 
 def _release(options: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def _release(options: argparse.Namespace) -> int:
     reason, by = _said(options)
     ledger, ring = the_ledger(options), the_ring(options)
     entries = the_named(options, ledger, ring)
-    return show_kept(Teller(ledger, ring).release(entries, reason, by, options.hold), options)
+    return show_told(Teller(ledger, ring).release(entries, reason, by, options.hold), options)
 
 
 def _said(options: argparse.Namespace) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from records.commands.options import Commands, Refusal, show_document, the_ledge
 
 if TYPE_CHECKING:
     from records.checkpoints.checkpoint import Witnessed
-    from records.verifying import Verified
+    from records.verifying.chains import Verified
 
 
 def add(commands: Commands) -> None:
@@ -30,8 +30,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from records.upkeep.purged import faults_of_events
-    from records.verifying import gone, verify
+    from records.verifying.chains import gone, verify
+    from records.verifying.events import faults_of_events
 
     witnessed, ledger = _witnessed(options), the_ledger(options)
     found = list(verify(ledger, witnessed))

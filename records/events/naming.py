@@ -18,7 +18,7 @@ def by_reference(ledger: Ledger, ring: KeyRing, references: Sequence[str]) -> di
     """Entries of each reference, the earliest first; empty where there are none."""
     tags = {ring.tag(reference): reference for reference in references}
     found: dict[str, list[Entry]] = {reference: [] for reference in references}
-    for step in in_steps(list(tags)):
+    for step in in_steps(tags):
         for entry in _ordered(ledger.tagged(step)):
             assert entry.tag is not None
             found[tags[entry.tag]].append(entry)

@@ -16,7 +16,7 @@ from records.chain import Entry
 from records.errors import RecordsError
 from records.events.naming import by_id, by_reference
 from records.events.standing import Outcome
-from records.events.telling import ContradictionError, Kept, Teller
+from records.events.telling import ContradictionError, Teller, Told
 from records.identifiers import as_text, from_text
 from records.keyring import KeyRing
 from records.stores.ledger import Ledger
@@ -98,7 +98,7 @@ def read_outcomes(text: str) -> list[Line]:
     return lines
 
 
-def keep_outcomes(ledger: Ledger, ring: KeyRing, lines: Sequence[Line], *, correct: bool = False) -> Kept:
+def keep_outcomes(ledger: Ledger, ring: KeyRing, lines: Sequence[Line], *, correct: bool = False) -> Told:
     """Keep what is new of reported outcomes.
 
     Args:

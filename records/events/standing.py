@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from records.chain import Entry
 from records.events.event import Event, Kind, News
 from records.keyring import KeyRing
-from records.reading import as_time
+from records.moments import as_time
 
 _FIRST_DAY = date(1970, 1, 1)
 

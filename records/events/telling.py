@@ -5,7 +5,6 @@ Who corrects says so; then what was told before stays in the chain, and the last
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from records.events.event import Event, Kind, News
 from records.events.standing import Outcome, Standing, as_day, sealed, standing
 from records.identifiers import as_text
 from records.keyring import KeyRing
-from records.reading import as_time
+from records.moments import as_datetime, now
 from records.stores.ledger import Ledger
 
 _CORRECT = "where that was wrong, tell it as a correction"
@@ -48,8 +47,8 @@ class ContradictionError(RecordsError):
         super().__init__("\n".join(f"{as_text(each.decision)}: {each.what}" for each in contradictions))
 
 
-class Kept(NamedTuple):
-    """What came of it.
+class Told(NamedTuple):
+    """What came of telling.
 
     Attributes:
         told: decisions of which something new is kept.
@@ -84,7 +83,7 @@ class Teller:
         self._ledger = ledger
         self._ring = ring
 
-    def notified(self, entries: Sequence[Entry], day: date, *, correct: bool = False) -> Kept:
+    def notified(self, entries: Sequence[Entry], day: date, *, correct: bool = False) -> Told:
         """The applicants were notified of these decisions on a day.
 
         Raises:
@@ -97,21 +96,21 @@ class Teller:
                 return ()
             if stands.notified is not None and not correct:
                 raise _AgainstError("date", f"notified on {stands.notified} as told before, not {day}; {_CORRECT}")
-            return (News(_now(), Kind.NOTIFIED, entry.id, as_day(day), None),)
+            return (News(now(), Kind.NOTIFIED, entry.id, as_day(day), None),)
 
         return self._tell(entries, say, erased_too=True)
 
-    def hold(self, entries: Sequence[Entry], reason: str, by: str) -> Kept:
+    def hold(self, entries: Sequence[Entry], reason: str, by: str) -> Told:
         """These decisions must not be purged, for a reason."""
 
         def say(entry: Entry, stands: Standing) -> Sequence[News]:
             if any(hold.reason == reason for hold in stands.holds):
                 return ()
-            return (sealed(Kind.HOLD, {"reason": reason, "by": by}, entry, self._ring, _now()),)
+            return (sealed(Kind.HOLD, {"reason": reason, "by": by}, entry, self._ring, now()),)
 
         return self._tell(entries, say)
 
-    def release(self, entries: Sequence[Entry], reason: str, by: str, hold: str | None = None) -> Kept:
+    def release(self, entries: Sequence[Entry], reason: str, by: str, hold: str | None = None) -> Told:
         """A reason has gone for which these decisions must not be purged.
 
         Args:
@@ -131,11 +130,11 @@ class Teller:
             if len(held) > 1:
                 raise _AgainstError("hold", f"held for several reasons; name one: {'; '.join(map(ascii, held))}")
             told = {"reason": reason, "by": by}
-            return [sealed(Kind.RELEASE, told | {"hold": each}, entry, self._ring, _now()) for each in held]
+            return [sealed(Kind.RELEASE, told | {"hold": each}, entry, self._ring, now()) for each in held]
 
         return self._tell(entries, say)
 
-    def outcomes(self, outcomes: Mapping[bytes, Outcome], entries: Sequence[Entry], *, correct: bool = False) -> Kept:
+    def outcomes(self, outcomes: Mapping[bytes, Outcome], entries: Sequence[Entry], *, correct: bool = False) -> Told:
         """What became of the loans of these decisions.
 
         Raises:
@@ -152,11 +151,11 @@ class Teller:
             if not correct:
                 _check_next(outcome, stands.outcome)
             told = {"defaulted": outcome.defaulted, "date": outcome.date.isoformat(), "matured": outcome.matured}
-            return (sealed(Kind.OUTCOME, told, entry, self._ring, _now()),)
+            return (sealed(Kind.OUTCOME, told, entry, self._ring, now()),)
 
         return self._tell(entries, say)
 
-    def _tell(self, entries: Sequence[Entry], say: _Say, *, erased_too: bool = False) -> Kept:
+    def _tell(self, entries: Sequence[Entry], say: _Say, *, erased_too: bool = False) -> Told:
         # What was erased can still be purged, but nothing more can be sealed of it.
         left = [entry for entry in entries if entry.content and (erased_too or entry.key is not None)]
 
@@ -180,7 +179,7 @@ class Teller:
 
         told = {event.decision for event in self._ledger.tell([entry.id for entry in left], decide)} if left else ()
         erased = len(entries) - len(left) + len(purged)
-        return Kept(len(told), len(entries) - len(told) - erased, erased)
+        return Told(len(told), len(entries) - len(told) - erased, erased)
 
 
 def _is_older(outcome: Outcome, known: Outcome | None) -> bool:
@@ -200,12 +199,8 @@ def _check_next(outcome: Outcome, known: Outcome | None) -> None:
 
 def _check_day(entry: Entry, day: date) -> None:
     """Whether a day can be; it may be the day before or behind this one elsewhere."""
-    decided = date.fromisoformat(as_time(entry.time)[:10])
+    decided = as_datetime(entry.time).date()
     if day < decided - timedelta(days=1):
         raise _AgainstError("date", f"{day} is before the decision, of {decided}")
     if day > datetime.now(UTC).date() + timedelta(days=1):
         raise _AgainstError("date", f"{day} is in the future")
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

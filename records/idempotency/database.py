@@ -20,7 +20,8 @@ from records.errors import StoreUnavailableError
 from records.idempotency.answer import Answer
 from records.idempotency.claims import Found
 from records.idempotency.in_postgresql import FIND, forget_expired
-from records.stores.postgresql import SECONDS, opened, settle
+from records.stores.base import SECONDS
+from records.stores.postgresql import opened, settle
 from records.stores.server import Connection, Server
 
 _LIVES = """

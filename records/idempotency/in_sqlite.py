@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from records.errors import AnsweredAlreadyError
 from records.idempotency.answer import NewAnswer
+from records.moments import now
 
 MOST_FORGOTTEN = 200
 """Expired answers deleted with each transaction that keeps some: those who ask now don't pay for a whole day."""
@@ -25,28 +24,16 @@ RETURNING key
 _FIND = "SELECT expires, key, request, content, data_key FROM answers"
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is done within, or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.execute("COMMIT")
-
-
 def keep_answers(connection: sqlite3.Connection, answers: Sequence[NewAnswer]) -> None:
     """Keep answers, all or none, and delete some that have expired; within a transaction.
 
     Raises:
         AnsweredAlreadyError: another one is kept for a key.
     """
-    now = _now()
+    moment = now()
     taken = set()
     for (key, request, content, data_key), tags, seconds in answers:
-        row = (key, request, now + seconds * 1_000_000, b"".join(tags), data_key, content, now)
+        row = (key, request, moment + seconds * 1_000_000, b"".join(tags), data_key, content, moment)
         if connection.execute(_KEEP, row).fetchone() is None:
             taken.add(key)
     if taken:
@@ -57,7 +44,7 @@ def keep_answers(connection: sqlite3.Connection, answers: Sequence[NewAnswer]) -
 def answers_to(keys: Sequence[bytes]) -> tuple[str, Sequence[object]]:
     """The statement, and its values, that reads what these keys were answered, and before it when that expires."""
     places = ", ".join("?" * len(keys))
-    return f"{_FIND} WHERE key IN ({places}) AND expires > ?", (*keys, _now())
+    return f"{_FIND} WHERE key IN ({places}) AND expires > ?", (*keys, now())
 
 
 def all_answers() -> tuple[str, Sequence[object]]:
@@ -66,21 +53,17 @@ def all_answers() -> tuple[str, Sequence[object]]:
         "SELECT (expires - ?) / 1000000 + 1, tags, key, request, content, data_key FROM answers "
         "WHERE expires > ? ORDER BY key"
     )
-    return sql, [_now()] * 2
+    return sql, [now()] * 2
 
 
 def forget_expired(connection: sqlite3.Connection, most: int = -1) -> None:
     """Delete answers that have expired, all or so many of them."""
     connection.execute(
         "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM answers WHERE expires <= ? ORDER BY expires LIMIT ?)",
-        (_now(), most),
+        (now(), most),
     )
 
 
 def forget(connection: sqlite3.Connection, tag: bytes) -> None:
     """Delete the answers that a reference has a part in."""
     connection.execute("DELETE FROM answers WHERE instr(tags, ?)", (tag,))
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

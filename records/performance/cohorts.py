@@ -20,7 +20,8 @@ from records.events.event import of_each
 from records.events.standing import Outcome, standing
 from records.figures.statistics import Floats
 from records.keyring import KeyRing
-from records.reading import Kept, as_time
+from records.moments import as_time
+from records.reading import Kept
 from records.stores.ledger import STEP, Ledger
 from scoring.artifact import DISTRIBUTION, MANIFEST
 from scoring.distribution import FieldBins, TrainingDistribution

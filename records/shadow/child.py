@@ -26,10 +26,10 @@ from pydantic_core import from_json
 
 from decision import InvalidPolicyError
 from engine import Assessment, Engine, check_fit, open_model
-from records.archived import archived_files
 from records.basis import Basis
 from records.errors import RecordsError
 from records.keyring import KeyRing, read_keyring
+from records.replaying.archived import archived_files
 from records.shadow.messages import NoMessageError, framed, receive
 from records.shadow.verdict import Answered, StoredVerdict, seal
 from records.stores.base import Store
@@ -44,7 +44,7 @@ PAUSE = 3.0
 is spent here is no longer there for the champion, however little right this process has to it."""
 
 
-class Challenging:
+class OpenedChallenger:
     """A challenger, opened.
 
     Args:
@@ -119,7 +119,7 @@ def serve(stream: BinaryIO) -> None:
         store = open_store(start["records"])
         ring = read_keyring(Path(start["key_file"]))
         _archive(store, map(Path, start["files"]), start["digests"])
-        challenging = Challenging(Basis.model_validate_json(start["basis"]), start["digests"], store, ring)
+        challenger = OpenedChallenger(Basis.model_validate_json(start["basis"]), start["digests"], store, ring)
     except (RecordsError, ArtifactError, InvalidPolicyError, OSError) as exc:
         _send(stream, {"refused": str(exc)})
         return
@@ -128,11 +128,11 @@ def serve(stream: BinaryIO) -> None:
     except Exception as exc:  # noqa: BLE001  # whatever a model does wrong
         _send(stream, {"refused": _told(exc)})
         return
-    basis = challenging.basis
+    basis = challenger.basis
     _send(stream, {"model_version": basis.model_version, "policy_version": basis.policy_version})
     while True:
         given = [Answered(bytes.fromhex(decision), *rest) for decision, *rest in receive(stream)]
-        _send(stream, challenging.work_off(given))
+        _send(stream, challenger.work_off(given))
 
 
 def _archive(store: Store, files: Iterable[Path], digests: Mapping[str, str]) -> None:

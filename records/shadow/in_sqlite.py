@@ -6,14 +6,11 @@ import sqlite3
 from collections.abc import Sequence
 
 from records.basis import Basis
-from records.idempotency.in_sqlite import transaction
 from records.shadow.verdict import COLUMNS, StoredVerdict
+from records.stores.sqlite_files import transaction
 
 STEP = 1000
 """Verdicts read in one go: who reads long holds up the log's checkpoints."""
-
-_LAST = 1 << 62
-"""After every time."""
 
 CHALLENGERS = "SELECT document FROM bases WHERE EXISTS (SELECT 1 FROM verdicts WHERE verdicts.basis = bases.digest)"
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 from records.basis import Basis
@@ -15,7 +14,7 @@ from records.keyring import KeyRing
 from records.reading import Archive, Kept
 from records.shadow.comparing import Compared, Said
 from records.shadow.verdict import StoredVerdict, opened
-from records.stores.ledger import STEP, Ledger
+from records.stores.ledger import Ledger, in_steps
 
 
 class Versions(NamedTuple):
@@ -75,7 +74,7 @@ def both_sides(
     archive = Archive(ledger, ring)
     found: defaultdict[tuple[Versions, Versions], Sides] = defaultdict(Sides)
     for basis in ledger.challengers():
-        for part in _parts(ledger.verdicts(basis.digest, since, until)):
+        for part in in_steps(ledger.verdicts(basis.digest, since, until)):
             decisions = archive.opened(ledger.entries_of([verdict.decision for verdict in part]))
             outcomes = _outcomes(ledger, ring, decisions)
             for verdict in part:
@@ -96,11 +95,6 @@ def _outcomes(ledger: Ledger, ring: KeyRing, decisions: Mapping[bytes, Kept]) ->
 def _defaulted(stands: Standing) -> bool | None:
     outcome = stands.outcome
     return None if outcome is None or not (outcome.defaulted or outcome.matured) else outcome.defaulted
-
-
-def _parts(verdicts: Iterator[StoredVerdict]) -> Iterator[list[StoredVerdict]]:
-    while part := list(islice(verdicts, STEP)):
-        yield part
 
 
 def _compared(

@@ -12,6 +12,13 @@ from records.errors import StoreUnavailableError
 from records.idempotency.answer import Answer, NewAnswer
 from records.shadow.verdict import StoredVerdict
 
+SECONDS = 5.0
+"""After which a server that doesn't answer is given up, where nothing else is said."""
+
+_COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
+DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
+"""Entries, a column for each attribute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from records.chain import Entry
@@ -75,7 +76,8 @@ class Ledger(Store, Protocol):
         """
 
 
-def in_steps(items: Sequence[T], size: int = STEP) -> Iterator[Sequence[T]]:
+def in_steps(items: Iterable[T], size: int = STEP) -> Iterator[list[T]]:
     """The items in order, no more than `size` at a time."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    left = iter(items)
+    while step := list(islice(left, size)):
+        yield step

@@ -8,13 +8,10 @@ from records.errors import StoreError
 from records.idempotency.claims import Claims
 from records.idempotency.folder import FolderClaims
 from records.stores import sqlite, sqlite_events
-from records.stores.base import Store
+from records.stores.base import SECONDS, Store
 from records.stores.ledger import Ledger
 
 SETTING = "CREDIT_RISK_RECORDS"
-SECONDS = 5.0
-"""After which a server that doesn't answer is given up."""
-
 _SQLITE = "sqlite:"
 _POSTGRESQL = ("postgresql://", "postgres://")
 

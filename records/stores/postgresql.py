@@ -25,15 +25,12 @@ from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_postgresql import FIND, forget, keep_answers
 from records.shadow import in_postgresql as shadow
 from records.shadow.verdict import StoredVerdict
-from records.stores.base import Query, unkept
+from records.stores.base import DECISIONS, SECONDS, Query, unkept
 from records.stores.server import IN_USE, Connection, Server
 from records.stores.versions import migrations, wrong_version
 
 KIND = "postgres"
-SECONDS = 10.0
 
-_COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _STEP = 1000
 """Entries read in one go: who reads long keeps the server from cleaning up."""
 

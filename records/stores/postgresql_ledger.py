@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from records.chain import Entry, Head
 from records.events.event import ORIGIN, Event, Kind, linked, of_each
 from records.shadow.in_postgresql import delete_verdicts
+from records.stores.base import DECISIONS
 from records.stores.ledger import STEP, Decide, Renew
-from records.stores.postgresql import DECISIONS, PostgreSQL, unlimited
+from records.stores.postgresql import PostgreSQL, unlimited
 from records.stores.server import Connection
 
 _TELLING = 0x6372_6564_6975

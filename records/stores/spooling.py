@@ -19,7 +19,8 @@ from records.chain import Entry, Head, Writer
 from records.errors import AnsweredAlreadyError, AnswersSpooledError, RecordsError, StoreError, StoreUnavailableError
 from records.idempotency.answer import NewAnswer
 from records.stores.base import Writing
-from records.stores.sqlite import ARCHIVE, FILES, SQLiteFile, SQLiteFolder, alone, delete, upgrade
+from records.stores.sqlite import ARCHIVE, FILES, SQLiteFile, SQLiteFolder
+from records.stores.sqlite_files import alone, delete, upgrade
 
 RETRY_SECONDS = 1.0
 _STEP = 500

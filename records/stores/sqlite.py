@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from heapq import merge, nlargest
 from itertools import chain
@@ -20,22 +20,19 @@ from typing import Any, TypeVar
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
 from records.durable import make_folder_durably, replace_durably
-from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError
 from records.idempotency.answer import Answer, NewAnswer
-from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers, transaction
+from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers
 from records.shadow import in_sqlite as shadow
 from records.shadow.verdict import StoredVerdict
-from records.stores.base import Query, unkept
-from records.stores.versions import migrations, wrong_version
+from records.stores.base import DECISIONS, Query, unkept
+from records.stores.sqlite_files import alone, check_version, delete, made, opened, transaction, upgrade
 
-KIND = "sqlite"
 MAX_FILES = 256
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
 FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
-_COLUMNS = "w.id, d.sequence, d.id, d.time, d.outcome, d.caller, d.tag, d.content, d.key, d.hash"
-DECISIONS = f"SELECT {_COLUMNS} FROM decisions d JOIN writers w ON w.number = d.writer"  # noqa: S608  # a constant
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
@@ -283,7 +280,7 @@ class SQLiteFolder:
                 os.close(lock)
                 continue
             self._lock, self._path = lock, self._folder / f"{number}.sqlite"
-            connection = _made(self._path)
+            connection = made(self._path)
             if self._most_bytes is not None:
                 (page,) = connection.execute("PRAGMA page_size").fetchone()
                 connection.execute(f"PRAGMA max_page_count={self._most_bytes // page}")
@@ -324,12 +321,6 @@ class SQLiteFile(SQLiteFolder):
         return [self._only]
 
 
-def delete(path: Path) -> None:
-    """Delete a file, which nobody else may be writing; the log first, or it would be another file's."""
-    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
-        path.with_name(name).unlink(missing_ok=True)
-
-
 def migrate(folder: Path) -> int:
     """Bring all files of a folder to this version's schema; each in one transaction, none while it is written to.
 
@@ -340,31 +331,6 @@ def migrate(folder: Path) -> int:
         StoreError: a file is in use, or newer than this version.
     """
     return sum(map(upgrade, sorted(folder.glob(FILES))))
-
-
-def upgrade(path: Path) -> bool:
-    """Bring a file to this version's schema, unless it has it.
-
-    Raises:
-        StoreError: it is in use, or newer than this version.
-    """
-    with alone(path), closing(opened(path, "rw")) as connection:
-        return _apply(connection, path)
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """While nobody else writes a file.
-
-    Raises:
-        StoreError: a service does.
-    """
-    with path.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(f"{path}: in use; stop the service that writes it") from None
-        yield
 
 
 def _destroyed(path: Path, tag: bytes) -> int:
@@ -381,57 +347,6 @@ def _destroyed(path: Path, tag: bytes) -> int:
         return closed
 
 
-def _made(path: Path) -> sqlite3.Connection:
-    """A connection that writes, its file made where it isn't there."""
-    new = not path.exists()
-    connection = opened(path, "rwc")
-    try:
-        if new:
-            path.chmod(0o600)
-            _apply(connection, path)
-        check_version(connection, path)
-        connection.execute("PRAGMA synchronous=FULL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def opened(path: Path, mode: str) -> sqlite3.Connection:
-    """A connection to a file: `ro` reads it, `rw` writes, `rwc` makes it too."""
-    # The committer's thread is not the one that closes it in the end.
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
-    )
-    if mode != "ro":
-        connection.execute("PRAGMA journal_mode=WAL")
-    return connection
-
-
 def _text(stored: bytes) -> str:
     """What isn't UTF-8 was never written here: it must be shown as changed, and not end the reading of all others."""
     return stored.decode(errors="surrogateescape")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def check_version(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise a StoreVersionError where a file has not this version's schema."""
-    found, wanted = _version(connection), len(migrations(KIND))
-    if found != wanted:
-        raise StoreVersionError(wrong_version(str(path), found, wanted))
-
-
-def _apply(connection: sqlite3.Connection, path: Path) -> bool:
-    steps = migrations(KIND)
-    found = _version(connection)
-    if found > len(steps):
-        raise StoreVersionError(wrong_version(str(path), found, len(steps)))
-    if found == len(steps):
-        return False
-    # All in one: a reader must not see it in between.
-    script = "\n".join(step.sql for step in steps[found:])
-    connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={len(steps)};\nCOMMIT;")
-    return True

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from records.chain import Head
-from records.errors import StoreUnavailableError, StoreVersionError
+from records.errors import StoreUnavailableError
 from records.events.event import ORIGIN, Event, linked, of_each
 from records.stores.ledger import STEP, Decide, in_steps
-from records.stores.versions import migrations, wrong_version
+from records.stores.sqlite_files import bring_up, check_version
 
 KIND = "sqlite-events"
 NAME = "events.sqlite"
@@ -101,20 +101,15 @@ class EventFile:
         """Bring the file to this version's schema, from nothing on; whoever does it has the lock."""
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         with closing(self._connected()) as connection:
-            steps = migrations(KIND)
-            found = _version(connection)
-            if found > len(steps):
-                raise StoreVersionError(wrong_version(str(self._path), found, len(steps)))
-            for step in steps[found:]:
-                connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version={step.version};\nCOMMIT;")
-            return found < len(steps)
+            return bring_up(connection, self._path, KIND)
 
     def _opened(self) -> sqlite3.Connection:
         connection = self._connected()
-        found, wanted = _version(connection), len(migrations(KIND))
-        if found != wanted:
+        try:
+            check_version(connection, self._path, KIND)
+        except BaseException:
             connection.close()
-            raise StoreVersionError(wrong_version(str(self._path), found, wanted))
+            raise
         return connection
 
     def _connected(self) -> sqlite3.Connection:
@@ -170,7 +165,3 @@ def _of(connection: sqlite3.Connection, decisions: Sequence[bytes]) -> list[Even
     marks = ", ".join("?" * len(decisions))
     found = connection.execute(f"{_EVENTS} WHERE decision IN ({marks}) ORDER BY sequence", decisions)
     return [Event._make(row) for row in found]
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])

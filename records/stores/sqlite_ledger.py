@@ -10,11 +10,12 @@ from pathlib import Path
 from records.chain import Entry
 from records.errors import StoreUnavailableError
 from records.events.event import Kind
-from records.idempotency.in_sqlite import transaction
 from records.shadow.in_sqlite import delete_verdicts
+from records.stores.base import DECISIONS
 from records.stores.ledger import STEP, Decide, Renew, in_steps
-from records.stores.sqlite import DECISIONS, SQLiteFolder, alone, check_version, opened
+from records.stores.sqlite import SQLiteFolder
 from records.stores.sqlite_events import EventFile
+from records.stores.sqlite_files import alone, check_version, opened, transaction
 
 
 class LedgerFolder(SQLiteFolder):

@@ -2,7 +2,6 @@
 
 retention.py  how long a decision is kept
 purge.py      content is destroyed whose time is over
-purged.py     and what has none any more was purged, or else it is missing
 resealing.py  data keys are sealed by the newest key
 export.py     decisions as columns, for a file of Parquet
 """

@@ -6,12 +6,8 @@ owner's alone, and there whole or not at all.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -19,11 +15,13 @@ from pydantic_core import to_json
 
 from preprocessing.contract import CONTRACT_FILE, InvalidContractError, read_contract
 from records.basis import Basis
+from records.durable import replacing_durably
 from records.errors import RecordsError
 from records.events.event import of_each
 from records.events.standing import Standing, standing
 from records.identifiers import as_text
 from records.keyring import KeyRing
+from records.moments import as_datetime
 from records.reading import Kept
 from records.stores.ledger import Ledger, in_steps
 
@@ -35,8 +33,6 @@ ROWS = 10_000
 
 FIELD = "field_"
 """What the columns of an application's fields begin with."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MissingPyarrowError(RecordsError):
@@ -75,20 +71,10 @@ def export(ledger: Ledger, ring: KeyRing, kept: Iterable[Kept], path: Path, *, r
         raise MissingPyarrowError("export writes Parquet by pyarrow; install it here: pip install pyarrow") from None
     columns = _columns(pa, _kinds(ledger), received=received)
     schema = pa.schema([(name, kind) for name, kind, _ in columns])
-    new = path.with_name(f".{path.name}.{token_hex(8)}")
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-                rows = iter(kept)
-                while part := list(islice(rows, ROWS)):
-                    writer.write_table(_table(pa, columns, _with_standings(ledger, ring, part)))
-                    yield len(part)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    with replacing_durably(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for part in in_steps(kept, ROWS):
+            writer.write_table(_table(pa, columns, _with_standings(ledger, ring, part)))
+            yield len(part)
 
 
 def _table(pa: Any, columns: Sequence[_Column], rows: Sequence[_Row]) -> pa.Table:
@@ -114,7 +100,7 @@ def _columns(pa: Any, kinds: Mapping[str, str], *, received: bool) -> list[_Colu
 
     return [
         ("decision_id", text, lambda row: as_text(row.kept.entry.id)),
-        ("time", moment, lambda row: _EPOCH + timedelta(microseconds=row.kept.entry.time)),
+        ("time", moment, lambda row: as_datetime(row.kept.entry.time)),
         ("decision", text, lambda row: row.kept.entry.outcome),
         ("caller", text, lambda row: row.kept.entry.caller or None),
         ("writer", text, lambda row: str(UUID(bytes=row.kept.entry.writer))),
@@ -146,7 +132,7 @@ def _columns(pa: Any, kinds: Mapping[str, str], *, received: bool) -> list[_Colu
         ("defaulted", flag, lambda row: row.stands.outcome and row.stands.outcome.defaulted),
         ("outcome_date", pa.date32(), lambda row: row.stands.outcome and row.stands.outcome.date),
         ("matured", flag, lambda row: row.stands.outcome and row.stands.outcome.matured),
-        ("purged", moment, lambda row: row.stands.purged and _EPOCH + timedelta(microseconds=row.stands.purged)),
+        ("purged", moment, lambda row: row.stands.purged and as_datetime(row.stands.purged)),
         *map(of_basis, ("service_version", "model_name", "model_version", "policy_version", "processor")),
         ("basis", text, lambda row: row.kept.basis.digest.hex()),
     ]

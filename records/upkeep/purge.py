@@ -7,7 +7,6 @@ missing without such an event is told from a purge.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from records.chain import Entry
 from records.events.event import Event, Kind, News, of_each
 from records.events.naming import by_id
 from records.events.standing import as_day, from_day, is_held
+from records.moments import now
 from records.stores.ledger import Ledger
 
 
@@ -51,9 +51,9 @@ def purge(ledger: Ledger, due: Sequence[Entry], until: date) -> int:
     hashes = {entry.id: entry.hash for entry in due}
 
     def decide(told: Mapping[bytes, Sequence[Event]]) -> list[News]:
-        now = time.time_ns() // 1000
+        moment = now()
         return [
-            News(now, Kind.PURGED, decision, None, hashes[decision])
+            News(moment, Kind.PURGED, decision, None, hashes[decision])
             for decision, events in told.items()
             if is_due(events, until) and not _is_purged(events)
         ]

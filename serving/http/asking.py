@@ -18,17 +18,13 @@ from records.events.event import of_each
 from records.events.outcomes import DATE, ID, Line, OutcomesError, keep_outcomes
 from records.events.standing import Outcome, standing
 from records.identifiers import from_text
-from records.reading import Archive, Kept, from_time
+from records.moments import from_time
+from records.reading import Archive, Kept
 from records.stores.base import Query
-from serving.http.kept import ReportedOutcome
+from serving.http.kept import FOUND, MOST_FOUND, OUTCOME_VALUES, ReportedOutcome
 from serving.http.problems import InvalidRequestError, NoSuchDecisionError
 from serving.http.refusals import Room, invalid
 from serving.lookup import Opened
-
-MOST_FOUND = 500
-"""Decisions in an answer."""
-
-OUTCOMES = ("APPROVE", "CONDITIONAL_APPROVAL", "REJECT")
 
 _AT_A_TIME, _PAUSE = 5, 0.001
 """How many decisions are opened, and for how many seconds scoring goes before the next."""
@@ -94,9 +90,9 @@ def _query(asked: Mapping[str, str]) -> Query:
             moments[name] = from_time(asked[name])
         except ValueError:
             errors.append(FieldError((name,), "no time; write it as 2026-11-30 or 2026-11-30T12:00:00Z", "time"))
-    outcome, most = asked.get("outcome"), asked.get("most", "100")
-    if outcome is not None and outcome not in OUTCOMES:
-        errors.append(FieldError(("outcome",), f"must be one of {', '.join(OUTCOMES)}", "enum"))
+    outcome, most = asked.get("outcome"), asked.get("most", str(FOUND))
+    if outcome is not None and outcome not in OUTCOME_VALUES:
+        errors.append(FieldError(("outcome",), f"must be one of {', '.join(OUTCOME_VALUES)}", "enum"))
     if not (most.isascii() and most.isdecimal() and len(most) <= 3 and 1 <= int(most) <= MOST_FOUND):
         errors.append(FieldError(("most",), f"must be a number from 1 to {MOST_FOUND}", "number"))
     if errors:

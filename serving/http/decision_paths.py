@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from serving.http.bodies import too_large
-from serving.http.kept import FoundDecisions, KeptDecision, OutcomesKept, Replay, ReportedOutcome
+from serving.http.kept import (
+    FOUND,
+    MOST_FOUND,
+    OUTCOME_VALUES,
+    FoundDecisions,
+    KeptDecision,
+    OutcomesKept,
+    Replay,
+    ReportedOutcome,
+)
 from serving.http.problems import (
     InternalError,
     InvalidRequestError,
@@ -97,8 +106,8 @@ _QUERY = [
     _parameter("reference", "The caller's own."),
     _parameter("since", "Such as 2026-11-30, or 2026-11-30T12:00:00Z."),
     _parameter("until", "The same, not included."),
-    _parameter("outcome", "The decision.", enum=["APPROVE", "CONDITIONAL_APPROVAL", "REJECT"]),
+    _parameter("outcome", "The decision.", enum=list(OUTCOME_VALUES)),
     _parameter("caller", "Who asked for the decision."),
-    _parameter("most", "No more than these.", type="integer", minimum=1, maximum=500, default=100),
+    _parameter("most", "No more than these.", type="integer", minimum=1, maximum=MOST_FOUND, default=FOUND),
 ]
 _CORRECT = _parameter("correct", "A correction: in place of what was told before.", type="boolean", default=False)

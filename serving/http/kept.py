@@ -6,6 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
+from decision import Outcome
+
+OUTCOME_VALUES = tuple(outcome.value for outcome in Outcome)
+
+FOUND, MOST_FOUND = 100, 500
+"""Decisions in an answer, where nothing is said of how many, and at most."""
+
 _TIME = "UTC, such as 2026-11-30T12:00:00.000000Z."
 _DATE = "Such as 2026-11-30."
 
@@ -48,6 +55,7 @@ class KeptDecision(BaseModel):
     request_id: str | None = None
     trace_id: str | None = None
     reference: str | None = None
+    idempotency_key: str | None = None
     received: str | None = Field(default=None, description="The application, byte for byte as it came.")
     fields: dict[str, Any] = Field(default_factory=dict, description="What was used of it.")
     probability_of_default: float | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from records.events.telling import Teller
 from records.keyring import KeyRing, add_key, read_keyring
 from records.stores.ledger import Ledger
 from records.stores.opening import open_ledger
@@ -77,3 +78,8 @@ def open_book(place: str) -> Iterator[Callable[[], Ledger]]:
 def book(open_book: Callable[[], Ledger]) -> Ledger:
     """An empty store."""
     return open_book()
+
+
+@pytest.fixture
+def teller(book: Ledger, ring: KeyRing) -> Teller:
+    return Teller(book, ring)

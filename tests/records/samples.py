@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from records.basis import Basis, libraries, processor
-from records.chain import Entry, Head, Writer, link, sealed_entry
+from records.chain import Entry, Head, Writer, broken, link, sealed_entry
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
@@ -113,4 +113,14 @@ def keep(store: Store, ring: KeyRing, records: Sequence[DecisionRecord]) -> list
     store.begin(writer, BASIS)
     store.append(entries)
     store.close()
+    return entries
+
+
+def kept(store: Store) -> list[Entry]:
+    """All entries, each chain found whole."""
+    entries = []
+    for writer in store.writers():
+        chain = list(store.entries(writer))
+        assert [] == list(broken(chain, writer))
+        entries += chain
     return entries

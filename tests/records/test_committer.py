@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from records.chain import Entry, broken
+from records.chain import Entry
 from records.committer import MOST_ROWS, Committer
 from records.errors import RecordsUnavailableError, StoreUnavailableError
 from records.idempotency.answer import NewAnswer
 from records.keyring import KeyRing
 from records.stores.sqlite import SQLiteFolder
-from tests.records.samples import BASIS, a_record
+from tests.records.samples import BASIS, a_record, kept
 from tests.servers import wait_for
 
 FILE = b"what is decided by"
@@ -89,16 +89,6 @@ def start(ring: KeyRing) -> Iterator[Start]:
         committer.stop()
 
 
-def kept(folder: Path) -> list[Entry]:
-    """All entries, each writer's chain found whole."""
-    store, entries = SQLiteFolder(folder), []
-    for writer in store.writers():
-        chain = list(store.entries(writer))
-        assert [] == list(broken(chain, writer))
-        entries += chain
-    return entries
-
-
 class TestCommit:
     def test_is_durable_when_it_returns(self, tmp_path: Path, start: Start) -> None:
         """Another process reads it at that moment."""
@@ -108,8 +98,8 @@ class TestCommit:
             for number in range(1, 4):
                 record = a_record()
                 await committer.commit([record])
-                assert number == len(kept(tmp_path))
-                assert record.id == kept(tmp_path)[-1].id
+                assert number == len(kept(SQLiteFolder(tmp_path)))
+                assert record.id == kept(SQLiteFolder(tmp_path))[-1].id
 
         asyncio.run(commits())
 
@@ -181,7 +171,7 @@ class TestCommit:
             await neighbour
 
         asyncio.run(commits())
-        assert 2 == len(kept(tmp_path))
+        assert 2 == len(kept(SQLiteFolder(tmp_path)))
 
     def test_stopping_writes_what_waits(self, tmp_path: Path, start: Start) -> None:
         """And takes nothing more."""
@@ -200,7 +190,7 @@ class TestCommit:
                 await committer.commit([a_record()])
 
         asyncio.run(commits())
-        assert 5 == len(kept(tmp_path))
+        assert 5 == len(kept(SQLiteFolder(tmp_path)))
 
 
 class TestFailure:
@@ -228,7 +218,7 @@ class TestFailure:
 
         asyncio.run(commits())
         committer.stop()
-        found = [entry.id for entry in kept(folder)]
+        found = [entry.id for entry in kept(SQLiteFolder(folder))]
         assert len(found) == len(set(found))
         assert answered <= set(found) <= answered | refused
         assert len(found) == len(answered) + plan.count("behind")
@@ -253,7 +243,7 @@ class TestFailure:
         record = a_record()
         asyncio.run(committer.commit([record]))
         committer.stop()
-        assert [record.id] == [entry.id for entry in kept(folder)]
+        assert [record.id] == [entry.id for entry in kept(SQLiteFolder(folder))]
         assert FILE == SQLiteFolder(folder).archived(DIGEST)
 
     def test_it_recovers_while_nobody_asks(
@@ -277,5 +267,5 @@ class TestFailure:
             await asyncio.gather(*(each.commit([a_record()]) for each in committers for _ in range(20)))
 
         asyncio.run(commits())
-        assert 60 == len(kept(tmp_path))
+        assert 60 == len(kept(SQLiteFolder(tmp_path)))
         assert 3 == len(list(tmp_path.glob("*.sqlite")))

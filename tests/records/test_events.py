@@ -20,7 +20,7 @@ from records.errors import SealBrokenError, StoreUnavailableError, StoreVersionE
 from records.events.event import Kind, broken
 from records.events.naming import by_reference
 from records.events.standing import Outcome, Standing, standing
-from records.events.telling import ContradictionError, Kept, Teller
+from records.events.telling import ContradictionError, Teller, Told
 from records.keyring import KeyRing
 from records.stores.ledger import Ledger
 from records.stores.opening import migrate_store, open_ledger
@@ -36,11 +36,6 @@ def entries(book: Ledger, ring: KeyRing) -> list[Entry]:
     return keep(book, ring, [a_record(reference=f"ref-{i % 4}", time=1_790_000_000_000_000 + i) for i in range(5)])
 
 
-@pytest.fixture
-def teller(book: Ledger, ring: KeyRing) -> Teller:
-    return Teller(book, ring)
-
-
 def stands(ledger: Ledger, ring: KeyRing, entry: Entry) -> Standing:
     return standing(ledger.told([entry.id]), entry.key, ring)
 
@@ -48,8 +43,8 @@ def stands(ledger: Ledger, ring: KeyRing, entry: Entry) -> Standing:
 class TestNotices:
     def test_the_day_is_kept_once(self, book: Ledger, ring: KeyRing, teller: Teller, entries: list[Entry]) -> None:
         """Told twice, nothing changes."""
-        assert Kept(2) == teller.notified(entries[:2], DAY)
-        assert Kept(1, 2) == teller.notified(entries[:3], DAY)
+        assert Told(2) == teller.notified(entries[:2], DAY)
+        assert Told(1, 2) == teller.notified(entries[:3], DAY)
         assert [DAY] * 3 + [None] * 2 == [stands(book, ring, entry).notified for entry in entries]
         assert 3 == len(list(book.events()))
 
@@ -65,10 +60,10 @@ class TestNotices:
             teller.notified(entries, later)
         assert [(entries[0].id, "date")] == [each[:2] for each in raised.value.contradictions]
         assert 1 == len(list(book.events()))
-        assert Kept(1) == teller.notified(entries[:1], later, correct=True)
-        assert Kept(0, 1) == teller.notified(entries[:1], DAY), "as the first file is read again"
+        assert Told(1) == teller.notified(entries[:1], later, correct=True)
+        assert Told(0, 1) == teller.notified(entries[:1], DAY), "as the first file is read again"
         assert later == stands(book, ring, entries[0]).notified
-        assert Kept(1) == teller.notified(entries[:1], DAY, correct=True)
+        assert Told(1) == teller.notified(entries[:1], DAY, correct=True)
         assert DAY == stands(book, ring, entries[0]).notified
 
     def test_a_day_that_can_not_be(self, teller: Teller, entries: list[Entry]) -> None:
@@ -82,19 +77,19 @@ class TestHolds:
     def test_each_reason_is_held_for_and_released(
         self, book: Ledger, ring: KeyRing, teller: Teller, entries: list[Entry]
     ) -> None:
-        assert Kept(1) == teller.hold(entries[:1], REASON, "lea")
-        assert Kept(0, 1) == teller.hold(entries[:1], REASON, "max")
-        assert Kept(1) == teller.hold(entries[:1], "an audit", "max")
+        assert Told(1) == teller.hold(entries[:1], REASON, "lea")
+        assert Told(0, 1) == teller.hold(entries[:1], REASON, "max")
+        assert Told(1) == teller.hold(entries[:1], "an audit", "max")
         (first, second) = stands(book, ring, entries[0]).holds
         assert (REASON, "lea", "an audit", "max") == (first.reason, first.by, second.reason, second.by)
 
         with pytest.raises(ContradictionError, match=f"several reasons; name one: '{REASON}'; 'an audit'"):
             teller.release(entries[:1], "settled", "lea")
-        assert Kept(1) == teller.release(entries[:1], "settled", "lea", REASON)
+        assert Told(1) == teller.release(entries[:1], "settled", "lea", REASON)
         assert ("an audit",) == tuple(hold.reason for hold in stands(book, ring, entries[0]).holds)
-        assert Kept(1) == teller.release(entries[:1], "over", "max")
+        assert Told(1) == teller.release(entries[:1], "over", "max")
         assert () == stands(book, ring, entries[0]).holds
-        assert Kept(0, 1) == teller.release(entries[:1], "over", "max")
+        assert Told(0, 1) == teller.release(entries[:1], "over", "max")
 
     def test_what_was_never_held(self, teller: Teller, entries: list[Entry]) -> None:
         """Whoever releases another decision than was meant is told."""
@@ -131,13 +126,13 @@ class TestOutcomes:
         """It is watched on until it has defaulted or its time is over, and that doesn't become otherwise."""
         first, second = (Outcome(each[0], date(2026, 10, each[1]), each[2]) for each in (known, then))
         decision = entries[0].id
-        assert Kept(1) == teller.outcomes({decision: first}, entries[:1])
+        assert Told(1) == teller.outcomes({decision: first}, entries[:1])
         if kept == "against":
             with pytest.raises(ContradictionError, match=f"known as {first}, not as {second}"):
                 teller.outcomes({decision: second}, entries[:1])
-            assert Kept(1) == teller.outcomes({decision: second}, entries[:1], correct=True)
+            assert Told(1) == teller.outcomes({decision: second}, entries[:1], correct=True)
         else:
-            assert Kept(kept == "new", kept == "known") == teller.outcomes({decision: second}, entries[:1])
+            assert Told(kept == "new", kept == "known") == teller.outcomes({decision: second}, entries[:1])
 
     def test_what_was_told_before_is_known(
         self, book: Ledger, ring: KeyRing, teller: Teller, entries: list[Entry]
@@ -145,9 +140,9 @@ class TestOutcomes:
         """Files may be read again in any order."""
         told = [Outcome(defaulted=False, date=date(2026, 10, day), matured=day == 4) for day in range(1, 5)]
         for outcome in told:
-            assert Kept(1) == teller.outcomes({entries[0].id: outcome}, entries[:1])
+            assert Told(1) == teller.outcomes({entries[0].id: outcome}, entries[:1])
         for outcome in told:
-            assert Kept(0, 1) == teller.outcomes({entries[0].id: outcome}, entries[:1])
+            assert Told(0, 1) == teller.outcomes({entries[0].id: outcome}, entries[:1])
         assert told[-1] == stands(book, ring, entries[0]).outcome
 
 
@@ -176,9 +171,9 @@ class TestPrivacy:
         book.destroy_keys(ring.tag("ref-0"))
         (erased, also) = by_reference(book, ring, ["ref-0"])["ref-0"]
         assert stands(book, ring, erased).closed
-        assert Kept(0, 0, 2) == teller.hold([erased, also], REASON, "lea")
-        assert Kept(0, 0, 1) == teller.outcomes({erased.id: Outcome(True, DAY, True)}, [erased])
-        assert Kept(1) == teller.notified([erased], DAY)
+        assert Told(0, 0, 2) == teller.hold([erased, also], REASON, "lea")
+        assert Told(0, 0, 1) == teller.outcomes({erased.id: Outcome(True, DAY, True)}, [erased])
+        assert Told(1) == teller.notified([erased], DAY)
         assert DAY == stands(book, ring, erased).notified
 
 
@@ -219,8 +214,8 @@ class TestChain:
     def test_of_many_decisions(self, book: Ledger, ring: KeyRing, teller: Teller) -> None:
         """Asked for in steps, none left out between them."""
         many = keep(book, ring, [a_record(reference=f"ref-{i}") for i in range(1201)])
-        assert Kept(1201) == teller.notified(many, DAY)
-        assert Kept(0, 1201) == teller.notified(many, DAY)
+        assert Told(1201) == teller.notified(many, DAY)
+        assert Told(0, 1201) == teller.notified(many, DAY)
         assert [entry.id for entry in many] == [event.decision for event in book.told([entry.id for entry in many])]
         days = (DAY - date(1970, 1, 1)).days
         assert [entry.id for entry in many] == [each for step in book.noticed(days) for each in step]
@@ -332,7 +327,7 @@ class TestFile:
         service = open_book()
         again = keep(open_book(), ring, [a_record()])
         service.begin(*_a_start())
-        assert Kept(6) == Teller(open_book(), ring).notified([*entries, *again], DAY)
+        assert Told(6) == Teller(open_book(), ring).notified([*entries, *again], DAY)
 
     def test_by_several_processes(self, place: str, key_file: Path) -> None:
         """Their threads are no witnesses: a process's locks are its own."""

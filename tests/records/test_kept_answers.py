@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.chain import Entry, broken, link, sealed_entry
+from records.chain import Entry, link, sealed_entry
 from records.committer import Committer
 from records.errors import (
     AnsweredAlreadyError,
@@ -28,7 +28,7 @@ from records.record import DecisionRecord
 from records.stores.base import Store
 from records.stores.postgresql import PostgreSQL
 from records.stores.sqlite import SQLiteFolder
-from tests.records.samples import BASIS, a_chain, a_record, a_writer
+from tests.records.samples import BASIS, a_chain, a_record, a_writer, kept
 
 DAY = 86_400
 
@@ -66,16 +66,6 @@ def begun(store: Store, ring: KeyRing, number: int = 3) -> list[Entry]:
     """The first entries of a new writer, who is known to the store."""
     writer, entries = a_chain(number, ring)
     store.begin(writer, BASIS)
-    return entries
-
-
-def kept(store: Store) -> list[Entry]:
-    """All entries, each chain found whole."""
-    entries = []
-    for writer in store.writers():
-        chain = list(store.entries(writer))
-        assert [] == list(broken(chain, writer))
-        entries += chain
     return entries
 
 
@@ -178,7 +168,7 @@ class TestKeeping:
     def test_the_clock_is_set_back(self, reopened: Open, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
         """What had expired is back, beside what has taken its place in another worker's file: that one is given."""
         ahead = [0.0]
-        monkeypatch.setattr(in_sqlite, "_now", lambda: int((time.time() + ahead[0]) * 1e6))
+        monkeypatch.setattr(in_sqlite, "now", lambda: int((time.time() + ahead[0]) * 1e6))
         one, other = reopened(), reopened()
         for store in (one, other):
             begun(store, ring)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from records.chain import Entry, broken
+from records.chain import Entry
 from records.committer import Committer
 from records.errors import (
     AnsweredAlreadyError,
@@ -26,7 +26,6 @@ from records.idempotency.answer import NewAnswer
 from records.idempotency.claimer import Claimer
 from records.idempotency.folder import FolderClaims
 from records.keyring import KeyRing
-from records.stores.base import Store
 from records.stores.postgresql import PostgreSQL
 from records.stores.sqlite import SQLiteFolder
 from serving.once import Once
@@ -35,19 +34,9 @@ from serving.telemetry.exchange import Exchange
 from serving.telemetry.telemetry import Telemetry
 from tests.postgres import Postgres
 from tests.records.proxy import proxy
-from tests.records.samples import BASIS, a_chain, a_record
+from tests.records.samples import BASIS, a_chain, a_record, kept
 from tests.records.test_kept_answers import an_answer
 from tests.servers import HANG_SECONDS
-
-
-def kept(store: Store) -> list[Entry]:
-    """All entries, each chain found whole."""
-    entries = []
-    for writer in store.writers():
-        chain = list(store.entries(writer))
-        assert [] == list(broken(chain, writer))
-        entries += chain
-    return entries
 
 
 @pytest.mark.database

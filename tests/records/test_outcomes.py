@@ -12,7 +12,7 @@ from records.__main__ import main
 from records.chain import Entry
 from records.events.outcomes import OutcomesError, keep_outcomes, read_outcomes
 from records.events.standing import Outcome, standing
-from records.events.telling import Kept
+from records.events.telling import Told
 from records.identifiers import as_text, new_id
 from records.keyring import KeyRing, read_keyring
 from records.stores.ledger import Ledger
@@ -108,8 +108,8 @@ class TestKeeping:
             f"{as_text(entries[0].id)},,no,2026-10-01,no\n,ref-1,yes,2026-10-02,yes\n,ref-3,no,2026-10-03,no\n"
         )
         lines = read_outcomes(text)
-        assert Kept(3) == keep_outcomes(book, ring, lines)
-        assert Kept(0, 3) == keep_outcomes(book, ring, lines)
+        assert Told(3) == keep_outcomes(book, ring, lines)
+        assert Told(0, 3) == keep_outcomes(book, ring, lines)
         outcomes = [standing(book.told([entry.id]), entry.key, ring).outcome for entry in entries]
         assert [True, True, False, False, False, True] == [outcome is not None for outcome in outcomes]
         assert Outcome(defaulted=True, date=date(2026, 10, 2), matured=True) == outcomes[1]
@@ -117,7 +117,7 @@ class TestKeeping:
     def test_the_same_line_twice(self, book: Ledger, ring: KeyRing, entries: list[Entry]) -> None:
         """By its id and by its reference is the same."""
         lines = f"decision_id,{HEADER}{as_text(entries[0].id)},ref-0,no,2026-10-01,no\n,ref-0,no,2026-10-01,no\n"
-        assert Kept(1, 1) == keep_outcomes(book, ring, read_outcomes(lines))
+        assert Told(1, 1) == keep_outcomes(book, ring, read_outcomes(lines))
 
     def test_what_can_not_be_told_of_any_decision(self, book: Ledger, ring: KeyRing, entries: list[Entry]) -> None:
         """Nothing of the file is kept, its good lines neither."""
@@ -149,14 +149,14 @@ class TestKeeping:
         ):
             keep_outcomes(book, ring, lines)
         assert 1 == len(list(book.events()))
-        assert Kept(2) == keep_outcomes(book, ring, lines, correct=True)
+        assert Told(2) == keep_outcomes(book, ring, lines, correct=True)
 
     def test_who_is_erased_is_left_out(self, book: Ledger, ring: KeyRing, entries: list[Entry]) -> None:
         """A lender's file holds all its loans, and need not know who was erased here."""
         assert len(entries) == book.count()
         book.destroy_keys(ring.tag("ref-0"))
         lines = read_outcomes(HEADER + "ref-0,yes,2026-10-01,yes\nref-1,no,2026-10-02,yes\n")
-        assert Kept(1, 0, 1) == keep_outcomes(book, ring, lines)
+        assert Told(1, 0, 1) == keep_outcomes(book, ring, lines)
 
 
 class TestCommands:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -210,53 +209,3 @@ class TestMigrating:
             with pytest.raises(StoreUnavailableError, match="being migrated; try again"):
                 store.begin(a_writer(), BASIS)
             assert [] == store.find(Query())
-
-
-class TestPlans:
-    ROWS = 20_000
-
-    @pytest.fixture
-    def full(self, cluster: Postgres, store: PostgreSQL) -> PostgreSQL:
-        """With enough in it that reading an index pays."""
-        store.begin(a_writer(), BASIS)
-        (schema,) = shown(store, "search_path")
-        cluster.execute(
-            "INSERT INTO decisions (writer, sequence, id, time, outcome, caller, tag, content, key, hash) "
-            "SELECT 1, n, decode(md5(n::text), 'hex'), n, 'APPROVE', 'core', decode(md5('r' || n / 3), 'hex'), "
-            rf"'\x00', '\x00', '\x00' FROM generate_series(1, {self.ROWS}) AS n",
-            schema,
-        )
-        cluster.execute("ANALYZE decisions", schema)
-        return store
-
-    @pytest.mark.parametrize(
-        "query", [{"tag": b"1" * 16}, {"since": 100, "until": 19_000}, {"outcome": "APPROVE", "since": 100}, {}]
-    )
-    def test_no_search_reads_the_table(self, full: PostgreSQL, query: dict[str, Any]) -> None:
-        """Nor sorts it."""
-        steps = self.plan(full, lambda: full.find(Query(**query)))
-        assert not [step for step in steps if "Seq Scan on decisions" in step]
-        assert "tag" in query or not [step for step in steps if "Sort  (" in step and "Incremental" not in step]
-
-    def test_nor_does_any_other(self, full: PostgreSQL) -> None:
-        """By id, and along a chain, in a step however far on."""
-        (writer,) = full.writers()
-        for use in (lambda: full.get(bytes(16)), lambda: next(full.entries(writer))):
-            steps = self.plan(full, use)
-            assert [step for step in steps if "Index Scan" in step and "on decisions" in step]
-            assert not [step for step in steps if "Seq Scan on decisions" in step]
-
-    def plan(self, store: PostgreSQL, use: Any) -> list[str]:
-        read, steps = store._read, []
-
-        def explained(sql: str, *values: object) -> list[Any]:
-            steps.extend(row[0] for row in read(f"EXPLAIN {sql}", *values))
-            return read(sql, *values)
-
-        store._read = explained  # type: ignore[method-assign]  # to see the plan of what is asked
-        try:
-            use()
-        finally:
-            store._read = read  # type: ignore[method-assign]  # the same
-        assert steps
-        return steps

@@ -17,9 +17,9 @@ import pytest
 from records.identifiers import from_text
 from records.keyring import add_key, read_keyring
 from records.reading import Archive
-from records.replay import Replayer, Verdict
+from records.replaying.replay import Replayer, Verdict
 from records.stores.sqlite import SQLiteFolder
-from records.verifying import verify
+from records.verifying.chains import verify
 from tests import expect
 from tests.records.powerless import Disk, powerless
 from tests.records.samples import BASIS

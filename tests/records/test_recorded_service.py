@@ -15,7 +15,7 @@ from records.identifiers import from_text
 from records.keyring import add_key, read_keyring
 from records.reading import Archive
 from records.stores.opening import open_store
-from records.verifying import verify
+from records.verifying.chains import verify
 from tests import expect
 from tests.servers import HANG_SECONDS, Server, copy_store, run_python, serving, wait_for
 

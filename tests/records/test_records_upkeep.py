@@ -20,7 +20,7 @@ from records.__main__ import main
 from records.chain import Entry
 from records.commands.progress import Progress
 from records.errors import KeyRingError, StoreError
-from records.events.telling import Kept, Teller
+from records.events.telling import Teller, Told
 from records.identifiers import as_text
 from records.keyring import KeyRing, Sealed, add_key, read_keyring
 from records.reading import Archive
@@ -29,10 +29,10 @@ from records.stores import sqlite_ledger
 from records.stores.base import Query
 from records.stores.ledger import Ledger
 from records.upkeep.purge import Found, found_until, purge
-from records.upkeep.purged import faults_of_events
 from records.upkeep.resealing import reseal
 from records.upkeep.retention import last_day
-from records.verifying import verify
+from records.verifying.chains import verify
+from records.verifying.events import faults_of_events
 from tests.records.samples import BASIS, a_record, a_writer, keep
 
 NOTICE = date(2023, 8, 1)
@@ -43,11 +43,6 @@ SUMMER_2023 = 1_690_000_000_000_000
 @pytest.fixture
 def entries(book: Ledger, ring: KeyRing) -> list[Entry]:
     return keep(book, ring, [a_record(reference=f"ref-{i}", time=SUMMER_2023 + i) for i in range(6)])
-
-
-@pytest.fixture
-def teller(book: Ledger, ring: KeyRing) -> Teller:
-    return Teller(book, ring)
 
 
 def found(ledger: Ledger, until: date = NOTICE) -> Found:
@@ -141,7 +136,7 @@ class TestPurging:
         assert kept is not None
         assert kept.document()["erased"]
         assert faults(book) == []
-        assert Kept(0, 0, 3) == teller.hold(entries[1:4], "a case", "lea"), "of what is gone nothing is told any more"
+        assert Told(0, 0, 3) == teller.hold(entries[1:4], "a case", "lea"), "of what is gone nothing is told any more"
 
     def test_what_is_gone_without_a_purge_is_seen(
         self, book: Ledger, place: str, teller: Teller, entries: list[Entry]
@@ -215,7 +210,7 @@ class TestFiles:
         with monkeypatch.context() as broken, suppress(ZeroDivisionError):
             broken.setattr(sqlite_ledger, "_destroyed", lambda *_: 1 / 0)
             purge(book, entries, NOTICE)
-        assert Kept(0, 0, 6) == teller.hold(entries, "a case", "lea")
+        assert Told(0, 0, 6) == teller.hold(entries, "a case", "lea")
         assert entries == found(book).due
         assert 6 == purge(book, entries, NOTICE)
         assert 6 == len([event for event in book.events() if event.kind == "purged"])
@@ -245,7 +240,7 @@ class TestResealing:
         records = [kept.record for kept in Archive(book, new).all()]
         assert [f"ref-{i}" for i in range(1203) if i != 7] == [each.reference for each in records if each is not None]
         (resealed,) = book.entries_of([entries[0].id])
-        assert Kept(0, 1) == Teller(book, new).hold([resealed], "a case", "lea")
+        assert Told(0, 1) == Teller(book, new).hold([resealed], "a case", "lea")
         assert faults(book) == []
 
     def test_what_challengers_said(self, book: Ledger, path: Path) -> None:

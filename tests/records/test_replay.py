@@ -15,14 +15,14 @@ from pydantic_core import to_json
 from decision import read_policy
 from decision.files import CATALOGUE_FILE, DEFAULT_BOOK, POLICY_FILE
 from engine import Engine, open_model
-from records.answers import answered
 from records.basis import Basis, libraries, processor
 from records.chain import Writer
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.reading import Archive
 from records.record import DecisionRecord
-from records.replay import Replayed, Replayer, Verdict
+from records.replaying.answers import answered
+from records.replaying.replay import Replayed, Replayer, Verdict
 from records.stores.base import Store
 from records.stores.sqlite import ARCHIVE, SQLiteFolder
 from scoring.artifact import read_artifact

@@ -23,7 +23,7 @@ from records.stores.postgresql import migrate as migrate_database
 from records.stores.postgresql_ledger import LedgerDatabase
 from records.stores.sqlite import SQLiteFolder
 from records.stores.sqlite_ledger import LedgerFolder
-from records.verifying import Verified, gone, verify
+from records.verifying.chains import Verified, gone, verify
 from tests.records.samples import BASIS, a_chain
 from tests.records.tampering import EDITS, Chains, Raw, flipped, linked_anew
 

@@ -18,8 +18,8 @@ from records.events.telling import Teller
 from records.keyring import KeyRing
 from records.stores.ledger import Ledger
 from records.upkeep.purge import purge
-from records.upkeep.purged import faults_of_events
-from records.verifying import verify
+from records.verifying.chains import verify
+from records.verifying.events import faults_of_events
 from tests.records.samples import a_record, keep
 
 NOTICE = date(2026, 10, 1)

@@ -9,7 +9,7 @@ from records.checkpoints.comparing import Comparison, of_event, told
 from records.events.event import Event, Kind, broken
 from records.identifiers import as_text
 from records.stores.ledger import Ledger, in_steps
-from records.verifying import Verified
+from records.verifying.chains import Verified
 
 
 def faults_of_events(ledger: Ledger, found: Sequence[Verified], witnessed: Witnessed | None = None) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from records.chain import Entry, Head, Writer, broken
 from records.checkpoints.checkpoint import EVENTS, Witnessed, name_of
 from records.checkpoints.comparing import Comparison, of_entry, told
-from records.reading import as_time, from_time
+from records.moments import as_time, from_time
 from records.stores.base import Store
 
 CLOCKS_APART = 2 * 3600 * 1_000_000

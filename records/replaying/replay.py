@@ -12,13 +12,14 @@ from pydantic_core import from_json
 from decision import InvalidPolicyError
 from engine import Assessment, Engine, open_model
 from preprocessing.application import Application, InvalidApplicationError
-from records.answers import answered
-from records.archived import archived_files
 from records.basis import Basis, processor
 from records.errors import NotArchivedError
 from records.reading import Kept
 from records.record import DecisionRecord
+from records.replaying.answers import answered
+from records.replaying.archived import archived_files
 from records.stores.base import Store
+from records.stores.ledger import in_steps
 from scoring.artifact import ArtifactError
 
 CHUNK = 200
@@ -85,7 +86,7 @@ class Replayer:
         """Each decision again, in order; those that follow each other and were told alike in one go."""
         for (basis, explained), group in groupby(kept, key=_alike):
             engine = self._engine(basis)
-            for part in _parts(group):
+            for part in in_steps(group, CHUNK):
                 if isinstance(engine, str):
                     yield from (Replayed(each, Verdict.UNVERIFIABLE, (engine,)) for each in part)
                 else:
@@ -111,17 +112,6 @@ class Replayer:
 
 def _alike(kept: Kept) -> tuple[Basis, bool]:
     return kept.basis, kept.record is not None and kept.record.attributions is not None
-
-
-def _parts(group: Iterator[Kept]) -> Iterator[list[Kept]]:
-    part: list[Kept] = []
-    for kept in group:
-        part.append(kept)
-        if len(part) == CHUNK:
-            yield part
-            part = []
-    if part:
-        yield part
 
 
 def _again(engine: Engine, part: Sequence[Kept], *, explained: bool) -> Iterator[Replayed]:
