@@ -54,6 +54,7 @@ information = Information(settings)
 once = Once(settings, telemetry)
 bodies = Bodies(settings, information.contract, telemetry, once)
 recording = Recording(settings, telemetry, once)
+information.challenger = recording.challenger
 lookup = Lookup(settings)
 descriptors = Descriptors(bodies, Responses(telemetry, recording))
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from preprocessing.contract import CONTRACT_FILE
+from records.shadow.answered import Answered
 from records.shadow.challenger import Challenger, ChallengerError
-from records.shadow.verdict import Answered
 from scoring.artifact import ArtifactError
 from serving.settings import Settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, Served, stored_files

@@ -21,7 +21,7 @@ from records.identifiers import as_text, new_id
 from records.moments import now
 from records.record import DecisionRecord
 from records.replaying.answers import answered
-from records.shadow.verdict import Answered
+from records.shadow.answered import Answered
 from serving import SERVICE_VERSION
 from serving.challenging import Challenging
 from serving.once import Once

@@ -21,9 +21,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from records.shadow.answered import Answered
 from records.shadow.limits import MEMORY_BYTES, OUT_OF_MEMORY, seconds_waited_for
 from records.shadow.messages import NoMessageError, framed, receive_async
-from records.shadow.verdict import Answered
 
 MOST_DECISIONS = 10_000
 MOST_CHARACTERS = 16 * 1024 * 1024

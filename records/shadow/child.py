@@ -30,8 +30,9 @@ from records.basis import Basis
 from records.errors import RecordsError
 from records.keyring import KeyRing, read_keyring
 from records.replaying.archived import archived_files
+from records.shadow.answered import Answered
 from records.shadow.messages import NoMessageError, framed, receive
-from records.shadow.verdict import Answered, StoredVerdict, seal
+from records.shadow.verdict import StoredVerdict, seal
 from records.stores.base import Store
 from records.stores.opening import open_store
 from scoring.artifact import ArtifactError, DigestMismatchError

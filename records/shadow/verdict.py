@@ -9,25 +9,10 @@ from pydantic_core import from_json, to_json
 
 from records.errors import UnreadableRecordError
 from records.keyring import KeyRing, Sealed
+from records.shadow.answered import Answered
 
 if TYPE_CHECKING:
     from engine import Assessment
-
-
-class Answered(NamedTuple):
-    """A decision that was answered, for a challenger to assess.
-
-    Attributes:
-        decision: its id, sixteen bytes.
-        time: of the decision, microseconds since 1970.
-        outcome: what was answered.
-        received: the application as it came.
-    """
-
-    decision: bytes
-    time: int
-    outcome: str
-    received: str
 
 
 class Verdict(NamedTuple):

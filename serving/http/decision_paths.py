@@ -20,6 +20,7 @@ from serving.http.problems import (
     InternalError,
     InvalidRequestError,
     MalformedJSONError,
+    NoRecordsError,
     NoSuchDecisionError,
     RecordsUnreadableError,
     RequestTimeoutError,
@@ -50,7 +51,7 @@ def decision_paths(
 
     def operation(name: str, summary: str, model: type, *problems: Exception) -> dict[str, Any]:
         content = {"application/json": {"schema": {"$ref": REF.format(model=model.__name__)}}}
-        common = (InternalError(), RecordsUnreadableError(), RequestTimeoutError())
+        common = (NoRecordsError(), InternalError(), RecordsUnreadableError(), RequestTimeoutError())
         return {
             "operationId": name,
             "tags": ["records"],

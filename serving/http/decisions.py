@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from records.errors import RecordsError
 from serving.http.bodies import Bodies
-from serving.http.problems import InvalidRequestError, ProblemError, RecordsUnreadableError
+from serving.http.problems import InvalidRequestError, NoRecordsError, ProblemError, RecordsUnreadableError
 from serving.lookup import Lookup, Opened
 from serving.routes import DECISION, DECISION_REPLAY, DECISIONS, OUTCOMES
 from serving.telemetry.exchange import request_id
@@ -51,7 +51,7 @@ class Decisions:
     def _answering(self, ask: Ask) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             if not self._lookup.kept:
-                problem = RecordsUnreadableError("no decisions are kept here; CREDIT_RISK_RECORDS names no store")
+                problem = NoRecordsError()
                 return problem.response(request_id())
             try:
                 content = await self._lookup.ask(await ask(request))

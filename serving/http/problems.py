@@ -9,6 +9,7 @@
     +-- ForbiddenError             403
     +-- NotFoundError              404
     |   +-- NoSuchDecisionError    404
+    |   +-- NoRecordsError         404
     +-- MethodNotAllowedError      405
     +-- SlowRequestError           408
     +-- KeyInUseError              409   Retry-After
@@ -147,6 +148,11 @@ class NoSuchDecisionError(NotFoundError):
     default_detail = "no decision of this id is on record here; use the decision_id of the answer"
 
 
+class NoRecordsError(NotFoundError):
+    kind, title = "no-records", "No decisions are kept here"
+    default_detail = "the service keeps no decisions; have its operator set CREDIT_RISK_RECORDS, or use one that does"
+
+
 class MethodNotAllowedError(ProblemError):
     status, kind, title = 405, "method-not-allowed", "This route takes another method"
     default_detail = "use the method that GET /docs names for this route"
@@ -233,7 +239,7 @@ class NotRecordedError(ProblemError):
 
 class RecordsUnreadableError(ProblemError):
     status, kind, title = 503, "records-unreadable", "The records can't be used"
-    default_detail = "the service keeps none, or its store or keys fail, which its log tells; repeat the request later"
+    default_detail = "its store or keys fail, which the service's log tells; repeat the request later"
     default_headers: ClassVar = {"Retry-After": "5"}
 
 

@@ -21,8 +21,9 @@ from engine import Engine, open_model
 from records.identifiers import new_id
 from records.keyring import read_keyring
 from records.shadow import challenger as module
+from records.shadow.answered import Answered
 from records.shadow.challenger import Challenger, ChallengerError
-from records.shadow.verdict import Answered, opened, verdict_of
+from records.shadow.verdict import opened, verdict_of
 from records.stores.sqlite import SQLiteFolder
 from scoring.artifact import read_artifact
 from tests.applications import portfolio

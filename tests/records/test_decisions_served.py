@@ -297,5 +297,5 @@ class TestBesides:
 def test_without_a_store(client: httpx.Client) -> None:
     """It says so."""
     for method, path in ROUTES:
-        problem = expect.problem(client.request(method, path.format("4711")), 503, "records-unreadable")
+        problem = expect.problem(client.request(method, path.format("4711")), 404, "no-records")
         assert "CREDIT_RISK_RECORDS" in problem["detail"]
