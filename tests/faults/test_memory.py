@@ -29,8 +29,8 @@ MOST = 512 * MIB
 """Limit of the container in deploy/kubernetes."""
 
 GROWTH = 1.2
-PATIENCE_SECONDS = 9
-"""Less than any of the time limits, so that nothing is given back because a connection was ended."""
+PATIENCE_SECONDS = 120
+"""A slow machine works off what was sent before it lets go of it; benchmarks/RESULTS.md has how long it takes."""
 
 HEAD = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
