@@ -30,7 +30,7 @@ MOST = 512 * MIB
 
 GROWTH = 1.2
 OF_LISTS = 1.35
-"""The objects of sixteen lists of 500 at once leave some 27 MiB of the interpreter's arenas in use, and no more with each round."""
+"""Sixteen lists of 500 at once leave some 27 MiB in use: the interpreter's arenas, of which few are quite empty."""
 PATIENCE_SECONDS = 120
 """A slow machine first works off what was sent."""
 
