@@ -34,7 +34,7 @@ test: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term -m "not slow and not container and not database"
+	$(BIN)/pytest -n 2 --dist loadfile --timeout 600 --cov --cov-report=term -m "not slow and not container and not database"
 
 build: import
 	$(BIN)/bentoml build
