@@ -5,6 +5,7 @@ Log-odds are those of scikit-learn bit for bit: turns follow its float64 thresho
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -46,6 +47,7 @@ class Ensemble:
         # A walk that ends in slot i ends at number slots + i.
         self._tables: TurnTables | Comparisons
         self._slots_from = np.arange(-1, len(self.value) - 1) * slots
+        self._workspace = _Workspace(len(self.value), self.word)
         is_split = self._feature != NO_SPLIT
         if len(np.unique(self._feature[is_split])) > MOST_IN_TABLES:
             thresholds = np.where(is_split, self._threshold, np.inf)
@@ -80,16 +82,21 @@ class Ensemble:
         return log_odds
 
     def _log_odds(self, turns: Turns) -> NDArray[np.float64]:
+        number, right, place, terms, columns = self._workspace.of(len(turns))
         one = self.word.type(1)
-        number = turns >> one & one | self.word.type(2)  # the split below the root
+        np.right_shift(turns, one, out=number)
+        number &= one
+        number |= self.word.type(2)  # the split below the root
         for _ in range(self.depth - 1):
-            right = turns >> number
+            np.right_shift(turns, number, out=right)
             right &= one
             number <<= one
             number |= right
-        terms = self.value.take(number.astype(np.intp) + self._slots_from)
+        np.copyto(place, number, casting="unsafe")  # which are fewer than twice the slots
+        place += self._slots_from
+        self.value.take(place, out=terms, mode="clip")  # the only mode that needs no copy; none is outside
         terms[:, 0] += self.prior
-        return _add_in_order(terms)
+        return _add_in_order(terms, columns)
 
     @property
     def split_columns(self) -> list[int]:
@@ -135,9 +142,34 @@ class Ensemble:
             yield ends >> self.depth - level, (ends >> self.depth - level - 1 & 1).astype(bool)
 
 
-def _add_in_order(terms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Row sums, term by term from the left as scikit-learn adds; sum() over the rows would round otherwise."""
+def _add_in_order(terms: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Row sums, term by term from the left as scikit-learn adds; sum() over the rows would round otherwise.
+
+    Args:
+        terms: shape (n, trees).
+        columns: to work in, shape (trees, n).
+    """
     if len(terms) < FEW_ROWS:
         return np.asarray(np.add.accumulate(terms, axis=1)[:, -1], dtype=np.float64)
     # Over the slow axis numpy adds one term to all sums, then the next (see the notes of `numpy.sum`).
-    return np.asarray(np.add.reduce(np.ascontiguousarray(terms.T), axis=0), dtype=np.float64)
+    np.copyto(columns, terms.T)
+    return np.asarray(np.add.reduce(columns, axis=0), dtype=np.float64)
+
+
+class _Workspace(threading.local):
+    """One thread's arrays for what is only needed meanwhile.
+
+    Of 32 KiB and more, an array that is made has its memory mapped anew (see serving.bento.allocator), which costs more
+    than what is done with it.
+    """
+
+    def __init__(self, trees: int, word: np.dtype[np.unsignedinteger]) -> None:
+        self._trees = trees
+        self._number, self._right = (np.empty((ROWS_AT_ONCE, trees), dtype=word) for _ in range(2))
+        self._place = np.empty((ROWS_AT_ONCE, trees), dtype=np.intp)
+        self._terms, self._columns = (np.empty((ROWS_AT_ONCE, trees)) for _ in range(2))
+
+    def of(self, rows: int) -> tuple[Turns, Turns, NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """The parts for so many rows, the last one with a column for each of them."""
+        columns = self._columns.reshape(-1)[: rows * self._trees].reshape(self._trees, rows)
+        return self._number[:rows], self._right[:rows], self._place[:rows], self._terms[:rows], columns
