@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from hashlib import sha256
 from heapq import merge, nlargest
 from itertools import chain
@@ -34,6 +35,9 @@ ARCHIVE = "artifacts"
 
 FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
+_MOST_INSERTED = 3_000
+"""By one statement, which may have 32,766 parameters by SQLite's own default, nine for each."""
+
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
 
@@ -100,22 +104,22 @@ class SQLiteFolder:
     def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction."""
 
-        def insert(connection: sqlite3.Connection) -> None:
-            if not self._inserted(connection, entries):
-                rest = self._unkept(connection, entries)
+        def insert(connection: sqlite3.Connection, part: Sequence[Entry]) -> None:
+            if not self._inserted(connection, part):
+                rest = self._unkept(connection, part)
                 if rest and not self._inserted(connection, rest):
                     raise StoreUnavailableError(f"{self._folder}: a decision is kept at another place already")
 
-        def both(connection: sqlite3.Connection) -> None:
+        def several(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 keep_answers(connection, answers)
-                if entries:
-                    insert(connection)
+                for start in range(0, len(entries), _MOST_INSERTED):
+                    insert(connection, entries[start : start + _MOST_INSERTED])
 
-        if answers:
-            self._written(both)
+        if answers or len(entries) > _MOST_INSERTED:
+            self._written(several)
         elif entries:
-            self._written(insert)
+            self._written(partial(insert, part=entries))
 
     def writers(self) -> Sequence[Writer]:
         """All that ever wrote."""
