@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from records.chain import Entry
 from records.committer import MOST_ROWS, Committer
-from records.errors import RecordsUnavailableError, StoreUnavailableError
-from records.idempotency.answer import NewAnswer
+from records.errors import RecordsUnavailableError
 from records.keyring import KeyRing
 from records.stores.sqlite import SQLiteFolder
+from tests.records.failing import Failing
 from tests.records.samples import BASIS, a_record, kept
 from tests.servers import wait_for
 
@@ -42,33 +40,6 @@ class Watched:
 
     def failed(self, error: Exception) -> None:
         self.errors.append(error)
-
-
-class Failing(SQLiteFolder):
-    """A store that fails where it is told to: before a commit, or behind it.
-
-    Attributes:
-        plan: what each coming call of `append` does.
-        hold: while it is not set, `append` waits.
-    """
-
-    def __init__(self, folder: Path, plan: Sequence[str] = ()) -> None:
-        super().__init__(folder)
-        self.plan = iter(plan)
-        self.hold = threading.Event()
-        self.hold.set()
-        self.entered = threading.Semaphore(0)
-
-    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
-        self.entered.release()
-        assert self.hold.wait(60)
-        step = next(self.plan, "well")
-        if step == "before":
-            raise StoreUnavailableError("failed before it was written")
-        super().append(entries, answers)
-        if step == "behind":
-            self.close()
-            raise StoreUnavailableError("failed when it was written")
 
 
 Start = Callable[[Failing], tuple[Committer, Watched]]

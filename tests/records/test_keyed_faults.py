@@ -20,9 +20,7 @@ from records.errors import (
     KeyInWorkError,
     OtherRequestError,
     RecordsUnavailableError,
-    StoreUnavailableError,
 )
-from records.idempotency.answer import NewAnswer
 from records.idempotency.claimer import Claimer
 from records.idempotency.folder import FolderClaims
 from records.keyring import KeyRing
@@ -33,6 +31,7 @@ from serving.settings import Settings
 from serving.telemetry.exchange import Exchange
 from serving.telemetry.telemetry import Telemetry
 from tests.postgres import Postgres
+from tests.records.failing import Failing
 from tests.records.proxy import proxy
 from tests.records.samples import BASIS, a_chain, a_record, kept
 from tests.records.test_kept_answers import an_answer
@@ -89,33 +88,6 @@ class TestTheWay:
         assert 1 == len(kept(stores[0]))
         for store in stores:
             store.close()
-
-
-class Failing(SQLiteFolder):
-    """A store that fails where it is told to: before a commit, or behind it; or waits.
-
-    Attributes:
-        plan: what each coming transaction does.
-        hold: while it is not set, they wait.
-    """
-
-    def __init__(self, folder: Path, plan: Sequence[str] = ()) -> None:
-        super().__init__(folder)
-        self.plan = iter(plan)
-        self.hold = threading.Event()
-        self.hold.set()
-        self.entered = threading.Semaphore(0)
-
-    def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
-        self.entered.release()
-        assert self.hold.wait(HANG_SECONDS)
-        step = next(self.plan, "well")
-        if step == "before":
-            raise StoreUnavailableError("failed before it was written")
-        super().append(entries, answers)
-        if step == "behind":
-            self.close()
-            raise StoreUnavailableError("failed when it was written")
 
 
 class Quiet:
