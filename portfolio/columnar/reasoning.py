@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from engine import Engine
 from portfolio.columnar.columns import Columns
 from portfolio.columnar.deciding import APPROVED, Decided
+from portfolio.columnar.model import Scored
 from preprocessing.application import Application
-from scoring.scorer import Scores
 
 Codes = tuple[str, ...]
 
@@ -20,7 +20,7 @@ class Reasoner:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def codes(self, columns: Columns, scores: Scores, decided: Decided) -> list[Codes]:
+    def codes(self, columns: Columns, scored: Scored, decided: Decided) -> list[Codes]:
         """The codes of each row's reasons, none for an approval."""
         codes: list[Codes] = [()] * len(decided.outcome)
         refused = np.flatnonzero(decided.outcome != APPROVED)
