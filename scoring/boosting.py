@@ -28,6 +28,7 @@ class Ensemble:
     """A model's trees, ready to score.
 
     Attributes:
+        trees: as they were read.
         depth: of the trees; leaves have 2^depth slots in each.
         word: type of a tree's turns.
         prior: log-odds before any tree.
@@ -36,6 +37,7 @@ class Ensemble:
     """
 
     def __init__(self, trees: Trees) -> None:
+        self.trees = trees
         self.depth = trees.depth
         slots = 1 << self.depth
         self.word = np.min_scalar_type((1 << slots) - 1)

@@ -44,7 +44,7 @@ class Exits:
 
     def _log_odds(self, rows: NDArray[np.int64], workspace: _Workspace) -> NDArray[np.float64]:
         n = len(rows)
-        out, other, count, place, terms = (array[:n] for array in workspace.arrays)
+        out, other, terms = workspace.out[:n], workspace.other[:n], workspace.terms[:n]
         self._ruled_out[0].take(rows[:, 0], axis=0, out=out, mode="clip")  # the only mode that needs no copy
         for number, table in enumerate(self._ruled_out[1:], 1):
             table.take(rows[:, number], axis=0, out=other, mode="clip")
@@ -52,6 +52,7 @@ class Exits:
         # All bits up to the first that is 0.
         np.add(out, self._word.type(1), out=other)
         other ^= out
+        count, place = workspace.count[:n], workspace.place[:n]
         np.bitwise_count(other, out=count)
         np.add(count, self._first, out=place)
         self._value.take(place, out=terms, mode="clip")
@@ -64,14 +65,11 @@ class _Workspace:
 
     def __init__(self, trees: int, word: np.dtype[np.unsignedinteger]) -> None:
         shape = ROWS_AT_ONCE, trees
+        self.out, self.other = np.empty(shape, dtype=word), np.empty(shape, dtype=word)
+        self.count = np.empty(shape, dtype=np.uint8)
+        self.place = np.empty(shape, dtype=np.intp)
+        self.terms = np.empty(shape)
         self.columns = np.empty(ROWS_AT_ONCE * trees)
-        self.arrays = (
-            np.empty(shape, dtype=word),
-            np.empty(shape, dtype=word),
-            np.empty(shape, dtype=np.uint8),
-            np.empty(shape, dtype=np.intp),
-            np.empty(shape),
-        )
 
 
 def _ruled_out(turns: Turns, depth: int) -> Turns:

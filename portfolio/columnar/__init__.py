@@ -8,6 +8,7 @@ matrix.py     columns to features, or to rows of the tables that a model looks t
 model.py      PDs
 outside.py    what lies outside the training range
 deciding.py   a policy over columns
+lowering.py   whether better values would have helped
 reasoning.py  the reasons' codes
 assessing.py  all of it
 

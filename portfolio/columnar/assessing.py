@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from decision import PolicyFiles
 from engine import Engine
 from portfolio.columnar.columns import Columns
 from portfolio.columnar.deciding import Decided, Decider
 from portfolio.columnar.model import model_of
 from portfolio.columnar.outside import Outside, Ranges
-from portfolio.columnar.reasoning import Codes, Reasoner
+from portfolio.columnar.reasoning import Reasoner, Reasons
 from scoring.turns import Turns
 
 
@@ -31,19 +32,19 @@ class Assessed(NamedTuple):
     pd: NDArray[np.float64]
     decided: Decided
     outside: Mapping[str, Outside]
-    reasons: Sequence[Codes] | None
+    reasons: Reasons | None
     attributions: NDArray[np.float64] | None
 
 
 class ColumnarEngine:
     """An engine, ready for columns."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, files: PolicyFiles) -> None:
         self._engine = engine
         self._model = model_of(engine.scorer)
         self._ranges = Ranges(engine.contract, engine.scorer.ranges)
         self._decider = Decider(engine.contract, engine.policy)
-        self._reasoner = Reasoner(engine)
+        self._reasoner = Reasoner(engine, files, self._model)
 
     def assess(self, columns: Columns, rows: int, *, reasons: bool, explain: bool) -> Assessed:
         """Score, decide and give reasons, each row by itself."""
@@ -54,7 +55,7 @@ class ColumnarEngine:
             scored.pd,
             decided,
             outside,
-            self._reasoner.codes(columns, scored, decided) if reasons else None,
+            self._reasoner.reasons(columns, scored, decided) if reasons else None,
             self._attributions(scored.turns(np.arange(rows))) if explain else None,
         )
 

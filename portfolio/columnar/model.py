@@ -23,11 +23,13 @@ class Scored(NamedTuple):
         margin: the ensemble's own log-odds, shape (n,).
         pd: probability of default, shape (n,).
         turns: of some of the rows, shape (rows, trees).
+        tables: a row of each of the model's tables, shape (n, tables); None where features are too many for tables.
     """
 
     margin: NDArray[np.float64]
     pd: NDArray[np.float64]
     turns: Callable[[NDArray[np.intp]], Turns]
+    tables: NDArray[np.int64] | None = None
 
 
 class Model(Protocol):
@@ -66,4 +68,4 @@ class _ByTables:
         found = self._rows.of(columns, rows)
         margin = self._exits.log_odds(found)
         pd = logistic(self._calibration.apply(margin))
-        return Scored(margin, pd, lambda chosen: self._tables.turns(found[chosen]))
+        return Scored(margin, pd, lambda chosen: self._tables.turns(found[chosen]), found)
