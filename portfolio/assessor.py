@@ -15,8 +15,9 @@ from decision import PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from engine import Engine, Identity, check_fit, open_model
 from portfolio.answers import QUARANTINE, ROW, Answers, Lists, answer_fields
-from portfolio.columnar.assessing import ColumnarEngine
+from portfolio.columnar.assessing import Assessed, ColumnarEngine
 from portfolio.columnar.casting import Cells
+from portfolio.columnar.columns import Columns
 from portfolio.columnar.layout import Layout, lay_out
 from portfolio.columnar.reading import Read, Reader
 from portfolio.errors import ChangedModelError, UnfitInputError
@@ -189,6 +190,18 @@ class Assessor:
             pa.table([columns[name] for name in answers.names], schema=answers),
             _quarantine(read.errors, cells, first_row, quarantine),
         )
+
+    def read(self, table: pa.Table, options: Options = DEFAULT) -> Read:
+        """Read a table's rows, for those who ask other things of them than answers.
+
+        Raises:
+            UnfitInputError: as `check`.
+        """
+        return self._reader.read(self._layout(table.schema, options).cells(table), table.num_rows)
+
+    def assess(self, columns: Columns, rows: int) -> Assessed:
+        """What is said of so many rows that were read, without reasons and attributions."""
+        return self._columnar.assess(columns, rows, reasons=False, explain=False)
 
     def _layout(self, schema: pa.Schema, options: Options) -> Layout:
         layout = lay_out(self.contract, schema, text=options.text, besides=options.keys)
