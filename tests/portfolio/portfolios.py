@@ -60,7 +60,10 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.table(
         {
             name: pa.array(
-                [None if (value := row.get(name)) is None else float(value) if name in NUMBERS else value for row in rows],
+                [
+                    None if (value := row.get(name)) is None else float(value) if name in NUMBERS else value
+                    for row in rows
+                ],
                 pa.float64() if name in NUMBERS else pa.string(),
             )
             for name in NAMES
@@ -127,7 +130,11 @@ def quarantine(out: Path) -> list[tuple[int, str | None, str]]:
 
 def files_of(out: Path) -> dict[str, bytes]:
     """All that is in a folder of answers, but for the lock."""
-    return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and p.name != ".lock"}
+    return {
+        p.relative_to(out).as_posix(): p.read_bytes()
+        for p in sorted(out.rglob("*"))
+        if p.is_file() and p.name != ".lock"
+    }
 
 
 def command(path: Path, out: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:

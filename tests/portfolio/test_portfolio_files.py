@@ -98,7 +98,7 @@ class TestParquet:
         table = table_of(rows_of(3))
         i = table.schema.get_field_index("loan_int_rate")
         pq.write_table(table.set_column(i, "loan_int_rate", table["loan_int_rate"].cast(pa.float32())), tmp_path / "a")
-        with pytest.raises(UnfitInputError, match="a: loan_int_rate: is of type float, .*float64"):
+        with pytest.raises(UnfitInputError, match=r"a: loan_int_rate: is of type float, .*float64"):
             scored(assessor, tmp_path / "a", tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
