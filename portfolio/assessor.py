@@ -1,0 +1,240 @@
+"""A verified model and policy that answer tables of applications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from decision import PolicyFiles, read_policy
+from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
+from engine import Assessment, Engine, Identity, check_fit, open_model
+from portfolio.answers import OUTCOMES, QUARANTINE, ROW, Answers, Lists, answer_fields
+from portfolio.columnar.casting import Cells
+from portfolio.columnar.layout import Layout, lay_out
+from portfolio.errors import ChangedModelError, UnfitInputError
+from preprocessing.application import Application, FieldError, InvalidApplicationError
+from preprocessing.contract import Contract
+from scoring.artifact import Artifact, read_artifact
+
+REFERENCE = "reference"
+"""What the caller's own id is called in an answer, whatever the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of a table.
+
+    Attributes:
+        reasons: whether each row that isn't approved gets its reasons' codes.
+        explain: whether each row gets its attributions.
+        keys: columns of the input that the answers carry along.
+        text: whether the file tells no numbers from texts, as CSV; see `columnar.casting`.
+        values: whether the quarantine holds what the wrong cells hold.
+    """
+
+    reasons: bool = True
+    explain: bool = False
+    keys: tuple[str, ...] = ()
+    text: bool = False
+    values: bool = False
+
+
+DEFAULT = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A table's answers, and what is wrong with the rows that have none. Both state rows by their number in the input.
+
+    Attributes:
+        answers: one row an application.
+        quarantined: one row a wrong field.
+    """
+
+    answers: pa.Table
+    quarantined: pa.Table
+
+    @property
+    def bad_rows(self) -> int:
+        """Applications without an answer."""
+        return int(pc.count_distinct(self.quarantined.column(ROW)).as_py())
+
+
+class Assessor:
+    """A verified model and policy. Pickled, it is the files that it was opened from: who unpickles it opens them again.
+
+    Attributes:
+        contract: of the loan book.
+        engine: the one that answers requests.
+        digests: SHA-256 of each file of model and policy, by its name.
+    """
+
+    def __init__(self, artifact: Artifact, files: PolicyFiles, paths: tuple[Path, Path]) -> None:
+        self.engine = Engine(*open_model(artifact), files)
+        self.contract: Contract = artifact.contract
+        self.files = files
+        self.distribution = artifact.distribution
+        self.digests = {**artifact.digests, **files.digests}
+        self._paths = paths
+
+    @classmethod
+    def open(cls, model: Path, policy: Path | None = None) -> Assessor:
+        """Open a model's folder and a policy's file, or the project's own policy.
+
+        Raises:
+            ArtifactError: the model must not be used.
+            InvalidPolicyError: the policy can't be used, or not with this model.
+        """
+        policy = policy or DEFAULT_BOOK / POLICY_FILE
+        artifact = read_artifact(model)
+        files = read_policy(policy, artifact.contract, beside_or_default(policy))
+        check_fit(artifact, files)
+        return cls(artifact, files, (model.resolve(), policy.resolve()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (*self._paths, self.digests)
+
+    @property
+    def identity(self) -> Identity:
+        """Which model and policy answer."""
+        return self.engine.identity
+
+    def check(self, schema: pa.Schema, options: Options = DEFAULT) -> None:
+        """Refuse what can't be scored, before any of it is.
+
+        Raises:
+            UnfitInputError: naming every column and the remedy.
+        """
+        self._layout(schema, options)
+
+    def schemas(self, schema: pa.Schema, options: Options = DEFAULT) -> tuple[pa.Schema, pa.Schema]:
+        """Those of answers and of quarantine for a table with this schema.
+
+        Raises:
+            UnfitInputError: as `check`.
+        """
+        layout = self._layout(schema, options)
+        carried = [pa.field(ROW, pa.int64()), *(schema.field(key) for key in options.keys)]
+        if self._reference(layout) is not None:
+            carried.append(pa.field(REFERENCE, pa.string()))
+        fields = answer_fields(self.engine.attributor.fields, reasons=options.reasons, explain=options.explain)
+        quarantine = QUARANTINE.append(pa.field("value", pa.string())) if options.values else QUARANTINE
+        return pa.schema([*carried, *fields]), quarantine
+
+    def score(self, table: pa.Table, first_row: int = 0, options: Options = DEFAULT) -> Scored:
+        """Answer a table's rows, each by itself, in order.
+
+        Args:
+            table: of a file; its rows are numbered from `first_row` on.
+            first_row: number of its first row in the input.
+            options: what is asked.
+
+        Raises:
+            UnfitInputError: as `check`.
+        """
+        layout = self._layout(table.schema, options)
+        answers, quarantine = self.schemas(table.schema, options)
+        cells = layout.cells(table)
+        read = _read(self.contract, cells, np.arange(table.num_rows))
+        said = self._assess(read.applications, read.rows, options)
+        rows = pa.array(said.rows)
+        columns = {ROW: pa.array(said.rows + first_row)}
+        columns |= {key: table.column(key).take(rows) for key in options.keys}
+        if (reference := self._reference(layout)) is not None:
+            columns[REFERENCE] = cells[reference].values.take(rows)
+        columns |= said.columns(self.identity, self.engine.attributor.base_value, self.engine.attributor.fields)
+        return Scored(
+            pa.table([columns[name] for name in answers.names], schema=answers),
+            _quarantine(read.errors, cells, first_row, quarantine),
+        )
+
+    def _layout(self, schema: pa.Schema, options: Options) -> Layout:
+        layout = lay_out(self.contract, schema, text=options.text, besides=options.keys)
+        fields = answer_fields(self.engine.attributor.fields, reasons=options.reasons, explain=options.explain)
+        own = {ROW, *(field.name for field in fields), *([REFERENCE] if self._reference(layout) else [])}
+        taken = [key for key in options.keys if key in own or options.keys.count(key) > 1]
+        if taken:
+            raise UnfitInputError([f"{key}: an answer's own column is called so; choose another key" for key in taken])
+        return layout
+
+    def _reference(self, layout: Layout) -> str | None:
+        """The field of the caller's own id, where the table has it."""
+        return self.contract.reference if self.contract.reference in layout.columns else None
+
+    def _assess(self, applications: Sequence[Application], rows: np.ndarray, options: Options) -> Answers:
+        answer = self.engine.explain if options.explain else self.engine.assess
+        assessments: list[Assessment] = answer(applications) if len(applications) else []
+        decisions = [assessment.decision for assessment in assessments]
+        codes = tuple(self.files.catalogue.codes)
+        reasons = Lists.of(([reason.code for reason in a.reasons] for a in assessments), codes)
+        by_field = [list(a.attributions.by_field.values()) for a in assessments if a.attributions]
+        return Answers(
+            rows=rows,
+            outcome=np.array([OUTCOMES.index(decision.outcome) for decision in decisions], dtype=np.int8),
+            prediction=np.array([decision.prediction for decision in decisions], dtype=np.int8),
+            pd=np.array([assessment.pd for assessment in assessments], dtype=np.float64),
+            score=np.array([decision.credit_score for decision in decisions], dtype=np.int64),
+            outside=Lists.of((a.outside for a in assessments), tuple(self.contract.by_name)),
+            reasons=reasons if options.reasons else None,
+            attributions=np.array(by_field).reshape(len(rows), -1) if options.explain else None,
+        )
+
+
+def _reopened(model: Path, policy: Path, digests: Mapping[str, str]) -> Assessor:
+    assessor = Assessor.open(model, policy)
+    if assessor.digests != digests:
+        raise ChangedModelError(f"{model} or {policy} has changed since the work began; begin anew")
+    return assessor
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Rows as the contract reads them: those that are applications, with their numbers, and the others' errors."""
+
+    applications: list[Application]
+    rows: np.ndarray
+    errors: list[tuple[int, FieldError]]
+
+
+def _read(contract: Contract, cells: Mapping[str, Cells], rows: np.ndarray) -> _Read:
+    """Read rows one by one."""
+    taken = pa.array(rows)
+    columns = {name: column.taken(taken) for name, column in cells.items()}
+    applications, good, errors = [], [], []
+    for i, row in enumerate(rows.tolist()):
+        # A missing value is left out, so that the contract calls it missing where it is required.
+        document = {name: value for name, column in columns.items() if (value := column[i]) is not None}
+        try:
+            applications.append(contract.parse(document))
+            good.append(row)
+        except InvalidApplicationError as exc:
+            errors += [(row, error) for error in exc.errors]
+    return _Read(applications, np.array(good, dtype=np.int64), errors)
+
+
+def _quarantine(
+    errors: Sequence[tuple[int, FieldError]], cells: Mapping[str, Cells], first_row: int, schema: pa.Schema
+) -> pa.Table:
+    fields = [str(error.loc[-1]) for _, error in errors]
+    columns: dict[str, list[Any]] = {
+        ROW: [row + first_row for row, _ in errors],
+        "field": fields,
+        "kind": [error.type for _, error in errors],
+    }
+    if "value" in schema.names:
+        found = [cells[name].taken(pa.array([row])) if name in cells else [None]
+                 for (row, _), name in zip(errors, fields, strict=True)]  # fmt: skip
+        columns["value"] = [None if value is None else str(value) for (value,) in found]
+    arrays = [
+        pa.array(columns[field.name], pa.string()).dictionary_encode()
+        if pa.types.is_dictionary(field.type)
+        else pa.array(columns[field.name], field.type)
+        for field in schema
+    ]
+    return pa.table(arrays, schema=schema)
