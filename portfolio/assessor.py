@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from decision import PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
@@ -153,6 +154,15 @@ class Assessor:
             pa.table([columns[name] for name in answers.names], schema=answers),
             _quarantine(read.errors, cells, first_row, quarantine),
         )
+
+    def read(self, table: pa.Table, options: Options = DEFAULT) -> tuple[NDArray[np.int64], list[Application]]:
+        """A table's rows as the contract reads them: the places of those that are applications, and these.
+
+        Raises:
+            UnfitInputError: as `check`.
+        """
+        read = _read(self.contract, self._layout(table.schema, options).cells(table), np.arange(table.num_rows))
+        return read.rows, read.applications
 
     def _layout(self, schema: pa.Schema, options: Options) -> Layout:
         layout = lay_out(self.contract, schema, text=options.text, besides=options.keys)

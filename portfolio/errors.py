@@ -3,6 +3,9 @@
 PortfolioError
 +-- UnfitInputError      a file's columns are not what the contract asks for
 +-- ChangedModelError    the model or policy is not what it was when the work began
++-- NotComparableError   what is named isn't two of a kind
++-- NothingToCompareError no row of the input is an application
++-- CancelledError       whoever asked for the work doesn't want it any more
 """
 
 from __future__ import annotations
@@ -34,3 +37,15 @@ class UnfitInputError(PortfolioError):
 
 class ChangedModelError(PortfolioError):
     """The model's or the policy's files are others than when the work began."""
+
+
+class NotComparableError(PortfolioError):
+    """Neither two policies nor two models."""
+
+
+class NothingToCompareError(PortfolioError):
+    """No row of the input is an application."""
+
+
+class CancelledError(PortfolioError):
+    """Whoever asked for the work doesn't want it any more."""

@@ -1,0 +1,90 @@
+"""Compare two policies or two models: tables in, a comparison out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from portfolio.assessor import DEFAULT, Assessor, Options
+from portfolio.comparing.borrowing import Assumptions, known, worth
+from portfolio.comparing.changed import Changed, changed_to
+from portfolio.comparing.comparison import Comparison, concluded
+from portfolio.comparing.tally import Tally
+from portfolio.comparing.verdicts import judge, same_model
+from portfolio.errors import CancelledError, NothingToCompareError
+
+Tables = Iterable[tuple[int, pa.Table]]
+"""Tables of one schema, each with its first row's number in the input."""
+
+Told = Callable[[int, int], object]
+"""Is told how many more rows are done, and how many of them have no answer."""
+
+
+def compare(  # noqa: PLR0913  # whom, what, and how far it has come
+    a: Assessor,
+    b: Assessor,
+    schema: pa.Schema,
+    tables: Tables,
+    *,
+    options: Options = DEFAULT,
+    by: Assumptions | None = None,
+    changed: Path | None = None,
+    told: Told = lambda rows, bad: None,  # noqa: ARG005  # nobody listens
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Comparison:
+    """Decide every application by both. No more than a table is in memory at a time.
+
+    Args:
+        a: a model and policy; its contract names groups, label and amount.
+        b: another.
+        schema: of the tables.
+        tables: of the input, in order.
+        options: whether the input is text.
+        by: what a loan brings; None where profit isn't asked for.
+        changed: a file that the applications are written to whose decision differs.
+        told: after each table.
+        cancelled: asked before each table.
+
+    Raises:
+        UnfitInputError: columns are missing or can't be read.
+        NothingToCompareError: no row is an application to both.
+        CancelledError: as asked; no file is left.
+    """
+    for side in (a, b):
+        side.check(schema, options)
+    if by is not None:
+        by.check(schema, a.contract)
+    policies = (a.engine.policy, b.engine.policy)
+    tally = Tally(a.contract, policies)
+
+    def take(to: Changed | None) -> None:
+        for first_row, table in tables:
+            if cancelled():
+                raise CancelledError("cancelled; nothing was written")
+            both = judge(a, b, table, options)
+            read = table.take(pa.array(both.rows))
+            value = None if by is None else worth(read, both.applications, a.contract, by)
+            tally.add(both, known(read, a.contract), value, table.num_rows)
+            if to is not None:
+                to.add(table, first_row, both)
+            told(table.num_rows, table.num_rows - len(both.rows))
+        if not tally.sums[0].any():
+            raise NothingToCompareError(_nothing(tally.rows))
+
+    if changed is None:
+        take(None)
+    else:
+        with changed_to(changed, schema, policies) as to:
+            take(to)
+    return concluded(tally, (a.identity, b.identity), same_model=same_model(a, b), valued=by is not None)
+
+
+def _nothing(rows: int) -> str:
+    if not rows:
+        return "the input has no rows; there is nothing to compare"
+    return (
+        f"none of its {rows:,} rows is within the contract of both; `python -m portfolio score` writes what is wrong "
+        "with each"
+    )

@@ -1,0 +1,79 @@
+"""The two that are compared, by what people name: policies' files, models' folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from decision import InvalidPolicyError, read_policy
+from decision.files import POLICY_FILE, beside_or_default
+from engine import check_fit
+from portfolio.assessor import Assessor
+from portfolio.errors import NotComparableError
+from scoring.artifact import MANIFEST, Artifact, read_artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two.
+
+    Attributes:
+        assessor: its model and policy.
+        unfit: why they can't be served together as they are; None where they can. A comparison gives no reasons, so
+            that it needs no reference population that fits.
+    """
+
+    assessor: Assessor
+    unfit: str | None = None
+
+
+def open_sides(a: Path, b: Path, model: Path, policy: Path, policy_b: Path | None = None) -> tuple[Side, Side]:
+    """Open what is named: two files of policies or two folders of models.
+
+    Args:
+        a: one of them.
+        b: the other.
+        model: of both, where these are policies.
+        policy: of both, where these are models.
+        policy_b: of B instead, where these are models.
+
+    Raises:
+        NotComparableError: these are neither two policies nor two models.
+        ArtifactError: a model can't be used.
+        InvalidPolicyError: a policy can't be used.
+    """
+    kinds = {_is_model(a), _is_model(b)}
+    if len(kinds) == 2:
+        raise NotComparableError(
+            f"{a} and {b} are a policy and a model; name two of a kind (for two models, --policy-b is B's own policy)"
+        )
+    if kinds == {True}:
+        return _side(read_artifact(a), a, policy), _side(read_artifact(b), b, policy_b or policy)
+    if policy_b is not None:
+        raise NotComparableError("--policy-b is for two models; leave it out, for B is a policy")
+    artifact = read_artifact(model)
+    return _side(artifact, model, _policy_file(a)), _side(artifact, model, _policy_file(b))
+
+
+def _side(artifact: Artifact, model: Path, policy: Path) -> Side:
+    files = read_policy(policy, artifact.contract, beside_or_default(policy))
+    assessor = Assessor(artifact, files, (model.resolve(), policy.resolve()))
+    try:
+        check_fit(artifact, files)
+    except InvalidPolicyError as exc:
+        return Side(assessor, " ".join(str(exc).splitlines()))
+    return Side(assessor)
+
+
+def _is_model(path: Path) -> bool:
+    if path.is_dir():
+        if (path / MANIFEST).exists():
+            return True
+        if not (path / POLICY_FILE).exists():
+            raise NotComparableError(f"{path}: holds neither {MANIFEST} nor {POLICY_FILE}; name a model's folder or a "
+                                     "policy's file")  # fmt: skip
+    return False
+
+
+def _policy_file(path: Path) -> Path:
+    return path / POLICY_FILE if path.is_dir() else path
