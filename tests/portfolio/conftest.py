@@ -1,4 +1,4 @@
-"""What comparisons and monitoring are tested with: the project's own model, and applications drawn from its contract."""
+"""What comparisons and monitoring are tested with: the project's own model, and drawn applications."""
 
 from __future__ import annotations
 

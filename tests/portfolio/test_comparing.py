@@ -38,6 +38,10 @@ class Case(NamedTuple):
     defaulted: bool
 
 
+def with_grades(whole: pa.Table, grades: list[str]) -> pa.Table:
+    return whole.set_column(whole.schema.get_field_index("loan_grade"), "loan_grade", pa.array(grades))
+
+
 @pytest.fixture(scope="module")
 def cases(sides: tuple[Side, Side], loans: pa.Table, contract: Contract) -> list[Case]:
     a, b = (side.assessor.engine for side in sides)
@@ -133,6 +137,7 @@ class TestAgainstTheEngine:
         found = parquet.read_table(changed_file).to_pylist()
         expected = [i for i, case in enumerate(cases) if case.a.outcome is not case.b.outcome]
         assert expected == [row["row"] for row in found]
+        assert comparison.changed == len(found)
         for row in found:
             case = cases[row["row"]]
             assert (case.a.outcome, case.b.outcome, case.pd) == (
@@ -193,8 +198,7 @@ class TestWhatIsNotThere:
         assert (300, (100, 100), 200) == (comparison.rows, comparison.unread, comparison.applications)
 
     def test_only_bad_rows(self, sides: tuple[Side, Side], loans: pa.Table, tmp_path: Path) -> None:
-        few = loans.slice(0, 300)
-        bad = few.set_column(few.schema.get_field_index("loan_grade"), "loan_grade", pa.array(["Z"] * 300))
+        bad = with_grades(loans.slice(0, 300), ["Z"] * 300)
         with pytest.raises(NothingToCompareError, match="none of its 300 rows is within the contract"):
             self.compared(sides, bad, changed=tmp_path / "changed.parquet")
         assert [] == list(tmp_path.iterdir())
@@ -223,7 +227,7 @@ class TestWhatIsNotThere:
 
     def test_a_column_that_would_stand_twice(self, sides: tuple[Side, Side], loans: pa.Table, tmp_path: Path) -> None:
         few = loans.slice(0, 50).append_column("row", pa.array(range(50)))
-        with pytest.raises(UnfitInputError, match="row: .* rename the input's"):
+        with pytest.raises(UnfitInputError, match=r"row: .* rename the input's"):
             self.compared(sides, few, changed=tmp_path / "changed.parquet")
 
     def test_cancelled(self, sides: tuple[Side, Side], loans: pa.Table, tmp_path: Path) -> None:
