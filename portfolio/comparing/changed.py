@@ -17,6 +17,7 @@ from decision import Policy
 from portfolio.comparing.rules import OUTCOMES, Matches
 from portfolio.comparing.verdicts import Both
 from portfolio.errors import PortfolioError, UnfitInputError
+from portfolio.reading.reading import Block
 from records.durable import replacing_durably
 
 _NAMED = pa.dictionary(pa.int32(), pa.string())
@@ -45,25 +46,19 @@ class Changed:
         self._writer = writer
         self._rules = [tuple(rule.id for rule in policy.rules) for policy in policies]
 
-    def add(self, table: pa.Table, first_row: int, both: Both) -> None:
-        """Write those of a table.
-
-        Args:
-            table: whose first row has this number.
-            first_row: of the input.
-            both: what is said of its rows.
-        """
+    def add(self, block: Block, both: Both) -> None:
+        """Write those of a block, of whose rows this is said."""
         moved = np.flatnonzero(both.a.outcome != both.b.outcome)
         if not len(moved):
             return
-        rows = both.rows[moved]
+        rows = pa.array(both.rows[moved])
         own = [
-            pa.array(rows + first_row),
+            block.rows.take(rows),
             *(_named(each.outcome[moved]) for each in (both.a, both.b)),
             *(pa.array(each.pd[moved]) for each in (both.a, both.b)),
             *(_ids(each.matches[moved], ids) for each, ids in zip((both.a, both.b), self._rules, strict=True)),
         ]
-        columns = table.take(pa.array(rows)).columns
+        columns = block.table.take(rows).columns
         self._writer.write_table(pa.table([*own, *columns], schema=self._writer.schema))
 
 

@@ -13,10 +13,8 @@ from portfolio.comparing.changed import Changed, changed_to
 from portfolio.comparing.comparison import Comparison, concluded
 from portfolio.comparing.tally import Tally
 from portfolio.comparing.verdicts import judge, same_model
-from portfolio.errors import CancelledError, NothingToCompareError
-
-Tables = Iterable[tuple[int, pa.Table]]
-"""Tables of one schema, each with its first row's number in the input."""
+from portfolio.errors import CancelledError, NoApplicationsError
+from portfolio.reading.reading import Block
 
 Told = Callable[[int, int], object]
 """Is told how many more rows are done, and how many of them have no answer."""
@@ -26,7 +24,7 @@ def compare(  # noqa: PLR0913  # whom, what, and how far it has come
     a: Assessor,
     b: Assessor,
     schema: pa.Schema,
-    tables: Tables,
+    blocks: Iterable[Block],
     *,
     options: Options = DEFAULT,
     by: Assumptions | None = None,
@@ -34,22 +32,22 @@ def compare(  # noqa: PLR0913  # whom, what, and how far it has come
     told: Told = lambda rows, bad: None,  # noqa: ARG005  # nobody listens
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Comparison:
-    """Decide every application by both. No more than a table is in memory at a time.
+    """Decide every application by both. No more than a block is in memory at a time.
 
     Args:
         a: a model and policy; its contract names groups, label and amount.
         b: another.
-        schema: of the tables.
-        tables: of the input, in order.
+        schema: of the blocks.
+        blocks: of the input, in order.
         options: whether the input is text.
         by: what a loan brings; None where profit isn't asked for.
         changed: a file that the applications are written to whose decision differs.
-        told: after each table.
-        cancelled: asked before each table.
+        told: after each block.
+        cancelled: asked before each block.
 
     Raises:
         UnfitInputError: columns are missing or can't be read.
-        NothingToCompareError: no row is an application to both.
+        NoApplicationsError: no row is an application to both.
         CancelledError: as asked; no file is left.
     """
     for side in (a, b):
@@ -60,18 +58,18 @@ def compare(  # noqa: PLR0913  # whom, what, and how far it has come
     tally = Tally(a.contract, policies)
 
     def take(to: Changed | None) -> None:
-        for first_row, table in tables:
+        for block in blocks:
             if cancelled():
                 raise CancelledError("cancelled; nothing was written")
-            both = judge(a, b, table, options)
-            read = table.take(pa.array(both.rows))
+            both = judge(a, b, block.table, options)
+            read = block.table.take(pa.array(both.rows))
             value = None if by is None else worth(read, both.applications, a.contract, by)
-            tally.add(both, known(read, a.contract), value, table.num_rows)
+            tally.add(both, known(read, a.contract), value, block.size)
             if to is not None:
-                to.add(table, first_row, both)
-            told(table.num_rows, table.num_rows - len(both.rows))
+                to.add(block, both)
+            told(block.size, block.size - len(both.rows))
         if not tally.sums[0].any():
-            raise NothingToCompareError(_nothing(tally.rows))
+            raise NoApplicationsError(_nothing(tally.rows))
 
     if changed is None:
         take(None)

@@ -85,10 +85,11 @@ class Tally:
             both: what is said of the n rows that both read.
             known: what became of these.
             worth: what these bring; None where nobody asked.
-            rows: that the table has.
+            rows: that there were, with those that are no rows of any table.
         """
         self.rows += rows
-        self.unread = (self.unread[0] + both.unread[0], self.unread[1] + both.unread[1])
+        misfits = rows - both.size
+        self.unread = (self.unread[0] + both.unread[0] + misfits, self.unread[1] + both.unread[1] + misfits)
         self.strange += known.strange
         measures = _measures(both, known, worth)
         pair = both.a.outcome.astype(np.intp) * len(OUTCOMES) + both.b.outcome

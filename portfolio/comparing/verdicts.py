@@ -43,6 +43,7 @@ class Both(NamedTuple):
         a: what A says.
         b: what B says.
         unread: rows of the table that A can't read, and those that B can't.
+        size: rows of the table.
     """
 
     rows: NDArray[np.int64]
@@ -50,6 +51,7 @@ class Both(NamedTuple):
     a: Verdicts
     b: Verdicts
     unread: tuple[int, int]
+    size: int
 
 
 def judge(a: Assessor, b: Assessor, table: pa.Table, options: Options) -> Both:
@@ -72,6 +74,7 @@ def judge(a: Assessor, b: Assessor, table: pa.Table, options: Options) -> Both:
         _verdicts(a.engine.policy, of_a, *said_a),
         _verdicts(b.engine.policy, of_b, *said_b),
         unread,
+        table.num_rows,
     )
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from portfolio.comparing.sides import Side, open_sides
+from portfolio.reading.reading import Block
 from preprocessing.contract import Contract, read_contract_file
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER
 from tests.books import labelled, table
@@ -17,10 +18,11 @@ from tests.books import labelled, table
 POLICY_FILE = POLICY_FOLDER / "decision_policy.json"
 
 
-def tables_of(whole: pa.Table, rows: int = 400) -> Iterator[tuple[int, pa.Table]]:
+def blocks_of(whole: pa.Table, rows: int = 400) -> Iterator[Block]:
     """A table in pieces, as a reader brings it."""
     for first in range(0, whole.num_rows, rows):
-        yield first, whole.slice(first, rows)
+        table = whole.slice(first, rows)
+        yield Block(table, pa.array(range(first, first + table.num_rows)), ())
 
 
 @pytest.fixture(scope="session")

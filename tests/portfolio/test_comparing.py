@@ -19,11 +19,11 @@ from portfolio.comparing.borrowing import Assumptions
 from portfolio.comparing.comparing import compare
 from portfolio.comparing.comparison import Comparison
 from portfolio.comparing.sides import Side, open_sides
-from portfolio.errors import CancelledError, NotComparableError, NothingToCompareError, UnfitInputError
+from portfolio.errors import CancelledError, NoApplicationsError, NotComparableError, UnfitInputError
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from tests.artifacts import MODEL_FOLDER
-from tests.portfolio.conftest import POLICY_FILE, tables_of
+from tests.portfolio.conftest import POLICY_FILE, blocks_of
 
 BY = Assumptions(0.12, 0.6)
 
@@ -63,7 +63,7 @@ def changed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def comparison(sides: tuple[Side, Side], loans: pa.Table, changed_file: Path) -> Comparison:
     a, b = (side.assessor for side in sides)
-    return compare(a, b, loans.schema, tables_of(loans), by=BY, changed=changed_file)
+    return compare(a, b, loans.schema, blocks_of(loans), by=BY, changed=changed_file)
 
 
 class TestAgainstTheEngine:
@@ -150,7 +150,7 @@ class TestAgainstTheEngine:
 class TestWhatIsNotThere:
     def compared(self, sides: tuple[Side, Side], whole: pa.Table, **options: Any) -> Comparison:
         a, b = (side.assessor for side in sides)
-        return compare(a, b, whole.schema, tables_of(whole), **options)
+        return compare(a, b, whole.schema, blocks_of(whole), **options)
 
     def test_the_same_policy_twice(self, sides: tuple[Side, Side], loans: pa.Table) -> None:
         comparison = self.compared((sides[0], sides[0]), loans.slice(0, 300))
@@ -159,7 +159,7 @@ class TestWhatIsNotThere:
     def test_pieces_make_no_difference(self, sides: tuple[Side, Side], loans: pa.Table) -> None:
         a, b = (side.assessor for side in sides)
         few = loans.slice(0, 300)
-        one, many = (compare(a, b, few.schema, tables_of(few, rows)) for rows in (300, 7))
+        one, many = (compare(a, b, few.schema, blocks_of(few, rows)) for rows in (300, 7))
         assert [swap.by_a.observed_bad for swap in one.swaps] == [swap.by_a.observed_bad for swap in many.swaps]
         assert one.rules == many.rules
         assert (one.binned == many.binned).all()
@@ -199,12 +199,12 @@ class TestWhatIsNotThere:
 
     def test_only_bad_rows(self, sides: tuple[Side, Side], loans: pa.Table, tmp_path: Path) -> None:
         bad = with_grades(loans.slice(0, 300), ["Z"] * 300)
-        with pytest.raises(NothingToCompareError, match="none of its 300 rows is within the contract"):
+        with pytest.raises(NoApplicationsError, match="none of its 300 rows is within the contract"):
             self.compared(sides, bad, changed=tmp_path / "changed.parquet")
         assert [] == list(tmp_path.iterdir())
 
     def test_no_rows(self, sides: tuple[Side, Side], loans: pa.Table) -> None:
-        with pytest.raises(NothingToCompareError, match="no rows"):
+        with pytest.raises(NoApplicationsError, match="no rows"):
             self.compared(sides, loans.slice(0, 0))
 
     def test_missing_columns(self, sides: tuple[Side, Side], loans: pa.Table) -> None:
@@ -244,7 +244,7 @@ class TestSides:
     def test_two_models(self, loans: pa.Table, stricter: Path) -> None:
         """Each with a policy of its own."""
         a, b = open_sides(MODEL_FOLDER, MODEL_FOLDER, MODEL_FOLDER, POLICY_FILE, stricter)
-        comparison = compare(a.assessor, b.assessor, loans.schema, tables_of(loans.slice(0, 100)))
+        comparison = compare(a.assessor, b.assessor, loans.schema, blocks_of(loans.slice(0, 100)))
         assert ("1.1.0", "2.0.0") == (comparison.a.policy_version, comparison.b.policy_version)
 
     def test_an_unfit_policy_is_compared_and_told(self, sides: tuple[Side, Side]) -> None:
