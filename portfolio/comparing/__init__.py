@@ -2,6 +2,7 @@
 
 comparing.py    tables in, a comparison out
 sides.py        the two, by what people name
+opening.py      the columns that are needed of an input
 verdicts.py     what each of the two says of a table's rows
 rules.py        what each rule decides, and what it alone does
 borrowing.py    what became of the loans, and what they bring by stated assumptions

@@ -27,35 +27,43 @@ class Side:
     unfit: str | None = None
 
 
-def open_sides(a: Path, b: Path, model: Path, policy: Path, policy_b: Path | None = None) -> tuple[Side, Side]:
-    """Open what is named: two files of policies or two folders of models.
-
-    Args:
-        a: one of them.
-        b: the other.
-        model: of both, where these are policies.
-        policy: of both, where these are models.
-        policy_b: of B instead, where these are models.
+def are_models(a: Path, b: Path) -> bool:
+    """Whether two paths are models; else they are policies.
 
     Raises:
         NotComparableError: these are neither two policies nor two models.
-        ArtifactError: a model can't be used.
-        InvalidPolicyError: a policy can't be used.
     """
     kinds = {_is_model(a), _is_model(b)}
     if len(kinds) == 2:
         raise NotComparableError(
             f"{a} and {b} are a policy and a model; name two of a kind (for two models, --policy-b is B's own policy)"
         )
-    if kinds == {True}:
-        return _side(read_artifact(a), a, policy), _side(read_artifact(b), b, policy_b or policy)
-    if policy_b is not None:
-        raise NotComparableError("--policy-b is for two models; leave it out, for B is a policy")
+    return kinds == {True}
+
+
+def open_policies(a: Path, b: Path, model: Path) -> tuple[Side, Side]:
+    """Two policies, by their files or folders, for one model.
+
+    Raises:
+        ArtifactError: the model can't be used.
+        InvalidPolicyError: a policy can't be used.
+    """
     artifact = read_artifact(model)
-    return _side(artifact, model, _policy_file(a)), _side(artifact, model, _policy_file(b))
+    return _side(artifact, model, a), _side(artifact, model, b)
+
+
+def open_models(a: Path, b: Path, policy: Path, policy_b: Path) -> tuple[Side, Side]:
+    """Two models' folders, each with its policy's file or folder.
+
+    Raises:
+        ArtifactError: a model can't be used.
+        InvalidPolicyError: a policy can't be used.
+    """
+    return _side(read_artifact(a), a, policy), _side(read_artifact(b), b, policy_b)
 
 
 def _side(artifact: Artifact, model: Path, policy: Path) -> Side:
+    policy = policy / POLICY_FILE if policy.is_dir() else policy
     files = read_policy(policy, artifact.contract, beside_or_default(policy))
     assessor = Assessor(artifact, files, (model.resolve(), policy.resolve()))
     try:
@@ -73,7 +81,3 @@ def _is_model(path: Path) -> bool:
             raise NotComparableError(f"{path}: holds neither {MANIFEST} nor {POLICY_FILE}; name a model's folder or a "
                                      "policy's file")  # fmt: skip
     return False
-
-
-def _policy_file(path: Path) -> Path:
-    return path / POLICY_FILE if path.is_dir() else path

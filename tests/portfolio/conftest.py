@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from portfolio.comparing.sides import Side, open_sides
+from portfolio.comparing.sides import Side, open_policies
 from portfolio.reading.reading import Block
 from preprocessing.contract import Contract, read_contract_file
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER
@@ -64,4 +64,4 @@ def stricter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sides(stricter: Path) -> tuple[Side, Side]:
     """The default policy and the other one, on the project's model."""
-    return open_sides(POLICY_FILE, stricter, MODEL_FOLDER, POLICY_FILE)
+    return open_policies(POLICY_FILE, stricter, MODEL_FOLDER)

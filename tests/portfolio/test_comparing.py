@@ -18,7 +18,7 @@ from decision.policy import worst
 from portfolio.comparing.borrowing import Assumptions
 from portfolio.comparing.comparing import compare
 from portfolio.comparing.comparison import Comparison
-from portfolio.comparing.sides import Side, open_sides
+from portfolio.comparing.sides import Side, are_models, open_models
 from portfolio.errors import CancelledError, NoApplicationsError, NotComparableError, UnfitInputError
 from preprocessing.application import Application
 from preprocessing.contract import Contract
@@ -243,7 +243,7 @@ class TestWhatIsNotThere:
 class TestSides:
     def test_two_models(self, loans: pa.Table, stricter: Path) -> None:
         """Each with a policy of its own."""
-        a, b = open_sides(MODEL_FOLDER, MODEL_FOLDER, MODEL_FOLDER, POLICY_FILE, stricter)
+        a, b = open_models(MODEL_FOLDER, MODEL_FOLDER, POLICY_FILE, stricter)
         comparison = compare(a.assessor, b.assessor, loans.schema, blocks_of(loans.slice(0, 100)))
         assert ("1.1.0", "2.0.0") == (comparison.a.policy_version, comparison.b.policy_version)
 
@@ -254,8 +254,8 @@ class TestSides:
 
     def test_a_policy_and_a_model(self) -> None:
         with pytest.raises(NotComparableError, match="name two of a kind"):
-            open_sides(POLICY_FILE, MODEL_FOLDER, MODEL_FOLDER, POLICY_FILE)
+            are_models(POLICY_FILE, MODEL_FOLDER)
 
     def test_a_folder_of_neither(self, tmp_path: Path) -> None:
         with pytest.raises(NotComparableError, match="holds neither"):
-            open_sides(POLICY_FILE, tmp_path, MODEL_FOLDER, POLICY_FILE)
+            are_models(POLICY_FILE, tmp_path)
