@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
+_CODE = re.compile(r"`([^`]*)`")
+
 
 def paragraph(text: str) -> str:
-    """A text."""
-    return f"<p>{escape(text)}</p>"
+    """A text; what stands between backticks is code."""
+    return f"<p>{_CODE.sub(r'<code>\1</code>', escape(text))}</p>"
 
 
 def figure(plot: str | None) -> Iterator[str]:

@@ -44,6 +44,8 @@ def _run(options: argparse.Namespace) -> int:
     from portfolio.running.progress import Progress
 
     by = _assumptions(options)
+    if options.page is not None and not options.page.parent.is_dir():  # known now, not after the last row
+        raise Refusal(f"{options.page}: can't be written (no such folder); name a file in a folder that can")
     sides = _sides(options)
     a, b = (side.assessor for side in sides)
     source, parts = open_portfolio(options.input, a, b, by, whole=options.changed is not None)

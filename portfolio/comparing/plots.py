@@ -14,10 +14,10 @@ from portfolio.comparing.tally import PD_CENTRES
 from records.figures.statistics import Estimate
 from reporting.svg import HEIGHT, WIDTH, Drawing, Scale
 
-_NAMES, _RIGHT, _TOP, _BELOW = 150, WIDTH - 24, 34, 46
+_NAMES, _RIGHT, _TOP, _BELOW = 196, WIDTH - 24, 34, 46
 _LEFT = 48
 _ROW = 26
-_LONGEST = 21
+_LONGEST = 24
 """Letters of a name that have room; the table beside the plot has all."""
 _ROOM = 1.06
 _BESIDE = 0.17
@@ -73,7 +73,8 @@ def bad_plot(comparison: Comparison) -> str | None:
 def rules_plot(comparison: Comparison) -> str | None:
     """Applications that each rule decides alone."""
     of_a, of_b = ({use.id: float(use.alone) for use in uses} for uses in comparison.rules)
-    rows = [Row(rule, of_a.get(rule, math.nan), of_b.get(rule, math.nan)) for rule in dict.fromkeys([*of_a, *of_b])]
+    rows = [Row(rule, of_a.get(rule, math.nan), of_b.get(rule, math.nan)) for rule in dict.fromkeys([*of_a, *of_b])
+            if of_a.get(rule) or of_b.get(rule)]  # fmt: skip
     return pairs_plot("Applications that each rule decides alone, by A and by B", "decided by the rule alone", rows)
 
 
