@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from decision import Outcome
 from engine import Identity
+from portfolio.columnar.deciding import OUTCOMES
 
 ROW = "row"
-OUTCOMES = tuple(Outcome)
-"""A decision's number is its place among them."""
-
 _NAMED = pa.dictionary(pa.int32(), pa.string())
 QUARANTINE = pa.schema([(ROW, pa.int64()), ("field", _NAMED), ("kind", _NAMED)])
 """Of the rows that have no answer: where, and what kind of error; one row for each wrong field."""
@@ -41,6 +38,16 @@ class Lists(NamedTuple):
         places = [[place[name] for name in each] for each in lists]
         offsets = np.cumsum([0, *map(len, places)], dtype=np.int32)
         return cls(offsets, np.array([p for each in places for p in each], dtype=np.intp), names)
+
+    @classmethod
+    def where(cls, masks: Mapping[str, NDArray[np.bool_]], rows: int) -> Self:
+        """From masks, one for each name: in each row the names whose mask holds there, in their order."""
+        holds = np.zeros((rows, len(masks)), dtype=np.bool_)
+        for i, mask in enumerate(masks.values()):
+            holds[:, i] = mask
+        offsets = np.zeros(rows + 1, dtype=np.int32)
+        np.cumsum(np.count_nonzero(holds, axis=1), out=offsets[1:])
+        return cls(offsets, np.nonzero(holds)[1], tuple(masks))
 
     def arrow(self) -> pa.ListArray:
         """As a column."""

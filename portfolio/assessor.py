@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 
 from decision import PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
-from engine import Assessment, Engine, Identity, check_fit, open_model
-from portfolio.answers import OUTCOMES, QUARANTINE, ROW, Answers, Lists, answer_fields
+from engine import Engine, Identity, check_fit, open_model
+from portfolio.answers import QUARANTINE, ROW, Answers, Lists, answer_fields
+from portfolio.columnar.assessing import ColumnarEngine
 from portfolio.columnar.casting import Cells
 from portfolio.columnar.layout import Layout, lay_out
+from portfolio.columnar.reading import Read, Reader
 from portfolio.errors import ChangedModelError, UnfitInputError
-from preprocessing.application import Application, FieldError, InvalidApplicationError
+from preprocessing.application import FieldError
 from preprocessing.contract import Contract
-from scoring.artifact import Artifact, read_artifact
+from scoring.artifact import read_artifact
+from scoring.distribution import TrainingDistribution
 
 REFERENCE = "reference"
 """What the caller's own id is called in an answer, whatever the field."""
@@ -67,22 +70,40 @@ class Scored:
         return int(pc.count_distinct(self.quarantined.column(ROW)).as_py())
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model and a policy are from.
+
+    Attributes:
+        model: its folder.
+        policy: its file.
+        digests: SHA-256 of each file of model and policy, by its name.
+        distribution: the training data in bins.
+    """
+
+    model: Path
+    policy: Path
+    digests: Mapping[str, str]
+    distribution: TrainingDistribution
+
+
 class Assessor:
     """A verified model and policy. Pickled, it is the files that it was opened from: who unpickles it opens them again.
 
     Attributes:
         contract: of the loan book.
         engine: the one that answers requests.
-        digests: SHA-256 of each file of model and policy, by its name.
+        files: the policy, with its reasons.
+        origin: the files that both are from; None where they were made in this process.
     """
 
-    def __init__(self, artifact: Artifact, files: PolicyFiles, paths: tuple[Path, Path]) -> None:
-        self.engine = Engine(*open_model(artifact), files)
-        self.contract: Contract = artifact.contract
+    def __init__(self, engine: Engine, files: PolicyFiles, origin: Origin | None = None) -> None:
+        self.engine = engine
         self.files = files
-        self.distribution = artifact.distribution
-        self.digests = {**artifact.digests, **files.digests}
-        self._paths = paths
+        self.contract: Contract = engine.contract
+        self.origin = origin
+        self._reader = Reader(self.contract)
+        self._columnar = ColumnarEngine(engine)
 
     @classmethod
     def open(cls, model: Path, policy: Path | None = None) -> Assessor:
@@ -96,10 +117,25 @@ class Assessor:
         artifact = read_artifact(model)
         files = read_policy(policy, artifact.contract, beside_or_default(policy))
         check_fit(artifact, files)
-        return cls(artifact, files, (model.resolve(), policy.resolve()))
+        digests = {**artifact.digests, **files.digests}
+        origin = Origin(model.resolve(), policy.resolve(), digests, artifact.distribution)
+        return cls(Engine(*open_model(artifact), files), files, origin)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (*self._paths, self.digests)
+        assert self.origin is not None, "what wasn't opened from files can't be opened again"
+        return _reopened, (self.origin.model, self.origin.policy, self.origin.digests)
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 of each file of model and policy, by its name."""
+        assert self.origin is not None
+        return self.origin.digests
+
+    @property
+    def distribution(self) -> TrainingDistribution:
+        """The training data in bins."""
+        assert self.origin is not None
+        return self.origin.distribution
 
     @property
     def identity(self) -> Identity:
@@ -142,9 +178,9 @@ class Assessor:
         layout = self._layout(table.schema, options)
         answers, quarantine = self.schemas(table.schema, options)
         cells = layout.cells(table)
-        read = _read(self.contract, cells, np.arange(table.num_rows))
-        said = self._assess(read.applications, read.rows, options)
-        rows = pa.array(said.rows)
+        read = self._reader.read(cells, table.num_rows)
+        said = self._answers(read, options)
+        rows = pa.array(read.rows)
         columns = {ROW: pa.array(said.rows + first_row)}
         columns |= {key: table.column(key).take(rows) for key in options.keys}
         if (reference := self._reference(layout)) is not None:
@@ -177,55 +213,26 @@ class Assessor:
         """The field of the caller's own id, where the table has it."""
         return self.contract.reference if self.contract.reference in layout.columns else None
 
-    def _assess(self, applications: Sequence[Application], rows: np.ndarray, options: Options) -> Answers:
-        answer = self.engine.explain if options.explain else self.engine.assess
-        assessments: list[Assessment] = answer(applications) if len(applications) else []
-        decisions = [assessment.decision for assessment in assessments]
-        codes = tuple(self.files.catalogue.codes)
-        reasons = Lists.of(([reason.code for reason in a.reasons] for a in assessments), codes)
-        by_field = [list(a.attributions.by_field.values()) for a in assessments if a.attributions]
+    def _answers(self, read: Read, options: Options) -> Answers:
+        n = len(read.rows)
+        said = self._columnar.assess(read.columns, n, reasons=options.reasons, explain=options.explain)
         return Answers(
-            rows=rows,
-            outcome=np.array([OUTCOMES.index(decision.outcome) for decision in decisions], dtype=np.int8),
-            prediction=np.array([decision.prediction for decision in decisions], dtype=np.int8),
-            pd=np.array([assessment.pd for assessment in assessments], dtype=np.float64),
-            score=np.array([decision.credit_score for decision in decisions], dtype=np.int64),
-            outside=Lists.of((a.outside for a in assessments), tuple(self.contract.by_name)),
-            reasons=reasons if options.reasons else None,
-            attributions=np.array(by_field).reshape(len(rows), -1) if options.explain else None,
+            rows=read.rows.astype(np.int64),
+            outcome=said.decided.outcome,
+            prediction=said.decided.prediction,
+            pd=said.pd,
+            score=said.decided.score,
+            outside=Lists.where({name: outside.all for name, outside in said.outside.items()}, n),
+            reasons=Lists.of(said.reasons, tuple(self.files.catalogue.codes)) if said.reasons is not None else None,
+            attributions=said.attributions,
         )
 
 
 def _reopened(model: Path, policy: Path, digests: Mapping[str, str]) -> Assessor:
     assessor = Assessor.open(model, policy)
-    if assessor.digests != digests:
+    if assessor.origin is None or assessor.origin.digests != digests:
         raise ChangedModelError(f"{model} or {policy} has changed since the work began; begin anew")
     return assessor
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """Rows as the contract reads them: those that are applications, with their numbers, and the others' errors."""
-
-    applications: list[Application]
-    rows: np.ndarray
-    errors: list[tuple[int, FieldError]]
-
-
-def _read(contract: Contract, cells: Mapping[str, Cells], rows: np.ndarray) -> _Read:
-    """Read rows one by one."""
-    taken = pa.array(rows)
-    columns = {name: column.taken(taken) for name, column in cells.items()}
-    applications, good, errors = [], [], []
-    for i, row in enumerate(rows.tolist()):
-        # A missing value is left out, so that the contract calls it missing where it is required.
-        document = {name: value for name, column in columns.items() if (value := column[i]) is not None}
-        try:
-            applications.append(contract.parse(document))
-            good.append(row)
-        except InvalidApplicationError as exc:
-            errors += [(row, error) for error in exc.errors]
-    return _Read(applications, np.array(good, dtype=np.int64), errors)
 
 
 def _quarantine(

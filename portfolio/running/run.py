@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +21,6 @@ from portfolio.running.plan import Document, digest_of, encoded, plan_of
 from portfolio.running.progress import Progress
 from portfolio.running.scoring import Work
 from records.durable import replace_durably
-
-PART_ROWS = 100_000
 
 Watch = Callable[[int, int, int], Progress]
 """Makes what is told of the work: of so many rows, so many done before, and so many of these bad."""
@@ -72,7 +71,7 @@ def open_input(path: Path, assessor: Assessor, options: Options, part_rows: int)
 
 def asked_of(options: Options, *, text: bool) -> Options:
     """The options for files that are texts, or aren't."""
-    return Options(options.reasons, options.explain, options.keys, text, options.values)
+    return replace(options, text=text)
 
 
 def job_of(opened: Opened, assessor: Assessor, options: Options, folder: Path, part_rows: int) -> Job:
