@@ -7,10 +7,10 @@ import signal
 import sys
 from types import FrameType
 
-from portfolio.commands import compare, score
+from portfolio.commands import compare, monitor, score
 from portfolio.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (score, compare)
+COMMANDS = (score, compare, monitor)
 """In the order in which --help lists them."""
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from decision import PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from engine import Engine, Identity, check_fit, open_model
 from portfolio.answers import QUARANTINE, ROW, Answers, Lists, answer_fields
-from portfolio.columnar.assessing import ColumnarEngine
+from portfolio.columnar.assessing import Assessed, ColumnarEngine
 from portfolio.columnar.casting import Cells
+from portfolio.columnar.columns import Columns
 from portfolio.columnar.layout import Layout, lay_out
 from portfolio.columnar.reading import Read, Reader
 from portfolio.errors import ChangedModelError, UnfitInputError
@@ -191,14 +191,17 @@ class Assessor:
             _quarantine(read.errors, cells, first_row, quarantine),
         )
 
-    def read(self, table: pa.Table, options: Options = DEFAULT) -> tuple[NDArray[np.int64], list[Application]]:
-        """A table's rows as the contract reads them: the places of those that are applications, and these.
+    def read(self, table: pa.Table, options: Options = DEFAULT) -> Read:
+        """Read a table's rows, for those who ask other things of them than answers.
 
         Raises:
             UnfitInputError: as `check`.
         """
-        read = _read(self.contract, self._layout(table.schema, options).cells(table), np.arange(table.num_rows))
-        return read.rows, read.applications
+        return self._reader.read(self._layout(table.schema, options).cells(table), table.num_rows)
+
+    def assess(self, columns: Columns, rows: int) -> Assessed:
+        """What is said of so many rows that were read, without reasons and attributions."""
+        return self._columnar.assess(columns, rows, reasons=False, explain=False)
 
     def _layout(self, schema: pa.Schema, options: Options) -> Layout:
         layout = lay_out(self.contract, schema, text=options.text, besides=options.keys)

@@ -11,7 +11,8 @@ _CODE = re.compile(r"`([^`]*)`")
 
 def paragraph(text: str) -> str:
     """A text; what stands between backticks is code."""
-    return f"<p>{_CODE.sub(r'<code>\1</code>', escape(text))}</p>"
+    marked = _CODE.sub(r"<code>\1</code>", escape(text))
+    return f"<p>{marked}</p>"
 
 
 def figure(plot: str | None) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portfolio.commands.options import MODEL, POLICY, Commands, Refusal, add_model, the_folder
+from portfolio.commands.options import MODEL, POLICY, Commands, Refusal, add_model, the_folder, writable, write
 
 if TYPE_CHECKING:
     from portfolio.comparing.borrowing import Assumptions
@@ -44,8 +44,8 @@ def _run(options: argparse.Namespace) -> int:
     from portfolio.running.progress import Progress
 
     by = _assumptions(options)
-    if options.page is not None and not options.page.parent.is_dir():  # known now, not after the last row
-        raise Refusal(f"{options.page}: can't be written (no such folder); name a file in a folder that can")
+    if options.page is not None:
+        writable(options.page)
     sides = _sides(options)
     a, b = (side.assessor for side in sides)
     source, parts = open_portfolio(options.input, a, b, by, whole=options.changed is not None)
@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
             told=lambda rows, bad: progress.finished(0, rows, bad),
         )
     if options.page is not None:
-        _write(options.page, page(comparison, sides, by))
+        write(options.page, page(comparison, sides, by).encode())
     if options.json:
         unfit = {name: side.unfit for name, side in zip("ab", sides, strict=True)}
         print(json.dumps({**comparison.document(), "unfit": unfit}, ensure_ascii=False))
@@ -108,12 +108,3 @@ def _term(text: str) -> float | str:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError("a share lies between 0 and 1, such as .12; or name a column")
     return share
-
-
-def _write(path: Path, text: str) -> None:
-    from records.durable import replace_durably
-
-    try:
-        replace_durably(path, text.encode())
-    except OSError as exc:
-        raise Refusal(f"{path}: can't be written ({exc.strerror}); name a file in a folder that can") from None

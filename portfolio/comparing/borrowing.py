@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,8 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from portfolio.columnar.casting import MISSING
+from portfolio.columnar.columns import Columns
 from portfolio.errors import UnfitInputError
-from preprocessing.application import Application
 from preprocessing.contract import Contract, label_key
 
 Floats = NDArray[np.float64]
@@ -96,12 +95,12 @@ def known(table: pa.Table, contract: Contract) -> Known:
     return Known(of_row >= 0, of_row == 1, int((of_row == -2).sum()))
 
 
-def worth(table: pa.Table, applications: Sequence[Application], contract: Contract, by: Assumptions) -> Worth:
+def worth(table: pa.Table, columns: Columns, contract: Contract, by: Assumptions) -> Worth:
     """What the table's loans bring.
 
     Args:
         table: of n rows.
-        applications: the same, as the contract reads them.
+        columns: the same, as the contract reads them.
         contract: names the field of the amount.
         by: what is assumed.
     """
@@ -109,9 +108,9 @@ def worth(table: pa.Table, applications: Sequence[Application], contract: Contra
     if by.amount is not None:
         amount = _numbers(table, by.amount)
     else:
-        field = contract.amount or ""
-        values = [application[field] for application in applications]
-        amount = np.array([np.nan if isinstance(v, str) or v is None else v for v in values], dtype=np.float64)
+        column = columns[contract.amount or ""]
+        assert column.numbers is not None
+        amount = column.numbers if column.places is None else np.where(column.places < 0, column.numbers, np.nan)
     margin, loss = (
         _numbers(table, each) if isinstance(each, str) else np.full(n, each) for each in (by.margin, by.loss)
     )

@@ -14,7 +14,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from decision import Policy
-from portfolio.comparing.rules import OUTCOMES, Matches
+from portfolio.columnar.deciding import OUTCOMES
+from portfolio.comparing.rules import Matches, matches
 from portfolio.comparing.verdicts import Both
 from portfolio.errors import PortfolioError, UnfitInputError
 from portfolio.reading.reading import Block
@@ -48,15 +49,15 @@ class Changed:
 
     def add(self, block: Block, both: Both) -> None:
         """Write those of a block, of whose rows this is said."""
-        moved = np.flatnonzero(both.a.outcome != both.b.outcome)
+        moved = np.flatnonzero(both.a.decided.outcome != both.b.decided.outcome)
         if not len(moved):
             return
         rows = pa.array(both.rows[moved])
         own = [
             block.rows.take(rows),
-            *(_named(each.outcome[moved]) for each in (both.a, both.b)),
+            *(_named(each.decided.outcome[moved]) for each in (both.a, both.b)),
             *(pa.array(each.pd[moved]) for each in (both.a, both.b)),
-            *(_ids(each.matches[moved], ids) for each, ids in zip((both.a, both.b), self._rules, strict=True)),
+            *(_ids(matches(each.decided)[moved], ids) for each, ids in zip((both.a, both.b), self._rules, strict=True)),
         ]
         columns = block.table.take(rows).columns
         self._writer.write_table(pa.table([*own, *columns], schema=self._writer.schema))
@@ -97,6 +98,6 @@ def _named(places: np.ndarray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(map(str, OUTCOMES), pa.string()))
 
 
-def _ids(matches: Matches, ids: Sequence[str]) -> pa.ListArray:
-    offsets = np.cumsum([0, *matches.sum(axis=1).tolist()], dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids, pa.string()).take(np.nonzero(matches)[1]))
+def _ids(held: Matches, ids: Sequence[str]) -> pa.ListArray:
+    offsets = np.cumsum([0, *held.sum(axis=1).tolist()], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids, pa.string()).take(np.nonzero(held)[1]))

@@ -12,7 +12,7 @@ from portfolio.comparing.borrowing import Assumptions, known, worth
 from portfolio.comparing.changed import Changed, changed_to
 from portfolio.comparing.comparison import Comparison, concluded
 from portfolio.comparing.tally import Tally
-from portfolio.comparing.verdicts import judge, same_model
+from portfolio.comparing.verdicts import Pair
 from portfolio.errors import CancelledError, NoApplicationsError
 from portfolio.reading.reading import Block
 
@@ -54,6 +54,7 @@ def compare(  # noqa: PLR0913  # whom, what, and how far it has come
         side.check(schema, options)
     if by is not None:
         by.check(schema, a.contract)
+    pair = Pair(a, b, options)
     policies = (a.engine.policy, b.engine.policy)
     tally = Tally(a.contract, policies)
 
@@ -61,9 +62,9 @@ def compare(  # noqa: PLR0913  # whom, what, and how far it has come
         for block in blocks:
             if cancelled():
                 raise CancelledError("cancelled; nothing was written")
-            both = judge(a, b, block.table, options)
+            both = pair.judge(block.table)
             read = block.table.take(pa.array(both.rows))
-            value = None if by is None else worth(read, both.applications, a.contract, by)
+            value = None if by is None else worth(read, both.columns, a.contract, by)
             tally.add(both, known(read, a.contract), value, block.size)
             if to is not None:
                 to.add(block, both)
@@ -76,7 +77,7 @@ def compare(  # noqa: PLR0913  # whom, what, and how far it has come
     else:
         with changed_to(changed, schema, policies) as to:
             take(to)
-    return concluded(tally, (a.identity, b.identity), same_model=same_model(a, b), valued=by is not None)
+    return concluded(tally, (a.identity, b.identity), same_model=pair.same_model, valued=by is not None)
 
 
 def _nothing(rows: int) -> str:

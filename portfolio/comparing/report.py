@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from decision import Outcome
 from engine import Identity
+from portfolio.columnar.deciding import OUTCOMES
 from portfolio.comparing.borrowing import Assumptions
 from portfolio.comparing.comparison import Comparison, Lending
-from portfolio.comparing.rules import OUTCOMES
 from portfolio.comparing.sides import Side
 from records.figures.texts import UNKNOWN, estimate, number, percent, table
 

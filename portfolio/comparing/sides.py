@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from decision import InvalidPolicyError, read_policy
 from decision.files import POLICY_FILE, beside_or_default
-from engine import check_fit
-from portfolio.assessor import Assessor
+from engine import Engine, check_fit, open_model
+from portfolio.assessor import Assessor, Origin
 from portfolio.errors import NotComparableError
 from scoring.artifact import MANIFEST, Artifact, read_artifact
+from scoring.attribution import Attributor
+from scoring.scorer import Scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ def open_policies(a: Path, b: Path, model: Path) -> tuple[Side, Side]:
         ArtifactError: the model can't be used.
         InvalidPolicyError: a policy can't be used.
     """
-    artifact = read_artifact(model)
-    return _side(artifact, model, a), _side(artifact, model, b)
+    opened = _opened(model)
+    return _side(opened, a), _side(opened, b)
 
 
 def open_models(a: Path, b: Path, policy: Path, policy_b: Path) -> tuple[Side, Side]:
@@ -59,13 +62,30 @@ def open_models(a: Path, b: Path, policy: Path, policy_b: Path) -> tuple[Side, S
         ArtifactError: a model can't be used.
         InvalidPolicyError: a policy can't be used.
     """
-    return _side(read_artifact(a), a, policy), _side(read_artifact(b), b, policy_b)
+    return _side(_opened(a), policy), _side(_opened(b), policy_b)
 
 
-def _side(artifact: Artifact, model: Path, policy: Path) -> Side:
+class _Opened(NamedTuple):
+    """A model."""
+
+    folder: Path
+    artifact: Artifact
+    scorer: Scorer
+    attributor: Attributor
+
+
+def _opened(model: Path) -> _Opened:
+    artifact = read_artifact(model)
+    return _Opened(model, artifact, *open_model(artifact))
+
+
+def _side(model: _Opened, policy: Path) -> Side:
     policy = policy / POLICY_FILE if policy.is_dir() else policy
+    artifact = model.artifact
     files = read_policy(policy, artifact.contract, beside_or_default(policy))
-    assessor = Assessor(artifact, files, (model.resolve(), policy.resolve()))
+    digests = {**artifact.digests, **files.digests}
+    origin = Origin(model.folder.resolve(), policy.resolve(), digests, artifact.distribution)
+    assessor = Assessor(Engine(model.scorer, model.attributor, files), files, origin)
     try:
         check_fit(artifact, files)
     except InvalidPolicyError as exc:

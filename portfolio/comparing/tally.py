@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decision import Policy
+from portfolio.columnar.columns import Columns
+from portfolio.columnar.deciding import OUTCOMES
 from portfolio.comparing.borrowing import Known, Worth
-from portfolio.comparing.rules import OUTCOMES, alone, severities
+from portfolio.comparing.grouping import groupings
+from portfolio.comparing.rules import alone, matches
 from portfolio.comparing.verdicts import Both, Verdicts
-from preprocessing.application import Application
 from preprocessing.contract import Contract
-from preprocessing.groups import groups_of
 
 Floats = NDArray[np.float64]
 
@@ -63,14 +64,9 @@ class Tally:
     """
 
     def __init__(self, contract: Contract, policies: tuple[Policy, Policy]) -> None:
-        self._groupings = groups_of(contract)
+        self._groupings = groupings(contract)
         self.policies = policies
-        self.groups: list[tuple[str, str]] = [ALL]
-        self._first: list[dict[str, int]] = []
-        for grouping in self._groupings:
-            start = len(self.groups)
-            self._first.append({name: start + i for i, name in enumerate(grouping.names)})
-            self.groups += [(grouping.title, name) for name in grouping.names]
+        self.groups = [ALL, *((grouping.title, name) for grouping in self._groupings for name in grouping.names)]
         self.sums: Floats = np.zeros((len(self.groups), len(OUTCOMES), len(OUTCOMES), len(Measure)))
         self.binned = np.zeros((2, PD_BINS, 3), dtype=np.int64)
         self.holds, self.decides = ([np.zeros(len(each.rules), dtype=np.int64) for each in policies] for _ in range(2))
@@ -92,24 +88,23 @@ class Tally:
         self.unread = (self.unread[0] + both.unread[0] + misfits, self.unread[1] + both.unread[1] + misfits)
         self.strange += known.strange
         measures = _measures(both, known, worth)
-        pair = both.a.outcome.astype(np.intp) * len(OUTCOMES) + both.b.outcome
-        for groups in self._places(both.applications):
+        pair = both.a.decided.outcome.astype(np.intp) * len(OUTCOMES) + both.b.decided.outcome
+        for groups in (np.zeros(len(pair), dtype=np.intp), *self._places(both.columns)):
             self._sum(groups, pair, measures)
         for side, verdicts in enumerate((both.a, both.b)):
             place = pd_bin(verdicts.pd)
             for i, mask in enumerate((np.ones(len(place), dtype=bool), known.known, known.defaulted)):
                 self.binned[side, :, i] += np.bincount(place[mask], minlength=PD_BINS)
-            severity = severities(self.policies[side])
-            self.holds[side] += verdicts.matches.sum(axis=0)
-            self.decides[side] += alone(verdicts.band, verdicts.matches, severity).sum(axis=0)
+            self.holds[side] += matches(verdicts.decided).sum(axis=0)
+            self.decides[side] += alone(self.policies[side], verdicts.decided).sum(axis=0)
         self._square(both.a, both.b, known)
 
-    def _places(self, applications: Sequence[Application]) -> list[NDArray[np.intp]]:
+    def _places(self, columns: Columns) -> Iterator[NDArray[np.intp]]:
         """Each application's place among the groups, everybody's first, then that of each grouping."""
-        places = [np.zeros(len(applications), dtype=np.intp)]
-        for grouping, place in zip(self._groupings, self._first, strict=True):
-            places.append(np.array([place[grouping.of(each)] for each in applications], dtype=np.intp))
-        return places
+        first = 1
+        for grouping in self._groupings:
+            yield grouping.places(columns) + first
+            first += len(grouping.names)
 
     def _sum(self, groups: NDArray[np.intp], pair: NDArray[np.intp], measures: Floats) -> None:
         cells = len(OUTCOMES) ** 2

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from portfolio.answers import OUTCOMES
 from portfolio.assessor import DEFAULT, Assessor, Options
+from portfolio.columnar.columns import Column, Columns
+from portfolio.columnar.deciding import OUTCOMES
 from portfolio.errors import CancelledError, NoApplicationsError
 from portfolio.monitoring.findings import Findings, Shift
 from portfolio.reading.reading import Block
@@ -28,13 +28,13 @@ class Counts:
 
     def __init__(self, assessor: Assessor, options: Options = DEFAULT) -> None:
         self._assessor = assessor
-        self._options = Options(reasons=False, text=options.text)
+        self._options = options
         self._bins = assessor.distribution.bins
         # Of each field, in each of its bins; behind them, those without a value.
         self._placed = [np.zeros(len(bins.labels) + 1, dtype=np.int64) for bins in self._bins]
         self._outcomes = np.zeros(len(OUTCOMES), dtype=np.int64)
         self._outside: Counter[str] = Counter()
-        self._invalid: Counter[tuple[str, str]] = Counter()
+        self._invalid: Counter[tuple[str | None, str]] = Counter()
         self._pd = 0.0
         self._rows = self._bad = 0
 
@@ -44,25 +44,23 @@ class Counts:
         Raises:
             UnfitInputError: the contract's columns aren't there, or can't be read.
         """
-        scored = self._assessor.score(block.table, 0, self._options)
-        rows, applications = self._assessor.read(block.table, self._options)
-        answers = scored.answers
-        pd: NDArray[np.float64] = answers.column("probability_of_default").to_numpy()
+        read = self._assessor.read(block.table, self._options)
+        said = self._assessor.assess(read.columns, len(read.rows))
         for bins, placed in zip(self._bins, self._placed, strict=True):
-            values = pd.tolist() if bins.field == PD else [application[bins.field] for application in applications]
-            placed += _counted(bins, values, len(placed))
-        for decision in answers.column("decision").to_pylist():
-            self._outcomes[OUTCOMES.index(decision)] += 1
-        for fields in answers.column("outside_training_range").to_pylist():
-            self._outside.update(fields)
-        kinds = (scored.quarantined.column(name).to_pylist() for name in ("field", "kind"))
-        self._invalid.update(zip(*kinds, strict=True))
+            np.add(placed, self._in_bins(bins, said.pd, read.columns), out=placed)
+        self._outcomes += np.bincount(said.decided.outcome, minlength=len(OUTCOMES))
+        self._outside.update({field: int(outside.all.sum()) for field, outside in said.outside.items()})
+        self._invalid.update((str(error.loc[-1]) if error.loc else None, error.type) for _, error in read.errors)
         self._invalid.update((misfit.field, misfit.kind) for misfit in block.misfits)
-        self._pd += float(pd.sum())
-        bad = block.size - len(rows)
+        self._pd += float(said.pd.sum())
+        bad = block.size - len(read.rows)
         self._rows += block.size
         self._bad += bad
         return bad
+
+    @staticmethod
+    def _in_bins(bins: FieldBins, pd: NDArray[np.float64], columns: Columns) -> NDArray[np.int64]:
+        return _of_numbers(bins, pd) if bins.field == PD else _of_column(bins, columns[bins.field])
 
     def findings(self) -> Findings:
         """What they say.
@@ -83,7 +81,7 @@ class Counts:
             trained_on=self._assessor.distribution.rows,
             rows=self._rows,
             quarantined=self._bad,
-            invalid={f"{field or 'row'}: {kind}": n for (field, kind), n in self._invalid.most_common()},
+            invalid=dict(self._invalid.most_common()),
             mean_pd=self._pd / answered,
             decisions={outcome.value: n for outcome, n in zip(OUTCOMES, self._outcomes.tolist(), strict=True)},
             shifts=tuple(
@@ -123,16 +121,23 @@ def monitor(
     return counts.findings()
 
 
-def _counted(bins: FieldBins, values: Iterable[object], places: int) -> NDArray[np.int64]:
-    """How many values fall into each bin; texts few enough to be asked once each, numbers all together."""
-    named: Counter[str | None] = Counter()
-    numbers: list[float] = []
-    for value in values:
-        if value is None or isinstance(value, str):
-            named[value] += 1
-        else:
-            numbers.append(float(value))  # type: ignore[arg-type]  # what is no text is a number
-    found = np.bincount(np.searchsorted(bins.edges, numbers, side="left"), minlength=places).astype(np.int64)
-    for text, number in named.items():
-        found[bins.place(text)] += number
-    return found
+def _of_column(bins: FieldBins, column: Column) -> NDArray[np.int64]:
+    """How many values fall into each bin, and behind them how many are missing."""
+    if column.places is None:
+        assert column.numbers is not None
+        return _of_numbers(bins, column.numbers)
+    places = len(bins.labels) + 1
+    counts = np.zeros(places, dtype=np.int64)
+    if column.numbers is not None:
+        counts += _of_numbers(bins, column.numbers[column.places < 0])
+    # A value has a name, and each name a bin.
+    named = np.bincount(column.places[column.places >= 0], minlength=len(column.names))
+    for name, number in zip(column.names, named.tolist(), strict=True):
+        counts[bins.place(name)] += number
+    return counts
+
+
+def _of_numbers(bins: FieldBins, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The same of numbers, none of which is missing."""
+    places = np.searchsorted(bins.edges, numbers, side="left")
+    return np.bincount(places, minlength=len(bins.labels) + 1).astype(np.int64)

@@ -25,6 +25,11 @@ def blocks_of(whole: pa.Table, rows: int = 400) -> Iterator[Block]:
         yield Block(table, pa.array(range(first, first + table.num_rows)), ())
 
 
+def with_grades(whole: pa.Table, grades: list[str]) -> pa.Table:
+    """Another value in one column."""
+    return whole.set_column(whole.schema.get_field_index("loan_grade"), "loan_grade", pa.array(grades))
+
+
 @pytest.fixture(scope="session")
 def contract() -> Contract:
     return read_contract_file(MODEL_FOLDER / "contract.json")

@@ -23,7 +23,7 @@ from portfolio.errors import CancelledError, NoApplicationsError, NotComparableE
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from tests.artifacts import MODEL_FOLDER
-from tests.portfolio.conftest import POLICY_FILE, blocks_of
+from tests.portfolio.conftest import POLICY_FILE, blocks_of, with_grades
 
 BY = Assumptions(0.12, 0.6)
 
@@ -36,10 +36,6 @@ class Case(NamedTuple):
     a: Decision
     b: Decision
     defaulted: bool
-
-
-def with_grades(whole: pa.Table, grades: list[str]) -> pa.Table:
-    return whole.set_column(whole.schema.get_field_index("loan_grade"), "loan_grade", pa.array(grades))
 
 
 @pytest.fixture(scope="module")
