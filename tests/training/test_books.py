@@ -152,7 +152,7 @@ class TestEveryType:
 
         printed = capsys.readouterr().out
         assert "hull: steel" in printed
-        assert "0 of them with an outcome" not in printed
+        assert ", 0 of them with an outcome" not in printed
 
     def test_card(self, made: tuple[Path, Path, Path]) -> None:
         """It names the book, its groups and what the model never reads, and nobody else's figures."""
