@@ -146,6 +146,12 @@ class Attributor:
     The turns of those three splits and of the ones above settle the four leaves' patterns. They are the state of the
     subtree, a bit for each.
 
+    Attributes:
+        fields: the players, in the schema's order.
+        base_value: mean of the reference population, in calibrated log-odds.
+        base_margin: the same before calibration.
+        calibration: of margins.
+
     Raises:
         ValueError: the tables were not made for this model.
     """
@@ -157,8 +163,8 @@ class Attributor:
             )
         self.fields = index.fields
         self.base_value = float(calibration.apply(np.array(tables.base_value)))
-        self._base_margin = tables.base_value
-        self._calibration = calibration
+        self.base_margin = tables.base_value
+        self.calibration = calibration
         self._ensemble = index.ensemble
         splits = _splits_of_subtrees(index.ensemble.depth)
         subtrees, bits = splits.shape
@@ -182,7 +188,25 @@ class Attributor:
     def attribute_one(self, turns: Turns) -> NDArray[np.float64]:
         """One application's turns, shape (trees,), to one attribution per field, in calibrated log-odds."""
         margins = self._of_margin(turns)
-        return margins * self._calibration.stretch(self._base_margin, self._base_margin + float(margins.sum()))
+        return margins * self.calibration.stretch(self.base_margin, self.base_margin + float(margins.sum()))
+
+    def of_subtrees(self, tree: int, turns: Turns) -> NDArray[np.float64] | None:
+        """What each subtree of one tree adds to the margin by its turns; None where fields are too many.
+
+        Args:
+            tree: which.
+            turns: in it, shape (m,).
+
+        Returns:
+            One attribution a field, shape (m, subtrees, fields).
+        """
+        if self._cell is not None:
+            return None
+        states = np.zeros((len(turns), self._first_states.shape[1]), dtype=np.intp) + self._first_states[tree]
+        for byte, state in enumerate(self._state_by_byte):
+            states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)
+        sums: NDArray[np.float64] = self._sums[states]
+        return sums
 
     def _of_margin(self, turns: Turns) -> NDArray[np.float64]:
         states = self._first_states.copy()
