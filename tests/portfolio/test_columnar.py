@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ from decision import PolicyFiles, read_policy
 from portfolio.assessor import Assessor, Options
 from portfolio.columnar import reasoning
 from preprocessing.contract import Contract, read_contract_file
+from scoring import attribution, boosting
 from tests.applications import portfolio
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER
 from tests.books import BOOKS, DATA, ROOT, documents
@@ -104,6 +107,19 @@ def test_nothing_is_asked_of_the_engine_without_need(assessor: Assessor) -> None
     """Of the default book's mix, no row is too close to tell."""
     with mock.patch.object(assessor.engine, "assess", side_effect=AssertionError("asked")):
         assert assessor.score(typed(assessor.contract, portfolio(1500, seed=4))).answers.num_rows == 1500
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "places"), [("MOST_IN_TABLES", -1, [boosting]), ("DENSE_FIELDS", 0, [attribution, reasoning])]
+)
+def test_models_too_wide_for_tables(name: str, limit: int, places: list[ModuleType], assessor: Assessor) -> None:
+    """Where features or fields are too many for quick sums: another way, the same answers."""
+    with contextlib.ExitStack() as stack:
+        for module in places:
+            stack.enter_context(mock.patch.object(module, name, limit))
+        wide = Assessor.open(MODEL_FOLDER, POLICY_FOLDER / "decision_policy.json")
+        table = typed(assessor.contract, default_rows(assessor)[:300])
+        assert assessor.score(table).answers.equals(wide.score(table).answers)
 
 
 @pytest.mark.parametrize("book", BOOKS)
