@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decision import PolicyFiles, read_policy
+from decision.policy import Telling
+from engine import Engine
 from portfolio.assessor import Assessor, Options
 from portfolio.columnar import reasoning
 from preprocessing.contract import Contract, read_contract_file
@@ -107,6 +109,27 @@ def test_nothing_is_asked_of_the_engine_without_need(assessor: Assessor) -> None
     """Of the default book's mix, no row is too close to tell."""
     with mock.patch.object(assessor.engine, "assess", side_effect=AssertionError("asked")):
         assert assessor.score(typed(assessor.contract, portfolio(1500, seed=4))).answers.num_rows == 1500
+
+
+def test_reasons_that_say_the_same(assessor: Assessor) -> None:
+    """Of two with one text the first is told, and a later one takes the other's place; some say it of some values."""
+    entries = [
+        entry.model_copy(
+            update={
+                "text": f"text {max(i, len(assessor.files.catalogue.reasons) - 2)}",
+                "text_by_value": {},
+                "text_if_missing": "nothing" if i % 2 else None,
+            }
+        )
+        for i, entry in enumerate(assessor.files.catalogue.reasons)
+    ]
+    policy = assessor.files.policy.model_copy(update={"reasons": Telling(materiality=0)})
+    catalogue = assessor.files.catalogue.model_copy(update={"reasons": tuple(entries)})
+    files = PolicyFiles(policy, catalogue, {})
+    same = Assessor(Engine(assessor.engine.scorer, assessor.engine.attributor, files), files)
+    for rows in (portfolio(1200, seed=6), [row | {"person_emp_length": 3.0} for row in portfolio(300, seed=7)]):
+        table = typed(same.contract, rows)
+        assert_same(same.engine, stated(same.contract, table, text=False), same.score(table))
 
 
 @pytest.mark.parametrize(
