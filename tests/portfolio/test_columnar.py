@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from decision import PolicyFiles, read_policy
 from decision.policy import Telling
+from decision.reasons import ReasonCatalogue
 from engine import Engine
 from portfolio.assessor import Assessor, Options
 from portfolio.columnar import reasoning
@@ -113,18 +114,14 @@ def test_nothing_is_asked_of_the_engine_without_need(assessor: Assessor) -> None
 
 def test_reasons_that_say_the_same(assessor: Assessor) -> None:
     """Of two with one text the first is told, and a later one takes the other's place; some say it of some values."""
+    *_, last = assessor.files.catalogue.scored
     entries = [
-        entry.model_copy(
-            update={
-                "text": f"text {max(i, len(assessor.files.catalogue.reasons) - 2)}",
-                "text_by_value": {},
-                "text_if_missing": "nothing" if i % 2 else None,
-            }
-        )
-        for i, entry in enumerate(assessor.files.catalogue.reasons)
+        entry.model_copy(update={"text": f"text {entry is last}", "text_by_value": {}, "text_if_missing": "nothing"})
+        for entry in assessor.files.catalogue.reasons
     ]
-    policy = assessor.files.policy.model_copy(update={"reasons": Telling(materiality=0)})
-    catalogue = assessor.files.catalogue.model_copy(update={"reasons": tuple(entries)})
+    policy = assessor.files.policy.model_copy(update={"reasons": Telling(materiality=0.001)})
+    # Anew: a copy would take along what was worked out of the old reasons.
+    catalogue = ReasonCatalogue(format=1, version=assessor.files.catalogue.version, reasons=tuple(entries))
     files = PolicyFiles(policy, catalogue, {})
     same = Assessor(Engine(assessor.engine.scorer, assessor.engine.attributor, files), files)
     for rows in (portfolio(1200, seed=6), [row | {"person_emp_length": 3.0} for row in portfolio(300, seed=7)]):
