@@ -112,16 +112,11 @@ class LeafIndex:
             of_leaf[:count] = fields[leaf]
         self._conditions = [(splits[field, order], right[field, order]) for field in self.leaf_fields.T]
 
-    def patterns(self, turns: Turns, leaves: slice | NDArray[np.intp] = slice(None)) -> NDArray[np.uint8]:
-        """Which of its fields' conditions each leaf's tree meets by its turns, shape (…, leaves) as `turns`.
-
-        Args:
-            turns: in each leaf's tree.
-            leaves: which of them; all unless given.
-        """
+    def patterns(self, turns: Turns) -> NDArray[np.uint8]:
+        """Which of its fields' conditions each leaf's tree meets by its turns, shape (…, leaves) as `turns`."""
         patterns = np.zeros(turns.shape, dtype=np.uint8)
         for s, (splits, right) in enumerate(self._conditions):
-            patterns |= (turns & splits[leaves] == right[leaves]).astype(np.uint8) << s
+            patterns |= (turns & splits == right).astype(np.uint8) << s
         return patterns
 
     def build_tables(self, reference: NDArray[np.float32]) -> Tables:
@@ -146,12 +141,6 @@ class Attributor:
     The turns of those three splits and of the ones above settle the four leaves' patterns. They are the state of the
     subtree, a bit for each.
 
-    Attributes:
-        fields: the players, in the schema's order.
-        base_value: mean of the reference population, in calibrated log-odds.
-        base_margin: the same before calibration.
-        calibration: of margins.
-
     Raises:
         ValueError: the tables were not made for this model.
     """
@@ -163,8 +152,8 @@ class Attributor:
             )
         self.fields = index.fields
         self.base_value = float(calibration.apply(np.array(tables.base_value)))
-        self.base_margin = tables.base_value
-        self.calibration = calibration
+        self._base_margin = tables.base_value
+        self._calibration = calibration
         self._ensemble = index.ensemble
         splits = _splits_of_subtrees(index.ensemble.depth)
         subtrees, bits = splits.shape
@@ -180,16 +169,6 @@ class Attributor:
             part = np.arange(look_ups)[:, np.newaxis] % self._parts
             self._sums, self._cell = sums, (part * (len(self.fields) + 1) + fields).ravel()
 
-    def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""
-        rows = [self.attribute_one(turns) for turns in self._ensemble.turns(matrix)]
-        return np.array(rows).reshape(len(matrix), len(self.fields))
-
-    def attribute_one(self, turns: Turns) -> NDArray[np.float64]:
-        """One application's turns, shape (trees,), to one attribution per field, in calibrated log-odds."""
-        margins = self._of_margin(turns)
-        return margins * self.calibration.stretch(self.base_margin, self.base_margin + float(margins.sum()))
-
     def of_subtrees(self, tree: int, turns: Turns) -> NDArray[np.float64] | None:
         """What each subtree of one tree adds to the margin by its turns; None where fields are too many.
 
@@ -202,11 +181,38 @@ class Attributor:
         """
         if self._cell is not None:
             return None
-        states = np.zeros((len(turns), self._first_states.shape[1]), dtype=np.intp) + self._first_states[tree]
+        states = np.tile(self._first_states[tree], (len(turns), 1))
         for byte, state in enumerate(self._state_by_byte):
             states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)
         sums: NDArray[np.float64] = self._sums[states]
         return sums
+
+    def calibrated(self, sums: NDArray[np.float64], margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums of attributions in the margin, shape (n, k), in calibrated log-odds.
+
+        Args:
+            sums: of rows whose margin isn't the reference population's own.
+            margins: theirs, shape (n,).
+        """
+        start = np.array([self._base_margin])
+        stretch = (self._calibration.apply(margins) - self._calibration.apply(start)) / (margins - start)
+        found: NDArray[np.float64] = sums * stretch[:, np.newaxis]
+        return found
+
+    @property
+    def base_margin(self) -> float:
+        """The reference population's mean margin."""
+        return self._base_margin
+
+    def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""
+        rows = [self.attribute_one(turns) for turns in self._ensemble.turns(matrix)]
+        return np.array(rows).reshape(len(matrix), len(self.fields))
+
+    def attribute_one(self, turns: Turns) -> NDArray[np.float64]:
+        """One application's turns, shape (trees,), to one attribution per field, in calibrated log-odds."""
+        margins = self._of_margin(turns)
+        return margins * self._calibration.stretch(self._base_margin, self._base_margin + float(margins.sum()))
 
     def _of_margin(self, turns: Turns) -> NDArray[np.float64]:
         states = self._first_states.copy()

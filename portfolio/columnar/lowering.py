@@ -37,16 +37,20 @@ class Lowering:
             fields: scored ones.
         """
         lower = np.zeros(len(pd), dtype=np.bool_)
-        alone = [self._improvements.replacements[name] for name in fields if name in self._improvements.replacements]
-        for keep, others in alone:
+        moving = []
+        for name in fields:
+            replacement = self._improvements.replacement(name)
+            if replacement is None:
+                moving.append(name)
+                continue
+            keep, others = replacement
             for other in others:
                 open_ = np.flatnonzero(~lower)
                 lower[open_] = self._scorer.pds(turns[open_] & keep | other) < pd[open_]
-        for name in fields:
-            if self._improvements.moved[name]:
-                open_ = np.flatnonzero(~lower)
-                own = {field: column.take(rows[open_]) for field, column in columns.items()}
-                lower[open_] = self._moved(own, turns[open_], pd[open_], name)
+        for name in moving:
+            open_ = np.flatnonzero(~lower)
+            own = {field: column.take(rows[open_]) for field, column in columns.items()}
+            lower[open_] = self._moved(own, turns[open_], pd[open_], name)
         return lower
 
     def _moved(self, columns: Columns, turns: Turns, pd: NDArray[np.float64], name: str) -> Mask:

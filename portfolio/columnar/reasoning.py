@@ -32,6 +32,9 @@ Codes = tuple[str, ...]
 MOST_REMEMBERED = 100_000
 """Kinds of rows whose codes are kept for the next table."""
 
+NO_WAY = 1e-6
+"""A margin so near the reference population's that its way to the log-odds can't be divided by it."""
+
 NOTHING = -1
 """Where a list of places among the catalogue's score reasons has ended."""
 
@@ -112,7 +115,11 @@ class Reasoner:
             return found, sure
         at = rows[disclosed]
         pd, margin = scored.pd[at], scored.margin[at]
-        impacts, clear = self._in_log_odds(self._impacts.of(scored.tables[at]), margin)
+        attributor = self._engine.attributor
+        clear = np.abs(margin - attributor.base_margin) > NO_WAY
+        impacts = attributor.calibrated(
+            self._impacts.of(scored.tables[at]), np.where(clear, margin, attributor.base_margin + 1)
+        )
         order, material, told_apart = _order(impacts, self._least_impact(pd), self._impacts.none)
         sure[disclosed] = clear & told_apart & material.any(axis=1)
         ruled = np.zeros(len(decided.outcome), dtype=np.bool_)
@@ -143,17 +150,6 @@ class Reasoner:
                 true[rows, rank] = lower
             count[asked] += true[asked, rank]
         return true
-
-    def _in_log_odds(
-        self, impacts: NDArray[np.float64], margin: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], Mask]:
-        """Sums of margins in calibrated log-odds, and where that is no matter of the last bits."""
-        calibration, base = self._engine.attributor.calibration, self._engine.attributor.base_margin
-        width = margin - base
-        clear = np.abs(width) > 1e-6
-        width[~clear] = 1.0
-        stretch = (calibration.apply(margin) - calibration.apply(np.array([base]))) / width
-        return impacts * stretch[:, np.newaxis], clear
 
     def _least_impact(self, pd: NDArray[np.float64]) -> NDArray[np.float64]:
         least = math.ulp(0.5)

@@ -42,7 +42,7 @@ class Cluster:
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "240",
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
         }
         self._nodes = 0
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
