@@ -15,8 +15,9 @@ from decision import PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from engine import Engine, Identity, check_fit, open_model
 from portfolio.answers import QUARANTINE, ROW, Answers, Lists, answer_fields
-from portfolio.columnar.assessing import ColumnarEngine
+from portfolio.columnar.assessing import Assessed, ColumnarEngine
 from portfolio.columnar.casting import Cells
+from portfolio.columnar.columns import Columns
 from portfolio.columnar.layout import Layout, lay_out
 from portfolio.columnar.reading import Read, Reader
 from portfolio.errors import ChangedModelError, UnfitInputError
@@ -102,7 +103,7 @@ class Assessor:
         self.contract: Contract = engine.contract
         self.origin = origin
         self._reader = Reader(self.contract)
-        self._columnar = ColumnarEngine(engine)
+        self._columnar = ColumnarEngine(engine, files)
 
     @classmethod
     def open(cls, model: Path, policy: Path | None = None) -> Assessor:
@@ -190,6 +191,18 @@ class Assessor:
             _quarantine(read.errors, cells, first_row, quarantine),
         )
 
+    def read(self, table: pa.Table, options: Options = DEFAULT) -> Read:
+        """Read a table's rows, for those who ask other things of them than answers.
+
+        Raises:
+            UnfitInputError: as `check`.
+        """
+        return self._reader.read(self._layout(table.schema, options).cells(table), table.num_rows)
+
+    def assess(self, columns: Columns, rows: int) -> Assessed:
+        """What is said of so many rows that were read, without reasons and attributions."""
+        return self._columnar.assess(columns, rows, reasons=False, explain=False)
+
     def _layout(self, schema: pa.Schema, options: Options) -> Layout:
         layout = lay_out(self.contract, schema, text=options.text, besides=options.keys)
         fields = answer_fields(self.engine.attributor.fields, reasons=options.reasons, explain=options.explain)
@@ -213,7 +226,7 @@ class Assessor:
             pd=said.pd,
             score=said.decided.score,
             outside=Lists.where({name: outside.all for name, outside in said.outside.items()}, n),
-            reasons=Lists.of(said.reasons, tuple(self.files.catalogue.codes)) if said.reasons is not None else None,
+            reasons=Lists.chosen(said.reasons.kinds, said.reasons.of_row) if said.reasons is not None else None,
             attributions=said.attributions,
         )
 
