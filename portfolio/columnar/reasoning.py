@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from decision import PolicyFiles, explain_decision
 from decision.policy import Decision
 from decision.reasons import MAX_REASONS, CatalogueEntry, ReasonCatalogue, ScoreFactors
 from engine import Assessment, Engine
-from portfolio.columnar.columns import Columns, Mask, application
+from portfolio.columnar.columns import NUMBER, Columns, Mask, application
 from portfolio.columnar.deciding import APPROVED, OUTCOMES, Decided
 from portfolio.columnar.lowering import Lowering
 from portfolio.columnar.model import Model, Scored
@@ -165,12 +165,13 @@ class Reasoner:
         self, columns: Columns, decided: Decided, ranked: NDArray[np.int16], rows: NDArray[np.intp]
     ) -> list[bytes]:
         """All that settles a row's codes, as bytes."""
-        whole = np.zeros((len(rows), ranked.shape[1] + 2 + len(decided.rules) + len(self._told_apart)), dtype=np.int16)
+        parts: list[tuple[NDArray[Any] | None, int]] = [(decided.outcome, 0), (decided.band, 0)]
+        parts += [(mask, 0) for mask in decided.rules]
+        parts += [(columns[field].places, NUMBER) for field in self._told_apart]
+        whole = np.empty((len(rows), ranked.shape[1] + len(parts)), dtype=np.int16)
         whole[:, : ranked.shape[1]] = ranked
-        named = [columns[field].places for field in self._told_apart]
-        for i, part in enumerate((decided.outcome, decided.band, *decided.rules, *named), ranked.shape[1]):
-            if part is not None:
-                whole[:, i] = part[rows]
+        for i, (part, of_all) in enumerate(parts, ranked.shape[1]):
+            whole[:, i] = of_all if part is None else part[rows]
         keys: list[bytes] = whole.view(f"V{whole.shape[1] * whole.itemsize}").ravel().tolist()
         return keys
 

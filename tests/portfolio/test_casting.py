@@ -70,15 +70,24 @@ class TestCells:
     def test_columns_of_other_encodings(self) -> None:
         """Dictionaries, runs, large texts, small integers, days and NaN are read for what they hold."""
         texts = pa.array(["steel", None, "steel"])
-        for column in (texts.dictionary_encode(), texts.cast(pa.large_string()), pa.array(["steel", None, "steel"])):
+        for column in (texts.dictionary_encode(), texts.cast(pa.large_string()), texts.cast(pa.string_view())):
             assert ["steel", None, "steel"] == cells("hull", column)
         assert [1, None, 3] == cells("berths", pa.array([1, None, 3], pa.int8()))
+        runs = pa.RunEndEncodedArray.from_arrays([2, 3], ["steel", "wood"])
+        assert ["steel", "steel", "wood"] == cells("hull", runs)
         assert ["2024-02-29", None] == cells("surveyed", pa.array([date(2024, 2, 29), None]))
         assert [1.5, None, None] == cells("price", pa.array([1.5, float("nan"), None]))
         assert ["1", "2", None, "2.5"] == cells("condition", pa.array([1.0, 2.0, None, 2.5]))
         assert ["1", "3"] == cells("condition", pa.array([1, 3]))
         assert ["17"] == cells("reference", pa.array([17]))
         assert [None, None] == cells("price", pa.nulls(2))
+
+    def test_texts_that_are_no_utf_8(self) -> None:
+        """A file may hold any bytes: such a cell is one that no field takes, and its neighbours are read."""
+        bytes_ = pa.array([b"steel", b"stee\xff", None])
+        column = pa.Array.from_buffers(pa.string(), 3, bytes_.buffers())
+        assert ["steel", "\0stee\ufffd", None] == cells("hull", column)
+        assert ["\0stee\ufffd"] == cells("reference", column.slice(1, 1))
 
     @pytest.mark.parametrize(
         ("field", "kind", "remedy"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import pyarrow as pa
@@ -12,13 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decision import PolicyFiles
+from decision import PolicyFiles, read_policy
+from decision.policy import Telling
+from engine import Engine
 from portfolio.assessor import Assessor, Options
 from portfolio.columnar import reasoning
-from preprocessing.contract import Contract
+from preprocessing.contract import Contract, read_contract_file
+from scoring import attribution, boosting
 from tests.applications import portfolio
 from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER
-from tests.books import BOOKS, DATA, EVERY_TYPE, ROOT, documents, train_book
+from tests.books import BOOKS, DATA, ROOT, documents
 from tests.contracts import Small, applications, contracts, policy_of, rule_documents, spoilt
 from tests.portfolio.tables import assert_same, stated, texts, typed
 from tests.properties.test_decisions import catalogue_of, engine_of
@@ -106,21 +111,52 @@ def test_nothing_is_asked_of_the_engine_without_need(assessor: Assessor) -> None
         assert assessor.score(typed(assessor.contract, portfolio(1500, seed=4))).answers.num_rows == 1500
 
 
-@pytest.fixture(scope="module", params=[*(name for name in BOOKS if name != "default"), "every type"])
-def other_book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Assessor:
-    book, model = train_book(tmp_path_factory.mktemp("book"), BOOKS.get(request.param, EVERY_TYPE))
-    return Assessor.open(model, book / "decision_policy.json")
+def test_reasons_that_say_the_same(assessor: Assessor) -> None:
+    """Of two with one text the first is told, and a later one takes the other's place; some say it of some values."""
+    entries = [
+        entry.model_copy(
+            update={
+                "text": f"text {max(i, len(assessor.files.catalogue.reasons) - 2)}",
+                "text_by_value": {},
+                "text_if_missing": "nothing" if i % 2 else None,
+            }
+        )
+        for i, entry in enumerate(assessor.files.catalogue.reasons)
+    ]
+    policy = assessor.files.policy.model_copy(update={"reasons": Telling(materiality=0)})
+    catalogue = assessor.files.catalogue.model_copy(update={"reasons": tuple(entries)})
+    files = PolicyFiles(policy, catalogue, {})
+    same = Assessor(Engine(assessor.engine.scorer, assessor.engine.attributor, files), files)
+    for rows in (portfolio(1200, seed=6), [row | {"person_emp_length": 3.0} for row in portfolio(300, seed=7)]):
+        table = typed(same.contract, rows)
+        assert_same(same.engine, stated(same.contract, table, text=False), same.score(table))
 
 
-@pytest.mark.slow
-def test_other_books(other_book: Assessor) -> None:
-    """Each of the books here, and one with a field of every type: as numbers and as texts, sound and spoilt."""
-    contract = other_book.contract
-    rows = [*documents(contract, 2000, 7), *some_spoilt(contract, 2000, 8)]
+@pytest.mark.parametrize(
+    ("name", "limit", "places"), [("MOST_IN_TABLES", -1, [boosting]), ("DENSE_FIELDS", 0, [attribution, reasoning])]
+)
+def test_models_too_wide_for_tables(name: str, limit: int, places: list[ModuleType], assessor: Assessor) -> None:
+    """Where features or fields are too many for quick sums: another way, the same answers."""
+    with contextlib.ExitStack() as stack:
+        for module in places:
+            stack.enter_context(mock.patch.object(module, name, limit))
+        wide = Assessor.open(MODEL_FOLDER, POLICY_FOLDER / "decision_policy.json")
+        table = typed(assessor.contract, default_rows(assessor)[:300])
+        assert assessor.score(table).answers.equals(wide.score(table).answers)
+
+
+@pytest.mark.parametrize("book", BOOKS)
+def test_every_book(book: str) -> None:
+    """Its contract, policy and reasons, with a model of drawn rows: as numbers and as texts, sound and spoilt."""
+    contract = read_contract_file(BOOKS[book] / "contract.json")
+    files = read_policy(BOOKS[book] / "decision_policy.json", contract)
+    small = Small(contract, applications(contract, 300, 7), 4, 7)
+    assessor = Assessor(engine_of(small, files), files)
+    rows = [*documents(contract, 300, 7), *some_spoilt(contract, 300, 8)]
     table = typed(contract, rows)
-    assert_same(other_book.engine, stated(contract, table, text=False), other_book.score(table))
+    assert_same(assessor.engine, stated(contract, table, text=False), assessor.score(table))
     table = texts(contract, rows)
-    assert_same(other_book.engine, stated(contract, table, text=True), other_book.score(table, 0, TEXT))
+    assert_same(assessor.engine, stated(contract, table, text=True), assessor.score(table, 0, TEXT))
 
 
 @pytest.mark.slow
