@@ -7,10 +7,10 @@ import signal
 import sys
 from types import FrameType
 
-from portfolio.commands import score
+from portfolio.commands import compare, monitor, score
 from portfolio.commands.options import EXIT_CODES, Commands, Refusal, Run
 
-COMMANDS = (score,)
+COMMANDS = (score, compare, monitor)
 """In the order in which --help lists them."""
 
 
@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(exc, file=sys.stderr)
         return exc.exit_code
     except (KeyboardInterrupt, _Ended) as exc:
-        print("ended; run the same command again, and it goes on from here", file=sys.stderr)
+        print(
+            "ended; nothing is half written; run the same command again, and `score` goes on from here", file=sys.stderr
+        )
         return 128 + (signal.SIGINT if isinstance(exc, KeyboardInterrupt) else signal.SIGTERM)
 
 

@@ -11,6 +11,9 @@ PortfolioError
 +-- TooManyBadError       more rows are quarantined than --max-bad allows
 +-- LostWorkersError      a part has cost several workers their lives
 +-- EngineError           an engine isn't installed, or can't be reached
++-- NotComparableError    what is named isn't two of a kind
++-- NoApplicationsError   no row of the input is an application
++-- CancelledError        whoever asked for the work doesn't want it any more
 """
 
 from __future__ import annotations
@@ -76,3 +79,15 @@ class LostWorkersError(PortfolioError):
 
 class EngineError(PortfolioError):
     """An engine that isn't installed, or can't be reached."""
+
+
+class NotComparableError(PortfolioError):
+    """Neither two policies nor two models."""
+
+
+class NoApplicationsError(PortfolioError):
+    """No row of the input is an application."""
+
+
+class CancelledError(PortfolioError):
+    """Whoever asked for the work doesn't want it any more."""

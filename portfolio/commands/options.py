@@ -107,3 +107,34 @@ def _latest(entries: Path) -> str:
     except OSError:
         there = [path.name for path in entries.iterdir() if path.is_dir()] if entries.is_dir() else []
         return there[0] if len(there) == 1 else ""
+
+
+def writable(path: Path) -> None:
+    """Check that a file can be where it is wanted: before the work, not after the last row.
+
+    Raises:
+        Refusal: its folder isn't there.
+    """
+    if not path.parent.is_dir():
+        raise Refusal(f"{path}: can't be written (there is no such folder); name a file in a folder that there is")
+
+
+def write(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Write a file, which is there whole or not at all.
+
+    Args:
+        path: of the file, in place of what is there.
+        content: of it.
+        mode: of it; None for its owner alone.
+
+    Raises:
+        Refusal: it can't be.
+    """
+    from records.durable import replace_durably
+
+    try:
+        replace_durably(path, content)
+        if mode is not None:
+            path.chmod(mode)
+    except OSError as exc:
+        raise Refusal(f"{path}: can't be written ({exc.strerror}); name a file in a folder that can") from None
