@@ -1,7 +1,7 @@
 """`python -m benchmarks.portfolios`: files of applications scored to files, beside the classifier and requests.
 
-In turns: Parquet to Parquet and scikit-learn's `predict_proba` on the ready matrix, in rows a second of CPU; pools of one
-worker and of two, and a loop of `/predict/batch`. Then the peak memory of a worker, by rows.
+In turns: Parquet to Parquet and scikit-learn's `predict_proba` on the ready matrix, in rows a second of CPU; pools of
+one worker and of two, and a loop of `/predict/batch`. Then the peak memory of a worker, by rows.
 """
 
 from __future__ import annotations
