@@ -107,7 +107,7 @@ class TestBuild:
     def test_holds_what_serving_needs_and_no_more(self, home: Path, tag: str) -> None:
         """Code to serve with, and nothing to train, test or import with."""
         source = home / "bentos" / tag.replace(":", "/") / "src"
-        packages = ("preprocessing", "scoring", "decision", "engine", "reporting", "records", "serving")
+        packages = ("preprocessing", "scoring", "decision", "engine", "reporting", "records", "portfolio", "serving")
         served = [
             path for package in packages for kind in ("py", "sql") for path in (ROOT / package).rglob(f"*.{kind}")
         ]
