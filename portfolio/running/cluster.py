@@ -12,6 +12,7 @@ import socket
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from portfolio.errors import EngineError, LostWorkersError, PortfolioError
@@ -57,7 +58,7 @@ class Cluster:
         # Before it is imported: Ray sends statistics of its use to its makers unless it is told not to.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
-            import ray  # noqa: PLC0415  # an extra, which the service's image does without
+            ray: Any = import_module("ray")  # an extra, which the service's image does without
         except ImportError:
             raise EngineError("--engine ray: Ray isn't installed here; pip install -r requirements-ray.txt") from None
         if self._address is not None:
