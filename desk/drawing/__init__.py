@@ -1,0 +1,5 @@
+"""What is drawn at the desk: SVG whose places are shares of its width, so that its texts are as large on any screen.
+
+waterfall.py   what moved the probability of default
+scale.py       the score among the policy's bands
+"""
