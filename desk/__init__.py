@@ -3,6 +3,7 @@
 It has no rules of its own: what it shows it is told by the service that it is mounted on, through `desk.host`. Nobody
 imports it but service.py, which mounts it.
 
+roles.py       what people may do
 app.py         the ASGI application: who may come in, what every answer carries
 host.py        what the desk asks of the service
 guarding.py    forged requests, and the headers against foreign pages and scripts
@@ -11,6 +12,7 @@ rendering.py   templates, and how numbers are written in them
 pages/         the pages, a module each, and their list
 fields.py      a field of the contract as an input
 documents.py   from a form's texts to the application's JSON
+ranging.py     what each value of a field would get
 results.py     an answer as a person reads it
 drawing/       what is drawn of it, as SVG
 """

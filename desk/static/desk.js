@@ -3,9 +3,11 @@
 
 const form = document.getElementById("application");
 const answer = document.getElementById("answer");
+const ranged = document.getElementById("along-range");
 const said = document.getElementById("said");
 const CHECK_AFTER = 350, ASK_AFTER = 90; // milliseconds without a change
-let asking = null, waiting = 0, filed = null;
+const asking = {};
+let waiting = 0, filed = null;
 
 function inReadersFormat(root) {
   const locale = navigator.languages?.length ? navigator.languages : undefined;
@@ -42,35 +44,46 @@ function tell(errors, all) {
   }
 }
 
-// The answer to what was asked last: what was asked before is dropped, whether it has come or not.
-async function ask(path) {
-  asking?.abort();
-  const mine = asking = new AbortController();
+// The answers to what was asked last of each kind: what was asked before is dropped, whether it has come or not.
+async function ask(kind, path) {
+  asking[kind]?.abort();
+  const mine = asking[kind] = new AbortController();
   const response = await fetch(path, {
     method: "POST", body: new URLSearchParams(new FormData(form)), signal: mine.signal,
     headers: {"X-Desk-Piece": "1"}, credentials: "same-origin", redirect: "error",
   });
-  const content = await (response.headers.get("content-type").startsWith("application/json") ? response.json() : response.text());
-  if (mine !== asking) throw new DOMException("", "AbortError");
+  const isJson = response.headers.get("content-type").startsWith("application/json");
+  const content = await (isJson ? response.json() : response.text());
+  if (mine !== asking[kind]) throw new DOMException("", "AbortError");
+  reached();
   return {response, content};
 }
 
 async function check() {
-  const {content} = await ask(form.dataset.check);
+  const {content} = await ask("answer", form.dataset.check);
   if (content.errors) tell(content.errors, false);
 }
 
 async function whatIf() {
-  const {response, content} = await ask(form.dataset.whatIf);
+  const {response, content} = await ask("answer", form.dataset.whatIf);
   if (content.errors) return tell(content.errors, true);
   if (response.ok) tell({}, true);
   show(content);
+  if (response.ok) goAlong();
+}
+
+async function goAlong() {
+  const {response, content} = await ask("along", ranged.dataset.path);
+  if (!response.ok) return;
+  ranged.innerHTML = content;
+  inReadersFormat(ranged);
 }
 
 function show(html) {
   answer.innerHTML = html;
   inReadersFormat(answer);
-  said.textContent = answer.querySelector("h1, h2")?.textContent ?? "";
+  said.textContent = [...answer.querySelectorAll("h1, #decided, .figures dd")].map((each) => each.textContent).slice(0, 2).join(" · ");
+  said.classList.toggle("now", html !== filed);
 }
 
 function markChanges() {
@@ -88,9 +101,10 @@ function changed(event) {
   const trying = "whatIf" in form.dataset;
   clearTimeout(waiting);
   if (trying && !markChanges()) {
-    asking?.abort();
+    asking.answer?.abort();
     tell({}, true);
-    return show(filed);
+    show(filed);
+    return goAlong().catch(offline);
   }
   waiting = setTimeout(() => (trying ? whatIf() : check()).catch(offline), trying ? ASK_AFTER : CHECK_AFTER);
 }
@@ -98,7 +112,11 @@ function changed(event) {
 function offline(error) {
   if (error.name === "AbortError") return;
   said.textContent = "The service can't be reached. What you have typed is still here; try again in a moment.";
-  said.classList.remove("unseen");
+  said.classList.add("alarm");
+}
+
+function reached() {
+  said.classList.remove("alarm");
 }
 
 inReadersFormat(document);
@@ -107,5 +125,16 @@ if (form) {
   for (const entry of entries()) entry.dataset.filed = control(entry).value;
   if ("whatIf" in form.dataset) for (const slider of form.querySelectorAll(".slider")) slider.hidden = false;
   form.addEventListener("input", changed);
+  if (ranged) {
+    const pick = document.getElementById("along");
+    document.getElementById("go-along").hidden = true;
+    pick.addEventListener("input", () => goAlong().catch(offline));
+    form.addEventListener("change", ({target}) => {
+      const {field} = target.closest(".entry")?.dataset ?? {};
+      if (field === pick.value || ![...pick.options].some(({value}) => value === field)) return;
+      pick.value = field;
+      goAlong().catch(offline);
+    });
+  }
   (document.getElementById("problem") ?? document.getElementById("decided"))?.focus();
 }

@@ -187,9 +187,10 @@ class AppFactory(ServiceAppFactory):
                 traffic=BentoTraffic(metrics, telemetry.tallies, method.route),
                 tracing=telemetry.tracing,
             )
-        traffic = BentoTraffic(metrics, telemetry.tallies, DESK.path)
-        filed = replace(routes[PREDICT_EXPLAIN.path], route=DESK.path, traffic=traffic)
-        self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled))
+        if self._hosted.desk is not None:
+            traffic = BentoTraffic(metrics, telemetry.tallies, DESK.path)
+            filed = replace(routes[PREDICT_EXPLAIN.path], route=DESK.path, traffic=traffic)
+            self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled))
         return routes
 
     def _places(self) -> Places:
