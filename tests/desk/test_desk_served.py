@@ -123,7 +123,7 @@ class TestPages:
         assert "Use the navigation above" in Page(response.text).root.one("section", role="alert").text
 
     def test_says_that_nobody_has_signed_in(self, browser: Browser) -> None:
-        assert "Nobody has signed in" in browser.open().root.one("p", role="note").text
+        assert "Nobody has signed in" in browser.open().root.one("aside", class_="notice").text
 
     def test_weight(self, client: httpx.Client, browser: Browser) -> None:
         """At most 100 kB on the wire without a cache, of which 40 kB are scripts."""
