@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import anyio.to_thread
 import bentoml
+from starlette.types import ASGIApp
 
 from decision import InvalidPolicyError, Outcome
+from desk import Desk
 from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
@@ -29,6 +31,7 @@ from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
 from serving.http.decisions import Decisions
 from serving.http.information import Information
+from serving.http.inside import Inside
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
 from serving.lookup import Lookup
@@ -56,7 +59,9 @@ bodies = Bodies(settings, information.contract, telemetry, once)
 recording = Recording(settings, telemetry, once)
 information.challenger = recording.challenger
 lookup = Lookup(settings)
-descriptors = Descriptors(bodies, Responses(telemetry, recording))
+responses = Responses(telemetry, recording)
+descriptors = Descriptors(bodies, responses)
+inside = Inside(information, lookup)
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -90,6 +95,9 @@ class CreditRisk:
     telemetry = telemetry
     access = access
     bodies = bodies
+    responses = responses
+    inside = inside
+    desk: ASGIApp | None = Desk(inside) if settings.desk == "on" else None
     in_threads = frozenset({"predict_explain"})
 
     def __init__(self) -> None:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     SCOPE = "scope"
     GUARDED = "guarded"
     RATE = "rate"
+    PROXY = "proxy"
 
 
 @dataclass(frozen=True, slots=True)
