@@ -7,7 +7,7 @@ another one has come since: two people at one decision don't act past each other
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -99,9 +99,15 @@ class Reviewer:
         """
         self._tell(entry, Kind.VIEWED, {"what": what})
 
-    def replayed(self, entry: Entry, verdict: str) -> None:
-        """Somebody has made it again."""
-        self._tell(entry, Kind.REPLAYED, {"verdict": verdict})
+    def replayed(self, entry: Entry, verdict: str, what: Sequence[str] = ()) -> None:
+        """Somebody has made it again.
+
+        Args:
+            entry: of the decision.
+            verdict: that came of it.
+            what: differs, or is missing.
+        """
+        self._tell(entry, Kind.REPLAYED, {"verdict": verdict, "what": list(what)})
 
     def propose(self, entry: Entry, seen: int, outcome: str, code: str, text: str) -> None:
         """Somebody would have another outcome.

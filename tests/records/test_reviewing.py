@@ -161,7 +161,7 @@ class TestActs:
         found = acts(book.told([entry.id]), entry.key, ring)
         assert [
             ("viewed", "ann@lender.example", {"what": "record"}),
-            ("replayed", "bob", {"verdict": "identical"}),
+            ("replayed", "bob", {"verdict": "identical", "what": []}),
             ("proposed", "ann@lender.example", dict(zip(("decision", "code", "text"), WHY, strict=True))),
             ("confirmed", "bob", {"text": ""}),
             ("notified", "ann", {"date": "2026-10-01"}),
