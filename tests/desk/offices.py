@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import httpx
 from pydantic_core import to_json
-from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from decision import read_policy
@@ -82,7 +83,12 @@ class Office:
         return open_ledger(self.where)
 
     def file(
-        self, documents: Sequence[Mapping[str, Any]], *, basis: Basis | None = None, time: int = 0, explained: bool = True
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        *,
+        basis: Basis | None = None,
+        time: int = 0,
+        explained: bool = True,
     ) -> list[str]:
         """Have applications decided, and put on record by a writer of their own; ids."""
         basis = basis or self.basis
@@ -104,11 +110,39 @@ class Office:
         return [as_text(record.id) for record in records]
 
 
+class _InProcess(httpx.BaseTransport):
+    """Has the office answer in this process."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = httpx.ASGITransport(office)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return asyncio.run(self._answered(request))
+
+    async def _answered(self, request: httpx.Request) -> httpx.Response:
+        asked = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
+        response = await self._office.handle_async_request(asked)
+        return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
+
+
 class Clerk(Browser):
     """Somebody of the office, in a browser of their own."""
 
     def __init__(self, office: Office, name: str, roles: str = ALL) -> None:
-        super().__init__(TestClient(office), **{"X-Name": name, "X-Roles": roles})  # type: ignore[arg-type]  # ASGI
+        super().__init__(
+            httpx.Client(transport=_InProcess(office), base_url="http://desk.example"),
+            **{"X-Name": name, "X-Roles": roles},
+        )
+        self.name = name
+
+    def ready_at(self, path: str) -> Self:
+        """With a page's forms."""
+        self.open(path)
+        return self
+
+    def sign_in_as(self, name: str) -> None:
+        """Under another name, in the same browser."""
+        self.name = self._headers["X-Name"] = name
 
     def post(self, path: str, **form: str) -> Any:
         """A form of this browser; what it answers, not where that leads."""
