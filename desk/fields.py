@@ -115,7 +115,7 @@ def _hints(field: AnyField) -> list[str]:
         whole = "a whole number, " if isinstance(field, Integer) else ""
         unit = f" {field.unit}" if field.unit else ""
         hints.append(f"{whole}{plain(field.least)} to {plain(field.greatest)}{unit}".capitalize())
-        if field.codes:
+        if not all(f"{code:g}" in field.description for code in field.codes.values()):
             hints.append("Or " + ", ".join(f"{plain(code)} for {state}" for state, code in field.codes.items()))
     if isinstance(field, Reference):
         hints.append("Given back as it is")
