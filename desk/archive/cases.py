@@ -80,7 +80,8 @@ class Case:
     @property
     def outcome(self) -> str:
         """What holds: an override that was confirmed, or the decision."""
-        return self.kept.entry.outcome if self.stands.override is None else self.stands.override.outcome
+        override = self.stands.override
+        return self.kept.entry.outcome if override is None else override.proposal.outcome
 
 
 def case(opened: Opened, decision: str, who: Who, what: str) -> Case | None:

@@ -125,7 +125,7 @@ class Reviewer:
 
         def check(stands: Standing) -> None:
             _check_open(stands, open_=False)
-            standing_so = entry.outcome if stands.override is None else stands.override.outcome
+            standing_so = entry.outcome if stands.override is None else stands.override.proposal.outcome
             if outcome not in {each.value for each in Outcome}:
                 raise AgainstError(OUTCOME, f"must be one of {', '.join(Outcome)}")
             if outcome == standing_so:

@@ -83,6 +83,24 @@ class Proposal(NamedTuple):
         }
 
 
+class Override(NamedTuple):
+    """What holds in place of a decision.
+
+    Attributes:
+        proposal: that was confirmed.
+        by: who confirmed it.
+        since: UTC, microseconds since 1970.
+    """
+
+    proposal: Proposal
+    by: str
+    since: int
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return self.proposal.document() | {"confirmed_by": self.by, "confirmed": as_time(self.since)}
+
+
 class Review(NamedTuple):
     """That somebody has looked into a decision, and what they said.
 
@@ -107,7 +125,7 @@ class Standing:
         held_before: whether there ever was a hold.
         outcomes: as they were told; the last one counts.
         proposal: of another outcome, that nobody has confirmed or declined yet.
-        override: the proposal that was confirmed last.
+        override: that was confirmed last.
         review: by whoever confirmed or declined last, or said that it stands.
         last: sequence of what was told last, but for looks; 0 where nothing was.
         purged: when its content was destroyed, microseconds since 1970.
@@ -119,7 +137,7 @@ class Standing:
     held_before: bool = False
     outcomes: tuple[Outcome, ...] = ()
     proposal: Proposal | None = None
-    override: Proposal | None = None
+    override: Override | None = None
     review: Review | None = None
     last: int = 0
     purged: int | None = None
@@ -209,7 +227,9 @@ def _with(found: Standing, event: Event, content: dict[str, Any]) -> Standing:
         return replace(found, proposal=proposal)
     if event.kind in {Kind.CONFIRMED, Kind.DECLINED, Kind.REVIEWED}:
         review = Review(content["by"], content["text"], event.time)
-        override = found.proposal if event.kind == Kind.CONFIRMED else found.override
+        override = found.override
+        if event.kind == Kind.CONFIRMED and found.proposal is not None:
+            override = Override(found.proposal, content["by"], event.time)
         return replace(found, proposal=None, override=override, review=review)
     return found  # of a kind that a later version tells
 

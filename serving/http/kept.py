@@ -78,7 +78,8 @@ class KeptDecision(BaseModel):
         "and `proposed`."
     )
     override: dict[str, Any] | None = Field(
-        description="The same of the one that was confirmed last, which holds in place of `decision`."
+        description="The same of the one that was confirmed last, which holds in place of `decision`; "
+        "`confirmed_by` and `confirmed`."
     )
     review: dict[str, Any] | None = Field(description="Who has looked into it last: `by`, `text` and `since`.")
     purged: str | None = Field(description=f"When its content was destroyed. {_TIME}")

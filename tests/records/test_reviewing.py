@@ -58,12 +58,14 @@ class TestOverride:
         assert (*WHY, "ann@lender.example") == proposed.proposal[1:5]
         people.bob.confirm(entry, proposed.last, "seen them too")
         confirmed = stands(book, ring, entry)
-        assert (None, proposed.proposal) == (confirmed.proposal, confirmed.override)
+        assert confirmed.override is not None
+        assert (None, proposed.proposal) == (confirmed.proposal, confirmed.override.proposal)
         assert confirmed.review is not None
         assert ("bob", "seen them too") == confirmed.review[:2]
         assert entry == book.get(entry.id)
         document = confirmed.document()
-        assert ("APPROVE", "ann@lender.example") == tuple(document["override"][x] for x in ("decision", "proposed_by"))
+        told = [document["override"][name] for name in ("decision", "proposed_by", "confirmed_by")]
+        assert ["APPROVE", "ann@lender.example", "bob"] == told
 
     def test_never_by_one_under_another_name(self, book: Ledger, ring: KeyRing, entry: Entry, people: People) -> None:
         """However a name is written, whichever name of theirs it is, and from the same browser."""
@@ -91,7 +93,7 @@ class TestOverride:
         people.ann.decline(entry, 5, "no")
         override = stands(book, ring, entry).override
         assert override is not None
-        assert "APPROVE" == override.outcome
+        assert "APPROVE" == override.proposal.outcome
 
     @pytest.mark.parametrize(
         ("changes", "field", "told"),
