@@ -14,9 +14,13 @@ fields.py      a field of the contract as an input
 documents.py   from a form's texts to the application's JSON
 ranging.py     what each value of a field would get
 results.py     an answer as a person reads it
+archive/       what is asked of the records
+acts.py        what was told of a decision as a person reads it
+letters.py     the letter to the applicant, from the lender's template
 drawing/       what is drawn of it, as SVG
 """
 
 from desk.app import Desk
+from desk.letters import LetterError, read_letter
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "LetterError", "read_letter"]

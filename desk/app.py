@@ -15,12 +15,14 @@ from starlette.types import Receive, Scope, Send
 from desk.files import read_files
 from desk.guarding import HEADERS, TOKEN, TOKEN_HEADER, is_foreign, is_token, keep_secret, new_secret, secret_of, token
 from desk.host import Host, Person, Told
+from desk.letters import Letter, read_letter
 from desk.pages import PAGES
 from desk.pages.page import Action, Page
 from desk.problems import refused
 from desk.rendering import Rendering
 from desk.roles import may
 from desk.visit import UnfitFormError, Visit, read_form
+from records.errors import RecordsError
 
 PATH = "/desk"
 
@@ -32,6 +34,7 @@ class _Nobody:
     name: str = ""
     roles: frozenset[str] = frozenset()
     local: bool = False
+    known_as: frozenset[str] = frozenset()
 
 
 class Desk:
@@ -40,10 +43,12 @@ class Desk:
     Args:
         host: the service that it is mounted on.
         pages: in the order of the navigation.
+        letter: to applicants; the default where none is given.
     """
 
-    def __init__(self, host: Host, pages: tuple[Page, ...] = PAGES) -> None:
+    def __init__(self, host: Host, pages: tuple[Page, ...] = PAGES, letter: Letter | None = None) -> None:
         self._host = host
+        self._letter = letter or read_letter(None)
         self._pages = pages
         self._files = read_files()
         self._rendering = Rendering({name: f"static/{file.name}" for name, file in self._files.items()})
@@ -100,6 +105,8 @@ class Desk:
             return await action.answer(visit)
         except UnfitFormError as exc:
             return visit.show_problem(refused(exc.status, str(exc)))
+        except RecordsError as exc:
+            return visit.show_problem(self._host.unreadable(exc))
         except Exception:  # noqa: BLE001  # a person is owed a page whatever happened
             return visit.show_problem(self._host.failed(action.path))
 
@@ -138,7 +145,17 @@ class Desk:
             for action in each.actions
             if action.method == "GET" and may(known, action.role)
         )
-        return Visit(request, self._host, known, secret, token(secret, known.name), self._rendering, navigation, paths)
+        return Visit(
+            request,
+            self._host,
+            known,
+            secret,
+            token(secret, known.name),
+            self._rendering,
+            navigation,
+            paths,
+            self._letter,
+        )
 
 
 def _guarded(response: Response) -> Response:

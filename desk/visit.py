@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from desk.host import Host, Person, Told
+from desk.letters import Letter
 from desk.problems import Problem
 from desk.rendering import Rendering
 from engine import Engine
@@ -49,6 +50,7 @@ class Visit:
         rendering: makes pages.
         navigation: pages that this person may see: path below the desk, title, whether it is this one.
         paths: templates of all that they may be shown, by which a page knows whether it can lead somewhere.
+        letter: to applicants.
         form: what was sent, where that was a form.
     """
 
@@ -60,6 +62,7 @@ class Visit:
     rendering: Rendering
     navigation: tuple[tuple[str, str, bool], ...]
     paths: frozenset[str]
+    letter: Letter
     form: Mapping[str, str] = field(default_factory=dict)
 
     @property
