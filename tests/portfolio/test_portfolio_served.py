@@ -39,7 +39,7 @@ SAID = ("decision", "prediction", "credit_score", "outside_training_range", "mod
 
 @pytest.mark.parametrize("name", BOOKS)
 def test_the_same_as_served(name: str, tmp_path: Path) -> None:
-    """Decision, PD by its digits, score, reasons and fields outside the range; and each error by row, field and kind."""
+    """Decision, PD by its digits, score, reasons, fields outside the range; each error by row, field and kind."""
     if name == "default":
         model, policy = MODEL, POLICY_FILE
     else:
