@@ -103,6 +103,10 @@ class Improvements:
         columns = [i for i in self._scorer.schema.columns(field.name) if features[i].kind == "number"]
         return self._ensemble.thresholds(columns)
 
+    def replacement(self, field: str) -> tuple[Turns, Turns] | None:
+        """The turns that don't read a scored field, and those of its better values; None where it moves ratios."""
+        return self._replacements.get(field)
+
 
 def best_values(field: AnyField) -> tuple[Any, ...]:
     """The values among which the lowest PD is bound to be; none for a number without a direction."""

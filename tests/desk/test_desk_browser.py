@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from preprocessing.contract import Contract
+from preprocessing.fields import Integer, Number
 from scoring.artifact import read_artifact
 from tests import expect
 from tests.books import BOOKS, EVERY_TYPE, documents, train_book
@@ -113,7 +114,7 @@ def test_shown_is_answered(book: Book, screen: Screen) -> None:
 def test_nothing_keeps_anybody_out(book: Book, browser: Any) -> None:
     """axe-core finds nothing, and nothing has to be scrolled sideways: in any state, size and scheme."""
     answers = of_each_outcome(book)
-    first = next(field.name for field in book.contract.fields if field.choices)
+    first = next(field for field in book.contract.fields if field.choices or isinstance(field, Number | Integer))
     for viewport, scheme in ((DESKTOP, "light"), (PHONE, "dark"), (NARROW, "light")):
         with browser.new_context(viewport=viewport, color_scheme=scheme) as context:
             screen = Screen(context, book.server.url)
@@ -131,10 +132,11 @@ def test_nothing_keeps_anybody_out(book: Book, browser: Any) -> None:
                 screen.fill(document)
                 screen.decide()
                 fit(outcome)
-            choice = screen.page.locator(f"#application [name={first}]")
-            other = next(each for each in book.contract.by_name[first].choices if each != choice.input_value())
+            control = screen.page.locator(f"#application [name={first.name}]")
+            values = [*first.choices] or [str(int(each)) for each in (first.least, first.greatest)]
+            other = next(each for each in values if each != control.input_value())
             with screen.page.expect_response("**/what-if"):
-                choice.select_option(other)
+                screen.fill({first.name: other})
             screen.page.locator(".tag").wait_for()
             fit("what if")
             screen.open("nothing")
