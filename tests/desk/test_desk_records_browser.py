@@ -155,7 +155,7 @@ def test_letter_is_printed_alone(desk: Desk, tmp_path: Path) -> None:
             assert reason["text"] in shown
         assert "Jane Roe" in shown
         assert not [word for word in ("Credit desk", "Mark as sent", "Back to the record", ANN) if word in shown]
-        page.emulate_media(media="screen")
+        page.emulate_media(media="null")
         page.pdf(path=str(tmp_path / "letter.pdf"))
     if shutil.which("pdftotext"):
         text = subprocess.run(
