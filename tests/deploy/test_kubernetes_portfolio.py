@@ -55,9 +55,7 @@ class TestPods:
         spec = pods(kind)[name]["spec"]
         (container,) = spec["containers"]
         user = spec["securityContext"]
-        assert (True, USER, USER, USER) == tuple(
-            user[k] for k in ("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup")
-        )
+        assert (True, USER, USER, USER) == tuple(user[k] for k in ("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup"))
         assert {"type": "RuntimeDefault"} == user["seccompProfile"]
         assert {
             "allowPrivilegeEscalation": False,
