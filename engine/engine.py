@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from decision import Decision, Outcome, PolicyFiles, Reason, decide, explain_decision
@@ -21,6 +22,9 @@ Span = Callable[[str], AbstractContextManager[Any]]
 """What a step of the work, by its name, is done in."""
 
 _NOTHING: AbstractContextManager[Any] = nullcontext()
+
+NO_ATTRIBUTIONS: Mapping[str, float] = MappingProxyType({})
+"""Of a decision that the score's factors are no part of."""
 
 
 def no_span(_: str) -> AbstractContextManager[Any]:
@@ -88,16 +92,27 @@ class Engine:
         """Score, decide and give reasons, each application by itself, in order."""
         scores = self._score(applications)
         with self._span("decide"):
+            pds = scores.pd.tolist()
+            decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
+            # Most of an answer's cost, so only where something of it is told.
+            disclosed = [i for i, (decision, _) in enumerate(decided) if discloses_score(decision)]
+            by_field = dict(zip(disclosed, self._attribute(scores.turns[disclosed]), strict=True)) if disclosed else {}
             return [
-                self._assess(application, pd, turns)
-                for application, pd, turns in zip(applications, scores.pd.tolist(), scores.turns, strict=True)
+                self._assess(application, pds[i], scores.turns[i], decided[i], by_field.get(i, NO_ATTRIBUTIONS))
+                for i, application in enumerate(applications)
             ]
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the smallest changes that would have got a better decision."""
         scores = self._score(applications)
         with self._span("explain"):
-            return [self._explain(application, scores, i) for i, application in enumerate(applications)]
+            by_field = self._attribute(scores.turns)
+            return [
+                self._explain(application, pd, turns, each)
+                for application, pd, turns, each in zip(
+                    applications, scores.pd.tolist(), scores.turns, by_field, strict=True
+                )
+            ]
 
     def _score(self, applications: Sequence[Application]) -> Scores:
         with self._span("features"):
@@ -106,22 +121,24 @@ class Engine:
             return self.scorer.score_matrix(matrix)
 
     def _assess(
-        self, fields: Application, pd: float, turns: Turns, by_field: dict[str, float] | None = None
+        self,
+        fields: Application,
+        pd: float,
+        turns: Turns,
+        decided: tuple[Decision, tuple[str, ...]],
+        by_field: Mapping[str, float],
     ) -> Assessment:
-        decision, outside = self._decide(fields, pd)
-        if by_field is None:
-            # Most of an answer's cost, so only where something of it is told.
-            by_field = self._attribute(turns) if discloses_score(decision) else {}
-        lowering = partial(self._improvements.lowering, fields, turns, pd)
-        score = ScoreFactors(by_field, self.policy.least_impact(pd), lowering)
-        reasons = explain_decision(decision, self._catalogue, fields, score)
+        decision, outside = decided
+        reasons: tuple[Reason, ...] = ()
+        if decision.outcome is not Outcome.APPROVE:
+            lowering = partial(self._improvements.lowering, fields, turns, pd)
+            score = ScoreFactors(by_field, self.policy.least_impact(pd), lowering)
+            reasons = explain_decision(decision, self._catalogue, fields, score)
         reference = fields[self.contract.reference] if self.contract.reference else None
         return Assessment(fields, pd, decision, reasons, self.identity, outside, reference)
 
-    def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
-        turns = scores.turns[i]
-        by_field = self._attribute(turns)
-        assessment = self._assess(application, float(scores.pd[i]), turns, by_field)
+    def _explain(self, application: Application, pd: float, turns: Turns, by_field: dict[str, float]) -> Assessment:
+        assessment = self._assess(application, pd, turns, self._decide(application, pd), by_field)
         return assessment._replace(
             attributions=Attributions(self.attributor.base_value, by_field),
             counterfactuals=self._counterfactuals(application, assessment.decision.outcome),
@@ -140,6 +157,7 @@ class Engine:
         outside = self.scorer.ranges.outside(fields)
         return decide(self.policy, fields, pd, outside.worse), outside.fields
 
-    def _attribute(self, turns: Turns) -> dict[str, float]:
-        impacts = self.attributor.attribute_one(turns).tolist()
-        return dict(zip(self.attributor.fields, impacts, strict=True))
+    def _attribute(self, turns: Turns) -> list[dict[str, float]]:
+        """By field, for each row of turns, shape (n, trees)."""
+        fields = self.attributor.fields
+        return [dict(zip(fields, row, strict=True)) for row in self.attributor.attribute_turns(turns).tolist()]
