@@ -162,7 +162,7 @@ class Attributor:
         splits = _splits_of_subtrees(index.ensemble.depth)
         subtrees, bits = splits.shape
         look_ups = len(index.ensemble.value) * subtrees
-        self._subtrees = np.arange(look_ups).reshape(-1, subtrees) << bits
+        self._first_states = np.arange(look_ups).reshape(-1, subtrees) << bits
         self._state_by_byte = _state_by_byte(splits, index.ensemble.word)
         sums, fields = _sums(index, tables, splits)
         # Partial sums, added up at the end, are shorter chains of additions; and long rows add up fastest.
@@ -172,7 +172,7 @@ class Attributor:
         else:
             part = np.arange(look_ups)[:, np.newaxis] % self._parts
             self._sums, self._cell = sums, (part * (len(self.fields) + 1) + fields).ravel()
-        self._workspace = _Workspace(self._subtrees.shape, self._sums.shape[1])
+        self._workspace = _Workspace(self._first_states.shape, self._sums.shape[1])
 
     def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""
@@ -188,6 +188,11 @@ class Attributor:
         ends = self._base_margin + margins.sum(axis=1)
         return margins * self._calibration.stretch(self._base_margin, ends)[:, np.newaxis]
 
+    def attribute_one(self, turns: Turns) -> NDArray[np.float64]:
+        """The same of one application alone: its turns, shape (trees,)."""
+        attributions: NDArray[np.float64] = self.attribute_turns(turns[np.newaxis])[0]
+        return attributions
+
     def _states(self, turns: Turns) -> NDArray[np.uint8]:
         """The states of all subtrees, shape (n, trees, subtrees)."""
         of_bytes = turns.astype(turns.dtype.newbyteorder("<"), order="C", copy=False).view(np.uint8)
@@ -201,7 +206,7 @@ class Attributor:
     def _add_up(self, states: NDArray[np.uint8], margins: NDArray[np.float64]) -> None:
         """The sums of one application's states, shape (trees, subtrees), into its margins, shape (len(fields),)."""
         places, picked = self._workspace.places, self._workspace.picked
-        np.add(self._subtrees, states, out=places)
+        np.add(self._first_states, states, out=places)
         # Every index is in range by construction, and "clip" spares NumPy's buffered check of it: 40% of the time.
         self._sums.take(places.ravel(), axis=0, mode="clip", out=picked)
         if self._cell is None:
