@@ -128,7 +128,7 @@ class TestRoute:
         exporter, provider = InMemorySpanExporter(), TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         tracing = Tracing()
-        tracing.start(provider)
+        tracing.start(provider, 1.0)
         with pytest.raises(RuntimeError):
             self._call(self._route(Counted(), Places(1), failing, tracing))
         for infer in (never, answered):
