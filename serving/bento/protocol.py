@@ -170,6 +170,7 @@ class HTTPProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         if self.timeout_keep_alive == UVICORN_KEEP_ALIVE_SECONDS:
             self.timeout_keep_alive = KEEP_ALIVE_SECONDS
+        self.access_log = False  # the edge logs every request
         self._in_head = self._in_body = False
         self._messages = 0
         self._watched: tuple[bool, int] | None = None
