@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -22,6 +21,7 @@ from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.context import server_context
+from bentoml._internal.marshal import dispatcher as dispatching
 from bentoml._internal.marshal.dispatcher import Job, Optimizer
 from bentoml.exceptions import ServiceUnavailable
 from starlette.applications import Starlette
@@ -125,7 +125,8 @@ def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
     async def inbound_call(data: Any) -> Any:
         future = asyncio.get_running_loop().create_future()
         queue = dispatcher._queue  # noqa: SLF001  # as the method that this is in place of
-        queue.append(Job(time.time(), data, future))
+        now: float = vars(dispatching)["time"].time()  # by the dispatchers' own clock: see serving.bento.clock
+        queue.append(Job(now, data, future))
         if len(queue) == 1:
             woken = dispatcher._wake_event  # noqa: SLF001  # the same
             async with woken:
