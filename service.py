@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import anyio.to_thread
 import bentoml
+from starlette.types import ASGIApp
 
 from decision import InvalidPolicyError, Outcome
+from desk import Desk, LetterError, read_letter
 from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
@@ -29,13 +31,14 @@ from serving.http.batches import Item, Queued, Result, answer, answer_batch
 from serving.http.bodies import Bodies
 from serving.http.decisions import Decisions
 from serving.http.information import Information
+from serving.http.inside import Inside
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
 from serving.lookup import Lookup
 from serving.once import Once
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
-from serving.settings import load_settings
+from serving.settings import PREFIX, SettingsError, load_settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
 from serving.telemetry.logs import refusals_as_lines, service_log
 from serving.telemetry.metrics import DURATION_BUCKETS
@@ -56,7 +59,14 @@ bodies = Bodies(settings, information.contract, telemetry, once)
 recording = Recording(settings, telemetry, once)
 information.challenger = recording.challenger
 lookup = Lookup(settings)
-descriptors = Descriptors(bodies, Responses(telemetry, recording))
+responses = Responses(telemetry, recording)
+descriptors = Descriptors(bodies, responses)
+inside = Inside(information, lookup)
+with refusals_as_lines():
+    try:
+        desk_app = Desk(inside, letter=read_letter(settings.desk_letter)) if settings.desk == "on" else None
+    except LetterError as exc:
+        raise SettingsError(f"{PREFIX}DESK_LETTER: {exc}") from None
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -91,6 +101,9 @@ class CreditRisk:
     telemetry = telemetry
     access = access
     bodies = bodies
+    responses = responses
+    inside = inside
+    desk: ASGIApp | None = desk_app
     in_threads = frozenset({"predict_explain"})
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -161,12 +161,18 @@ class Engine:
         return reasons
 
     def _counterfactuals(self, application: Application, outcome: Outcome) -> tuple[Counterfactual, ...]:
-        def told(others: Sequence[Application]) -> list[tuple[Outcome, float]]:
-            pds = self.scorer.score(others).pd.tolist()
-            decided = ((self._decide(other, pd), pd) for other, pd in zip(others, pds, strict=True))
-            return [(decision.outcome, pd) for (decision, _), pd in decided]
+        return find_counterfactuals(self.contract, application, outcome, self.outcomes)
 
-        return find_counterfactuals(self.contract, application, outcome, told)
+    def outcomes(self, others: Sequence[Application]) -> list[tuple[Outcome, float]]:
+        """What each application would get, and the PD behind it, in order; nothing is said of why."""
+        pds = self.scorer.score(others).pd.tolist()
+        decided = ((self._decide(other, pd), pd) for other, pd in zip(others, pds, strict=True))
+        return [(decision.outcome, pd) for (decision, _), pd in decided]
+
+    def cuts(self, name: str, application: Application) -> Iterator[float]:
+        """Where the model begins to tell numbers of a field apart, all else held; none of a field that isn't scored."""
+        field = self.contract.by_name[name]
+        return self._improvements.cuts(field, application) if field.scored else iter(())
 
     def _decide(self, fields: Application, pd: float) -> tuple[Decision, tuple[str, ...]]:
         """The decision, and the fields that lie outside the training range."""

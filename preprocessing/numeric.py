@@ -93,13 +93,14 @@ class _Numeric(BaseField):
     @property
     def worst_first(self) -> Sequence[float]:
         """See `BaseField`; a range in whole units, or in decimal steps where it is narrow."""
-        per_unit = self._steps_per_unit
+        per_unit = self.steps_per_unit
         steps = range(math.ceil(self.least * per_unit), math.floor(self.greatest * per_unit) + 1)
         rising: Sequence[float] = steps if per_unit == 1 else [step / per_unit for step in steps]
         return {"falls": rising, "rises": rising[::-1], None: ()}[self.direction]
 
     @property
-    def _steps_per_unit(self) -> int:
+    def steps_per_unit(self) -> int:
+        """Into how many steps a unit of it is parted where its values are gone through."""
         width = self.greatest - self.least
         if width >= WIDE or width <= 0:
             return 1
@@ -202,7 +203,8 @@ class Integer(_Numeric):
         return self.type
 
     @property
-    def _steps_per_unit(self) -> int:
+    def steps_per_unit(self) -> int:
+        """See `_Numeric`."""
         return 1  # however narrow the range: a part of a unit would be refused
 
     def problems(self) -> Iterator[str]:

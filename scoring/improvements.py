@@ -130,9 +130,13 @@ class Improvements:
         reads = self._ensemble.splits(self._scorer.schema.columns(field.name))
         return ~reads, self._ensemble.turns(self._scorer.schema.matrix(others)) & reads
 
+    def cuts(self, field: AnyField, application: Application) -> Iterator[float]:
+        """Where the model begins to tell values of a scored number apart, all else held; in no order."""
+        return chain(self._cuts[field.name], self._cuts_of_ratios(field, application))
+
     def _between(self, field: AnyField, application: Application) -> Iterator[float]:
         """A value of a number without a direction from each interval that the model tells apart."""
-        cuts = chain(self._cuts[field.name], self._cuts_of_ratios(field, application))
+        cuts = self.cuts(field, application)
         if isinstance(field, Ratio):
             return representatives(cuts, 0, field.maximum)
         assert isinstance(field, Number | Integer)
@@ -150,6 +154,10 @@ class Improvements:
         features = self._contract.features
         columns = [i for i in self._scorer.schema.columns(field.name) if features[i].kind == "number"]
         return self._ensemble.thresholds(columns)
+
+    def replacement(self, field: str) -> tuple[Turns, Turns] | None:
+        """The turns that don't read a scored field, and those of its better values; None where it moves ratios."""
+        return self._replacements.get(field)
 
 
 def best_values(field: AnyField) -> tuple[Any, ...]:

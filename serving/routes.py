@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 POST = ("POST",)
 GET = ("GET", "HEAD")
+
+
+DeskRole = Literal["viewer", "officer", "reviewer", "policy"]
+"""What people do at the desk."""
 
 
 class AccessScope(StrEnum):
@@ -19,10 +24,16 @@ class AccessScope(StrEnum):
     RECORDS = "records"
     OUTCOMES = "outcomes"
     DESK = "desk"
+    DESK_OFFICER = "desk-officer"
+    DESK_REVIEWER = "desk-reviewer"
+    DESK_POLICY = "desk-policy"
     METRICS = "metrics"
 
 
-GUARDED = frozenset({AccessScope.RECORDS, AccessScope.OUTCOMES, AccessScope.DESK})
+OF_DESK = frozenset({AccessScope.DESK, AccessScope.DESK_OFFICER, AccessScope.DESK_REVIEWER, AccessScope.DESK_POLICY})
+"""What opens the desk: the first to look, the others for what a role may do there."""
+
+GUARDED = frozenset({AccessScope.RECORDS, AccessScope.OUTCOMES}) | OF_DESK
 """What gives back stored personal data, or changes anything: never open to whoever isn't on this machine."""
 
 
@@ -92,6 +103,9 @@ STATIC = tuple(
     for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-light-32x32.png")
 )
 
+# The page for people; what lies below it is the desk's own, and its access too: `serving.access.people`.
+DESK = Route("/desk", (*GET, "POST"), scope=AccessScope.DESK)
+
 SCORING = (PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN)
 
 ROUTES = {
@@ -112,8 +126,11 @@ OPENABLE = tuple(sorted({route.opened_by for route in ROUTES.values() if route.o
 
 def route_at(path: str) -> Route | None:
     """The route that a path leads to; None where there is none."""
-    found = ROUTES.get(path)
-    return _templated(path.split("/")) if found is None else found
+    if (found := ROUTES.get(path)) is not None:
+        return found
+    if path == DESK.path or path.startswith(f"{DESK.path}/"):
+        return DESK
+    return _templated(path.split("/"))
 
 
 def _templated(parts: Sequence[str]) -> Route | None:

@@ -6,16 +6,20 @@ Anything but text passes as it is: pydantic holds it against the setting's type.
 from __future__ import annotations
 
 import re
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from pydantic_core import PydanticCustomError
 
-from serving.routes import OPENABLE
+from serving.routes import OPENABLE, DeskRole
 from serving.vouching import TrustedKeyError, key_paths
 
 PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 """A path in front of every route, without a slash behind it."""
+
+Network = IPv4Network | IPv6Network
+"""Addresses that begin alike."""
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -117,3 +121,35 @@ def open_routes(value: Any) -> Any:
             {"route": ascii(unknown[0]), "openable": ", ".join(OPENABLE)},
         )
     return routes
+
+
+def networks(value: Any) -> Any:
+    """Addresses and networks, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    listed = []
+    for text in filter(None, map(str.strip, value.split(","))):
+        try:
+            listed.append(ip_network(text))
+        except ValueError:
+            raise PydanticCustomError(
+                "networks", "{text} is no address or network, such as 10.0.3.7 or 10.0.3.0/24", {"text": ascii(text)}
+            ) from None
+    return tuple(listed)
+
+
+def groups(value: Any) -> Any:
+    """Pairs of a role at the desk and a group that has it, separated by commas."""
+    if not isinstance(value, str):
+        return value
+    listed = []
+    for text in filter(None, map(str.strip, value.split(","))):
+        role, _, group = text.partition("=")
+        if role not in get_args(DeskRole) or not group.strip():
+            raise PydanticCustomError(
+                "groups",
+                "{text} is no role with its group, such as officer=credit-officers; roles are {roles}",
+                {"text": ascii(text), "roles": ", ".join(get_args(DeskRole))},
+            )
+        listed.append((role, group.strip()))
+    return tuple(listed)

@@ -245,6 +245,46 @@ class Settings(BaseModel):
         ),
     ] = None
 
+    desk: Annotated[
+        Literal["on", "off"],
+        Field(description="The page for people at /desk; until people are known, for this machine's user alone."),
+    ] = "on"
+    desk_proxies: Annotated[
+        tuple[setting_values.Network, ...] | None,
+        BeforeValidator(setting_values.networks),
+        Field(
+            description="Addresses or networks, separated by commas, of the proxies that sign people in for the desk "
+            "and say who they are, as oauth2-proxy does."
+        ),
+    ] = None
+    desk_secret_file: Annotated[
+        Path | None,
+        Field(
+            validate_default=True,
+            description="A file with the secret that such a proxy sends as `X-Desk-Secret`, 32 characters or more.",
+        ),
+    ] = None
+    desk_groups: Annotated[
+        tuple[tuple[str, str], ...] | None,
+        BeforeValidator(setting_values.groups),
+        Field(
+            description="What people of which group may do at the desk: `officer=GROUP`, separated by commas. Unset: "
+            "`viewer=desk-viewer`, and the same of officer, reviewer and policy."
+        ),
+    ] = None
+
+    desk_letter: Annotated[
+        Path | None,
+        Field(description="The letter to applicants, a Jinja2 template of yours. Unset: one in plain language."),
+    ] = None
+
+    @field_validator("desk_secret_file")
+    @classmethod
+    def _secret_of_proxies(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) is not (info.data.get("desk_proxies") is None):
+            raise PydanticCustomError("desk_secret", "goes with CREDIT_RISK_DESK_PROXIES; set both, or neither")
+        return value
+
     @field_validator("records_key_file")
     @classmethod
     def _keys_of_records(cls, value: Path | None, info: ValidationInfo) -> Path | None:

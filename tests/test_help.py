@@ -10,13 +10,12 @@ import pytest
 
 from tests.servers import HANG_SECONDS, ROOT
 
-HEAVY = ("bentoml", "joblib", "matplotlib", "model_signing", "numpy", "pandas", "scipy", "shap", "sklearn")
+HEAVY = ("bentoml", "joblib", "matplotlib", "model_signing", "numpy", "pandas", "pyarrow", "scipy", "shap", "sklearn")
 
 COMMANDS = (
     "import_model",
     "training",
     "training rebuild-tables",
-    "training compare-policies",
     "training sign",
     "decision",
     "decision check",
@@ -25,9 +24,15 @@ COMMANDS = (
     "serving keys new",
     "serving keys list",
     "serving keys revoke",
+    "portfolio",
+    "portfolio score",
     "records",
     "records find",
     "records replay",
+    "portfolio",
+    "portfolio score",
+    "portfolio compare",
+    "portfolio monitor",
     "benchmarks",
     "examples.demo",
     "examples.hurry",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,8 +14,9 @@ from serving.access.credentials import credential
 from serving.access.gate import may, needs_caller, refused_open
 from serving.access.keys import KeysError
 from serving.access.limits import Rate, Sparing
+from serving.access.people import DEFAULT_GROUPS, LOCAL, PERSON, Person, Proxies, SecretError, of_caller, read_secret
 from serving.access.watching import KeysFile
-from serving.routes import AccessScope, Route
+from serving.routes import DESK, AccessScope, Route
 from serving.settings import PREFIX, Settings, SettingsError
 from serving.telemetry.exchange import Exchange
 from serving.telemetry.logs import service_log
@@ -87,6 +88,7 @@ class Access:
         limit = settings.requests_per_second_per_caller
         self._rate = Rate(limit and limit / settings.workers)
         self._spare = Sparing(REFUSAL_LINES)
+        self._proxies = _proxies(settings)
         self._source = self._make_source(settings)
         if self._source is not None:
             self._metrics.expect(Reason, self._source.names)
@@ -118,12 +120,12 @@ class Access:
         """Whether callers can be known at all."""
         return self._source is None or self._source.ready
 
-    async def refusal(self, route: Route, request: Mapping[str, Any], exchange: Exchange) -> Denied | None:
+    async def refusal(self, route: Route, request: MutableMapping[str, Any], exchange: Exchange) -> Denied | None:
         """Why a request is refused; None where it may go on.
 
         Args:
             route: what it asks for.
-            request: its ASGI scope.
+            request: its ASGI scope, where a person at the desk is noted.
             exchange: where the caller is noted, and why it is refused.
         """
         if route.probe:
@@ -138,8 +140,14 @@ class Access:
             self._metrics.refuse(denied.reason)
         return denied
 
-    def _denied(self, route: Route, request: Mapping[str, Any], exchange: Exchange) -> Denied | None:
-        if self._source is None:
+    def _denied(self, route: Route, request: MutableMapping[str, Any], exchange: Exchange) -> Denied | None:
+        if route is DESK:
+            person = self._person(request)
+            if isinstance(person, Reason):
+                return Denied(person, route.scope)
+            request[PERSON] = person
+            exchange.caller = person.name
+        elif self._source is None:
             reason = refused_open(route, request, self._root_path)
             if reason is not None:
                 return Denied(reason, route.scope)
@@ -153,6 +161,16 @@ class Access:
         if self._rate.limited and (wait := self._rate.wait(exchange.caller or address(request), time.monotonic())):
             return Denied(Reason.RATE, retry_seconds=wait)
         return None
+
+    def _person(self, request: Mapping[str, Any]) -> Person | Reason:
+        if self._proxies is not None and (said := self._proxies.person(request)) is not None:
+            return said
+        if self._source is not None:
+            found = self._source.find(credential(request["headers"]), time.time())
+            return found if isinstance(found, Reason) else of_caller(found)
+        if self._proxies is not None:  # people are known, so nobody is let in unknown
+            return Reason.MISSING
+        return refused_open(DESK, request, self._root_path) or LOCAL
 
     def line_of_refusal(self) -> int | None:
         """How many lines were left out before that of this refused request; None where it gets none either."""
@@ -185,3 +203,13 @@ class Access:
             except Exception:  # noqa: BLE001  # a fault here must not freeze who may do what
                 service_log.exception("access can't be refreshed")
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def _proxies(settings: Settings) -> Proxies | None:
+    if settings.desk_proxies is None or settings.desk_secret_file is None:
+        return None
+    try:
+        secret = read_secret(settings.desk_secret_file)
+    except SecretError as exc:
+        raise SettingsError(f"{PREFIX}DESK_SECRET_FILE: {exc}") from None
+    return Proxies(settings.desk_proxies, secret, settings.desk_groups or DEFAULT_GROUPS)

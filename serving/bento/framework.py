@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -35,6 +36,9 @@ from serving.http.batches import Item, Queued, Result
 from serving.http.bodies import Bodies
 from serving.http.direct import DirectRoute, Places
 from serving.http.edge import Edge
+from serving.http.inside import Inside
+from serving.http.responses import Responses
+from serving.routes import DESK, PREDICT_EXPLAIN
 from serving.settings import Settings
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
@@ -54,6 +58,9 @@ class Hosted(Protocol):
         telemetry: counts and logs its requests.
         access: who may do what.
         bodies: waits for the scoring routes' requests.
+        responses: writes their answers.
+        inside: asks the scoring routes from inside of the service.
+        desk: the page for people, where there is one.
         in_threads: the APIs whose batches are not worked off on the event loop.
     """
 
@@ -61,6 +68,9 @@ class Hosted(Protocol):
     telemetry: Telemetry
     access: Access
     bodies: Bodies
+    responses: Responses
+    inside: Inside
+    desk: ASGIApp | None
     in_threads: frozenset[str]
 
     def warm_up_items(self) -> Sequence[Item]:
@@ -197,6 +207,10 @@ class AppFactory(ServiceAppFactory):
                 traffic=BentoTraffic(metrics, telemetry.tallies, method.route),
                 tracing=telemetry.tracing,
             )
+        if self._hosted.desk is not None:
+            traffic = BentoTraffic(metrics, telemetry.tallies, DESK.path)
+            filed = replace(routes[PREDICT_EXPLAIN.path], route=DESK.path, traffic=traffic)
+            self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled))
         return routes
 
     def _places(self) -> Places:
@@ -240,4 +254,7 @@ class HostedService(Service[T]):
                 exc_info=exc,
             )
             raise SystemExit(1) from exc
-        return Edge(app, direct, self.inner.settings, self.inner.telemetry, self.inner.access)
+        hosted = self.inner
+        edge = Edge(app, direct, hosted.settings, hosted.telemetry, hosted.access)
+        edge.desk = hosted.desk
+        return edge

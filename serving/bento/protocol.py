@@ -28,6 +28,7 @@ from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from serving.access.people import PEER
 from serving.http.heads import REFUSAL, head_bytes, head_refusal, too_large_head
 from serving.http.in_flight import BytesInFlight
 from serving.http.problems import OverloadedError, ProblemError, SlowRequestError
@@ -322,6 +323,7 @@ class HTTPProtocol(HttpToolsProtocol):
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
     ) -> None:
+        scope[PEER] = self.client  # type: ignore[literal-required]  # a server may add to it
         if scope["method"] == "POST":  # type: ignore[typeddict-item]  # a request's, which has one
             send = _WholeResponse(cycle, send).send
         try:

@@ -31,7 +31,7 @@ from serving.http.problems import (
     UnauthorizedError,
     problem_for_status,
 )
-from serving.routes import METRICS, READYZ, Route, route_at
+from serving.routes import DESK, METRICS, READYZ, Route, route_at
 from serving.settings import Settings
 from serving.telemetry.exchange import Exchange, current_exchange
 from serving.telemetry.logs import service_log
@@ -40,6 +40,10 @@ from serving.telemetry.telemetry import Telemetry
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _CONTENT_POLICY = (b"content-security-policy", POLICY.encode("ascii"))
+
+PROBLEM = "credit_risk.problem"
+"""Where the desk finds in a request's scope why it gets no further: a ProblemError, to be told to a person."""
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -52,12 +56,16 @@ class Edge:
         settings: whose pages may read the answers, and what a proxy leaves in front of the paths.
         telemetry: counts and logs every request.
         access: who may do what.
+
+    Attributes:
+        desk: the page for people, where there is one.
     """
 
     def __init__(
         self, app: ASGIApp, direct: Mapping[str, ASGIApp], settings: Settings, telemetry: Telemetry, access: Access
     ) -> None:
         self.app = app
+        self.desk: ASGIApp | None = None
         self.access = access
         self.direct = direct
         self.telemetry = telemetry
@@ -73,11 +81,7 @@ class Edge:
                 await self.app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
-        route = route_at(path)
-        if route is None and self.root_path is not None and path.startswith(f"{self.root_path}/"):
-            path = scope["path"] = path.removeprefix(self.root_path)
-            route = route_at(path)
+        route, method = self._route(scope), scope["method"]
         # Nothing here is worth serving in parts, and the errors about bad ranges would be none of the contract's.
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
         exchange = Exchange(_request_id(scope), method, route.path if route else "unknown")
@@ -89,7 +93,10 @@ class Edge:
             if problem is None and route is not None and method != "OPTIONS":
                 denied = await self.access.refusal(route, scope, exchange)
                 problem = denial(denied) if denied is not None else None
-            if problem is not None or route is None:
+            if route is DESK and self.desk is not None and method != "OPTIONS":
+                scope[PROBLEM] = problem
+                await self.desk(scope, receive, responder.send)
+            elif problem is not None or route is None:
                 await responder.problem(problem or NotFoundError())
             elif method == "OPTIONS":
                 response = Response(status_code=204, headers={"Allow": _allow(route.methods)})
@@ -97,7 +104,7 @@ class Edge:
                     scope["headers"], ", ".join(route.methods).encode()
                 )
                 await response(scope, receive, responder.send)
-            elif (direct := self.direct.get(path)) is not None:
+            elif (direct := self.direct.get(scope["path"])) is not None:
                 await direct(scope, receive, responder.send)
             else:
                 if route is METRICS:
@@ -112,6 +119,14 @@ class Edge:
             self._note(route, method, exchange, responder.status)
             exchange.over()
             current_exchange.reset(token)
+
+    def _route(self, scope: Scope) -> Route | None:
+        """What a request asks for, its path as it is without what a proxy leaves in front."""
+        route = route_at(scope["path"])
+        if route is None and self.root_path is not None and scope["path"].startswith(f"{self.root_path}/"):
+            scope["path"] = scope["path"].removeprefix(self.root_path)
+            route = route_at(scope["path"])
+        return None if route is DESK and self.desk is None else route
 
     def _unfit(self, route: Route | None, scope: Scope) -> ProblemError | None:
         """Why a request gets no further whoever sent it, by its head alone; None where it may go on."""
@@ -155,7 +170,9 @@ class _Responder:
     def __init__(self, edge: Edge, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         self.exchange = exchange
         self.tracing = edge.telemetry.tracing
-        self.extra = edge.cross_origin.of_answer(scope["headers"])
+        # Other origins' pages have no business at the desk, and errors are pages there.
+        self.at_desk = exchange.route == DESK.path
+        self.extra = [] if self.at_desk else edge.cross_origin.of_answer(scope["headers"])
         self.started = False
         self.finished = False
         self.status = 500
@@ -179,7 +196,7 @@ class _Responder:
             if self.started:
                 return
             headers = message.setdefault("headers", [])
-            if message["status"] >= 400 and not _is_problem(headers):
+            if message["status"] >= 400 and not self.at_desk and not _is_problem(headers):
                 problem = (
                     NotReadyError() if self.exchange.route == READYZ.path else problem_for_status(message["status"])
                 )

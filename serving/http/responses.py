@@ -50,6 +50,14 @@ class Responses:
         """Of /predict/explain."""
         return self._single(results, PREDICT_EXPLAIN, explanation)
 
+    async def unfiled(self, results: list[Result], _: Any = None) -> Response:
+        """What /predict/explain would answer, which is no decision: neither recorded nor counted as one."""
+        (result,) = results
+        if isinstance(result, SETTLED):
+            return result.response(request_id())
+        assert isinstance(result, Assessment)
+        return Response(to_json(explanation(result)), media_type="application/json")
+
     async def batch(self, results: list[Result]) -> Response:
         """Of /predict/batch."""
         if (settled := next((result for result in results if isinstance(result, SETTLED)), None)) is not None:

@@ -50,6 +50,11 @@ WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
 
 RUN_ELSEWHERE = {
     "python -m records performance ": ("tests/records/test_performance.py", r'"performance", "--page"'),
+    ".venv/bin/python -m portfolio score ": ("tests/portfolio/portfolios.py", r'"portfolio", "score"'),
+    "python -m portfolio score /shared/loans.parquet /shared/scored --engine ": (
+        "tests/portfolio/test_portfolio_cluster.py",
+        r'"--engine", ray\.address',
+    ),
     "make dev": WALKED,
     "cat my_book/": WALKED,
     "cp artifacts/books/heloc/": WALKED,
@@ -116,7 +121,8 @@ RUN_ELSEWHERE = {
     ".venv/bin/python import_model.py": ("tests/conftest.py", r'"import_model\.py"'),
     ".venv/bin/python import_model.py --model ": ("tests/test_import_model.py", r'"--model"'),
     ".venv/bin/python -m training --data ": ("tests/training/test_training_command.py", r'"--data"'),
-    ".venv/bin/python -m training compare-policies ": ("tests/training/test_policies.py", r'"compare-policies"'),
+    ".venv/bin/python -m portfolio compare ": ("tests/portfolio/test_compare_command.py", r'"compare"'),
+    ".venv/bin/python -m portfolio monitor ": ("tests/portfolio/test_monitoring.py", r'"monitor"'),
     ".venv/bin/python -m training rebuild-tables ": ("tests/training/test_policies.py", r'"rebuild-tables"'),
     ".venv/bin/python -m serving keys new ": ("tests/serving/test_access_keys.py", r'"keys", "new"'),
     ".venv/bin/python -m serving keys list ": ("tests/serving/test_access_keys.py", r'"keys", "list"'),
@@ -132,6 +138,7 @@ NOT_RUN = {
     "pip install -r ": "it makes an environment on another machine",
     "bentoml cloud ": "it needs an account",
     "bentoml deployment ": "it needs an account; tests/ecosystem/test_deployment.py holds the file against its classes",
+    "docker build -f deploy/image/ray.Dockerfile ": "it downloads 300 MB",
     "docker push ": "it needs a registry",
     "aws ": "it needs an account; tests/deploy/test_clouds.py holds the file against what AWS takes",
     "envsubst < deploy/clouds/": "it needs an account; tests/deploy/test_clouds.py holds the file against its form",

@@ -148,6 +148,7 @@ class TestWarmUp:
             access = Access(settings, telemetry)
             bodies = Bodies(settings, Information(settings).contract, telemetry)
             in_threads = frozenset[str]()
+            desk = None
 
             def warm_up_items(self) -> list[int]:
                 return [1, 2, 3]
