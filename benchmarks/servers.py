@@ -98,6 +98,11 @@ def _run(python: Path, home: Path, *arguments: str | Path) -> None:
     subprocess.run(command, cwd=ROOT, env=environment(home), check=True, capture_output=True)  # noqa: S603  # ours
 
 
+def _import(_: Path, home: Path) -> None:
+    # The environment that serves can't: it has nothing to open the pickle with.
+    _run(python_of("import", ROOT / "requirements-import.txt"), home, "import_model.py")
+
+
 def bentoml_serve(target: str) -> Callable[[Path, Path, list[int]], list[str]]:
     """The command that serves `module:Service`."""
 
@@ -122,7 +127,7 @@ def bundle(name: str = "bundle", **settings: str) -> Kind:
         ROOT / "requirements.txt",
         bentoml_serve("service:CreditRisk"),
         ready="/readyz",
-        prepare=lambda python, home: _run(python, home, "import_model.py"),
+        prepare=_import,
         settings=settings,
     )
 

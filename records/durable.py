@@ -53,6 +53,22 @@ def make_folder_durably(path: Path, mode: int = 0o777) -> None:
     sync_folder(path.parent)
 
 
+def make_sure_of_room(folder: Path, size: int) -> None:
+    """Write a file of so many bytes, and delete it.
+
+    Raises:
+        OSError: there is no room for it, or nothing can be written at all.
+    """
+    probe = folder / f".room.{token_hex(8)}"
+    try:
+        with os.fdopen(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        probe.unlink(missing_ok=True)
+
+
 def sync_folder(path: Path) -> None:
     """Wait until the names that a folder holds are on the disk: syncing a file leaves open whether its name is there.
 

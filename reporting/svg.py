@@ -21,6 +21,7 @@ STYLE = """
 .plot .model { stroke: var(--model); fill: var(--model); }
 .plot .other { stroke: var(--other); fill: var(--other); }
 .plot .few { stroke: var(--other); fill: none; }
+.plot .ring { stroke: var(--other); fill: none; stroke-width: 2; }
 .plot .quiet { stroke: none; fill: var(--quiet); fill-opacity: .55; }
 .plot path { fill: none; }
 .plot path.model { fill: none; stroke-width: 1.5; }
@@ -34,6 +35,10 @@ WIDTH, HEIGHT = 440, 340
 
 _APART = 28
 """Pixels between ticks, so that their texts don't touch."""
+
+
+_LETTER, _BETWEEN = 7.2, 26
+"""Pixels that a letter of a legend takes, and those between two of its texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,15 @@ class Drawing:
         """A text, in pixels."""
         named = f' class="{kind}"' if kind else ""
         self.parts.append(f'<text{named} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
+
+    def legend(self, *kinds: tuple[str, str]) -> None:
+        """What dots of each kind are, from the right end on."""
+        at = self.x.end
+        for kind, text in reversed(kinds):
+            at -= _LETTER * len(text)
+            self.text(at, 14, text)
+            self.parts.append(f'<circle class="{kind}" cx="{at - 9:.1f}" cy="9.5" r="3.5"/>')
+            at -= _BETWEEN
 
     def _line(self, x1: float, y1: float, x2: float, y2: float, kind: str) -> None:  # its ends
         self.parts.append(f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')

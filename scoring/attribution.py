@@ -112,11 +112,16 @@ class LeafIndex:
             of_leaf[:count] = fields[leaf]
         self._conditions = [(splits[field, order], right[field, order]) for field in self.leaf_fields.T]
 
-    def patterns(self, turns: Turns) -> NDArray[np.uint8]:
-        """Which of its fields' conditions each leaf's tree meets by its turns, shape (…, leaves) as `turns`."""
+    def patterns(self, turns: Turns, leaves: slice | NDArray[np.intp] = slice(None)) -> NDArray[np.uint8]:
+        """Which of its fields' conditions each leaf's tree meets by its turns, shape (…, leaves) as `turns`.
+
+        Args:
+            turns: in each leaf's tree.
+            leaves: which of them; all unless given.
+        """
         patterns = np.zeros(turns.shape, dtype=np.uint8)
         for s, (splits, right) in enumerate(self._conditions):
-            patterns |= (turns & splits == right).astype(np.uint8) << s
+            patterns |= (turns & splits[leaves] == right[leaves]).astype(np.uint8) << s
         return patterns
 
     def build_tables(self, reference: NDArray[np.float32]) -> Tables:

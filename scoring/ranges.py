@@ -30,6 +30,9 @@ NOTHING = Outside((), ())
 class KnownRanges:
     """The training data's ranges, ready to be asked.
 
+    Attributes:
+        known: of each scored field, in the contract's order.
+
     Raises:
         ValueError: a scored field has no entry in the distribution, or a number no range.
     """
@@ -41,9 +44,9 @@ class KnownRanges:
             raise ValueError(f"it has no entry for {', '.join(missing)}")
         ranges = {name: bins.range for name, bins in by_name.items()}
         self._ends = {name: (ends.low, ends.high) for name, ends in ranges.items() if ends is not None}
-        self._known = [
-            (field.name, _Known(field, by_name[field.name], may_lack=contract.may_lack(field))) for field in scored
-        ]
+        self.known = {
+            field.name: Known(field, by_name[field.name], may_lack=contract.may_lack(field)) for field in scored
+        }
 
     def of(self, name: str) -> tuple[float, float] | None:
         """The least and the greatest number of a field that the training data holds; None where it holds none."""
@@ -52,7 +55,7 @@ class KnownRanges:
     def outside(self, application: Application) -> Outside:
         """Which of its scored fields lie outside."""
         fields, worse = [], []
-        for name, known in self._known:
+        for name, known in self.known.items():
             if (counts := known.outside(application[name])) is not None:
                 fields.append(name)
                 if counts:
@@ -60,17 +63,24 @@ class KnownRanges:
         return Outside(tuple(fields), tuple(worse)) if fields else NOTHING
 
 
-class _Known:
-    """What the training data holds of one field."""
+class Known:
+    """What the training data holds of one field.
 
-    __slots__ = ("_above_is_worse", "_below_is_worse", "_high", "_low", "_unseen")
+    Attributes:
+        low: the least number; none for a category.
+        high: the greatest.
+        above_is_worse: whether beyond that counts against the applicant.
+        below_is_worse: whether below the least does.
+    """
+
+    __slots__ = ("_unseen", "above_is_worse", "below_is_worse", "high", "low")
 
     def __init__(self, field: AnyField, bins: FieldBins, *, may_lack: bool) -> None:
         if bins.range is not None:
-            self._low, self._high = bins.range.low, bins.range.high
+            self.low, self.high = bins.range.low, bins.range.high
         elif not field.choices:
             raise ValueError(f"{field.name} has no range")
-        self._above_is_worse, self._below_is_worse = field.direction != "falls", field.direction != "rises"
+        self.above_is_worse, self.below_is_worse = field.direction != "falls", field.direction != "rises"
         self._unseen = _unseen(field, bins)
         if may_lack and not bins.missing:
             # Never an improvement on a value: it counts as worst, or has a risk of its own.
@@ -80,9 +90,9 @@ class _Known:
         """None within; outside, whether it counts against the applicant."""
         if value is None or isinstance(value, str):
             return self._unseen.get(value)
-        if value > self._high:
-            return self._above_is_worse
-        return self._below_is_worse if value < self._low else None
+        if value > self.high:
+            return self.above_is_worse
+        return self.below_is_worse if value < self.low else None
 
 
 def _unseen(field: AnyField, bins: FieldBins) -> dict[str | None, bool]:

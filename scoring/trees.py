@@ -93,7 +93,7 @@ class Trees:
         return leaves
 
     def to_bytes(self) -> bytes:
-        """As a NumPy archive; the same trees give the same bytes."""
+        """As a NumPy archive; by one Python, the same trees give the same bytes."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,

@@ -53,7 +53,7 @@ class Recording:
         self._challenging = Challenging(settings, telemetry) if settings.challenger else None
         self._once = once
         self._metrics = telemetry.metrics
-        self._failing = False
+        self._failing = self._told = False
         self._spool: Spooling | None = None
         self._basis: Basis | None = None
         self._committer: Committer | None = None
@@ -119,18 +119,20 @@ class Recording:
     def committed(self, rows: int, seconds: float) -> None:
         """A transaction is durable."""
         self._metrics.count_commit(rows, seconds)
+        if self._told:
+            self._told = False
+            service_log.info("records: written again")
 
     def usable(self) -> None:
-        """The store can be written to, at start or again."""
-        if self._failing:
-            self._failing = False
-            service_log.info("records: written again")
+        """The store says that it can be written to, at start or again."""
+        self._failing = False
 
     def failed(self, error: Exception) -> None:
         """One is not, or not known to be; said once, until the next that is."""
         self._metrics.count_commit_failure()
-        if not self._failing:
-            self._failing = True
+        self._failing = True
+        if not self._told:
+            self._told = True
             service_log.error("records: not written", extra={"data": {"reason": str(error)}})
 
     def spooling(self, error: Exception) -> None:

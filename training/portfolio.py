@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from decision import Outcome, Policy, decide, read_policy
 from decision.files import beside_or_default
 from preprocessing.application import Application
+from preprocessing.groups import groups_of
 from scoring.artifact import read_artifact
 from scoring.scorer import Scorer
 from training.data import read_portfolio
-from training.groups import groups_of
 
 
 @dataclass(frozen=True, slots=True)

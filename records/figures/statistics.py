@@ -81,6 +81,15 @@ def mean(values: Floats) -> Estimate:
     return Estimate(centre, centre - half, centre + half)
 
 
+def mean_of_sums(total: float, squares: float, n: int) -> Estimate:
+    """The same of values of which only the sum is known, and that of their squares."""
+    if n < 2:
+        return NOTHING
+    centre = total / n
+    half = _Z * math.sqrt(max(0.0, squares / n - centre**2) / (n - 1))
+    return Estimate(centre, centre - half, centre + half)
+
+
 def stability_index(before: Floats, now: Floats) -> float:
     """Population stability index over the tenths of `before`; half a value more in each bin, so that none is empty."""
     if len(before) == 0 or len(now) == 0:

@@ -7,6 +7,7 @@ from html import escape
 
 from records.performance import plots, report
 from records.performance.measuring import Performance
+from reporting.elements import figure, paragraph, table
 from reporting.page import html_file
 
 HOW = (
@@ -50,59 +51,29 @@ def page(performances: Sequence[Performance]) -> str:
     known = sum(each.total.outcomes for each in performances)
     body = [
         "<h1>How the model fares</h1>",
-        _paragraph(f"{made:,} decisions of {months[0]} to {months[-1]}, of which {known:,} have a final outcome."),
-        _paragraph(report.SELECTED),
+        paragraph(f"{made:,} decisions of {months[0]} to {months[-1]}, of which {known:,} have a final outcome."),
+        paragraph(report.SELECTED),
     ]
     for each in performances:
         body += _of_model(each)
     body.append("<h2>How to read it</h2>")
-    body.append(_table(("figure", "is"), HOW, texts=2))
-    body += [_paragraph(limit) for limit in LIMITS[1:]]
+    body.append(table(("figure", "is"), HOW, texts=2))
+    body += [paragraph(limit) for limit in LIMITS[1:]]
     return html_file("\n".join(body))
 
 
 def _of_model(performance: Performance) -> Iterator[str]:
     yield f"<h2>{escape(report.title(performance))}</h2>"
-    yield from map(_paragraph, report.notes(performance))
+    yield from map(paragraph, report.notes(performance))
     yield "<h3>Expected and observed</h3>"
-    yield from _figure(plots.rates_plot(performance.months))
-    yield _table(report.RATES, report.rates(performance))
+    yield from figure(plots.rates_plot(performance.months))
+    yield table(report.RATES, report.rates(performance))
     yield "<h3>Calibration by band</h3>"
-    yield from _figure(plots.calibration_plot(performance.total.bands))
-    yield _table(report.BANDS, report.bands(performance))
+    yield from figure(plots.calibration_plot(performance.total.bands))
+    yield table(report.BANDS, report.bands(performance))
     yield "<h3>Ranking</h3>"
-    yield from _figure(plots.ranking_plot(performance.months))
-    yield from _figure(plots.shift_plot(performance.months))
-    yield _table(report.QUALITY, report.quality(performance))
+    yield from figure(plots.ranking_plot(performance.months))
+    yield from figure(plots.shift_plot(performance.months))
+    yield table(report.QUALITY, report.quality(performance))
     yield "<h3>What is counted</h3>"
-    yield _table(report.COUNTS, report.counts(performance))
-
-
-def _figure(plot: str | None) -> Iterator[str]:
-    if plot is not None:
-        yield f"<figure>{plot}</figure>"
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> str:
-    """A table whose first columns are texts, and the others numbers."""
-    return "\n".join(
-        (
-            "<table>",
-            f"<thead><tr>{_cells('th', header, texts)}</tr></thead>",
-            "<tbody>",
-            *(f"<tr>{_cells('td', row, texts)}</tr>" for row in rows),
-            "</tbody>",
-            "</table>",
-        )
-    )
-
-
-def _cells(tag: str, row: Sequence[str], texts: int) -> str:
-    return "".join(
-        f"<{tag}>{escape(cell)}</{tag}>" if i < texts else f'<{tag} style="text-align:right">{escape(cell)}</{tag}>'
-        for i, cell in enumerate(row)
-    )
+    yield table(report.COUNTS, report.counts(performance))

@@ -16,7 +16,6 @@ SHIFTED, SHIFTED_MUCH = 0.1, 0.25
 """PSIs from which a shift is called so (Siddiqi, "Credit Risk Scorecards", 2006)."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, WIDTH - 22, 40, HEIGHT - 44
-_LEGEND = 26
 _ROOM = 1.08
 _NAMES = 6
 """Months that have room below an axis."""
@@ -31,7 +30,7 @@ def rates_plot(months: Months) -> str | None:
         return None
     most = max(max(each.observed.high, each.expected) for each in known.values()) * _ROOM
     drawing = _by_month("Expected and observed default rate by month of decision", months, 0, most, "default rate")
-    _legend(drawing, ("other", "expected"), ("model", "observed, 95%"))
+    drawing.legend(("other", "expected"), ("model", "observed, 95%"))
     for place, each in _placed(months):
         if each.outcomes:
             _interval(drawing, place, each.observed, _kind(each))
@@ -47,7 +46,7 @@ def ranking_plot(months: Months) -> str | None:
     least = math.floor(min(0.4, *(min(each.auc.low, each.ks) for each in known)) * 10) / 10
     drawing = _by_month("AUC and KS by month of decision", months, least, 1, "AUC, KS")
     drawing.horizontal(0.5, "equal")
-    _legend(drawing, ("other", "KS"), ("model", "AUC, 95%"))
+    drawing.legend(("other", "KS"), ("model", "AUC, 95%"))
     for place, each in _placed(months):
         if not math.isnan(each.auc.value):
             drawing.dot(place, each.ks, "other", 3)
@@ -83,7 +82,7 @@ def calibration_plot(bands: Sequence[Band]) -> str | None:
         Scale(low, high, _BOTTOM, _TOP, log_odds=True),
     )
     drawing.axes("mean probability of default", "default rate")
-    _legend(drawing, ("model", "observed, 95%"))
+    drawing.legend(("model", "observed, 95%"))
     drawing.line([(low, low), (high, high)], "equal")
     for band in bands:
         _interval(drawing, band.expected, band.observed, _kind(band))
@@ -116,13 +115,3 @@ def _kind(each: Figures | Band) -> str:
 def _interval(drawing: Drawing, x: float, value: Estimate, kind: str) -> None:
     drawing.line([(x, value.low), (x, value.high)], kind)
     drawing.dot(x, value.value, kind)
-
-
-def _legend(drawing: Drawing, *kinds: tuple[str, str]) -> None:
-    """What the dots are, from the right end on."""
-    at: float = _RIGHT
-    for kind, text in reversed(kinds):
-        at -= 7.2 * len(text)
-        drawing.text(at, 14, text)
-        drawing.parts.append(f'<circle class="{kind}" cx="{at - 9:.1f}" cy="9.5" r="3.5"/>')
-        at -= _LEGEND

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.durable import make_folder_durably, replace_durably
+from records.durable import make_folder_durably, make_sure_of_room, replace_durably
 from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_sqlite import all_answers, answers_to, forget, forget_expired, keep_answers
@@ -30,6 +30,10 @@ from records.stores.base import DECISIONS, Query, unkept
 from records.stores.sqlite_files import alone, check_version, delete, made, opened, transaction, upgrade
 
 MAX_FILES = 256
+ROOM_BYTES = 1024 * 1024
+"""What a folder must have room for before it is written to, at start and after a failure: a full disk lets a file be
+opened, and fails with the next decision."""
+
 ARCHIVE = "artifacts"
 """The folder of what was decided by, within the store's."""
 
@@ -276,6 +280,7 @@ class SQLiteFolder:
 
     def _take(self) -> sqlite3.Connection:
         make_folder_durably(self._folder, 0o700)
+        make_sure_of_room(self._folder, ROOM_BYTES)
         for number in range(MAX_FILES):
             lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:

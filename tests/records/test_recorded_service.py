@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from records.reading import Archive
 from records.stores.opening import open_store
 from records.verifying.chains import verify
 from tests import expect
+from tests.disks import fill, small_disk
 from tests.servers import HANG_SECONDS, Server, copy_store, run_python, serving, wait_for
 
 pytestmark = pytest.mark.slow
@@ -164,3 +167,43 @@ def test_a_store_that_can_not_be_used(store: Path, tmp_path: Path, example: dict
         kept.folder.unlink()
         running.wait_until("/readyz")
         assert "decision_id" in expect.answer(httpx.post(f"{running.url}/predict", json=example, timeout=HANG_SECONDS))
+
+
+def test_a_disk_that_is_full(store: Path, tmp_path: Path, applications: list[dict[str, Any]]) -> None:
+    """Nothing is answered that isn't kept; said once; and when there is room again, all goes on by itself."""
+    bodies = iter(applications)
+    answered: list[str] = []
+    statuses: Counter[int] = Counter()
+
+    def ask() -> int:
+        response = httpx.post(f"{running.url}/predict", json=next(bodies), timeout=HANG_SECONDS)
+        statuses[response.status_code] += 1
+        if response.status_code == 200:
+            answered.append(expect.answer(response)["decision_id"])
+        else:
+            assert response.headers["Retry-After"]
+            expect.problem(response, 503, "not-recorded")
+        return response.status_code
+
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        kept = Kept(disk)
+        with serving(copy_store(store, tmp_path / "home"), **kept.settings) as running:
+            for _ in range(20):
+                assert 200 == ask()
+            filler = fill(disk)
+            wait_for(lambda: ask() == 503)
+            assert 503 == httpx.get(f"{running.url}/readyz", timeout=HANG_SECONDS).status_code
+            for _ in range(20):
+                ask()
+            filler.unlink()
+            running.wait_until("/readyz")
+            for _ in range(20):
+                assert 200 == ask()
+            assert 1 == len(running.find(message="records: not written"))
+            assert 1 == len(running.find(message="records: written again"))
+        with closing(open_store(kept.where)) as reader:
+            found = list(verify(reader))
+        assert [] == [fault for each in found for fault in each.faults]
+        assert sum(each.head.sequence for each in found) == len(answered)
+        assert all(kept.document(each)["decision_id"] == each for each in answered)
+    print(f"full disk: {dict(statuses)}, {len(answered)} answered and kept")

@@ -10,13 +10,13 @@ from sklearn.metrics import roc_auc_score
 
 from preprocessing.contract import Grouping
 from preprocessing.features import FeatureSchema
+from preprocessing.groups import NOT_STATED, groups_of
 from tests.applications import CONTRACT, parse_application, portfolio, scoring_only
 from tests.training.loans import Row, WriteCsv
 from training.calibration import learned
 from training.data import TrainingData, read_training_data
 from training.errors import DataError
 from training.evaluation import FOLDS, WITHOUT_DIRECTIONS, Evaluation, evaluate, permutation_importance, split
-from training.groups import NOT_STATED, groups_of
 from training.recipe import CHALLENGERS, Recipe
 
 

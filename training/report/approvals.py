@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from decision import Outcome, Policy, decide
 from preprocessing.application import Application
 from preprocessing.contract import Contract
-from training.groups import groups_of
+from preprocessing.groups import groups_of
 from training.metrics import Probabilities
 from training.report.cells import FEW
 from training.report.resampling import Estimate, Floats, Resamples, Weights, interval, share

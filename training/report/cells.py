@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from decision import Policy
 from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Category, Flag, Ordered
+from preprocessing.groups import NOT_STATED, groups_of
 from training.data import TrainingData
-from training.groups import NOT_STATED, groups_of
 from training.metrics import Labels, Probabilities
 from training.report.figures import quality
 from training.report.resampling import Estimate, Floats, Resamples, Weights, share

@@ -19,13 +19,17 @@ class Groups(NamedTuple):
 
     Attributes:
         title: what they are grouped by.
-        names: of the groups, in order.
+        names: of the groups, in order; those of numbers first.
         of: an application's group.
+        field: that tells it.
+        below: where each group of numbers but the last ends.
     """
 
     title: str
     names: tuple[str, ...]
     of: Callable[[Application], str]
+    field: str
+    below: tuple[float, ...]
 
 
 def groups_of(contract: Contract) -> list[Groups]:
@@ -43,7 +47,8 @@ def _groups(contract: Contract, grouping: Grouping, field: AnyField) -> Groups:
             return NOT_STATED
         return value if isinstance(value, str) else ranges[bisect_right(grouping.below, value)]
 
-    return Groups(grouping.title, (*ranges, *named, *([NOT_STATED] if contract.may_lack(field) else ())), group)
+    names = (*ranges, *named, *([NOT_STATED] if contract.may_lack(field) else ()))
+    return Groups(grouping.title, names, group, grouping.field, tuple(grouping.below))
 
 
 def _range_names(below: Sequence[float], *, whole: bool) -> tuple[str, ...]:
