@@ -62,6 +62,7 @@ lookup = Lookup(settings)
 responses = Responses(telemetry, recording)
 descriptors = Descriptors(bodies, responses)
 inside = Inside(information, lookup)
+people = Desk(inside) if settings.desk == "on" else None
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -97,7 +98,7 @@ class CreditRisk:
     bodies = bodies
     responses = responses
     inside = inside
-    desk: ASGIApp | None = Desk(inside) if settings.desk == "on" else None
+    desk: ASGIApp | None = people
     in_threads = frozenset({"predict_explain"})
 
     def __init__(self) -> None:
@@ -121,6 +122,7 @@ class CreditRisk:
         lookup.serve(recording.basis, engine)
         self.engine = engine
         information.engine, information.digests = self.engine, served.digests
+        information.contents = served.contents
         information.signed_by = served.signed_by
         manifest, policy = served.scorer.manifest, served.policy.policy
         telemetry.metrics.describe(manifest.version, manifest.created, policy.version, list(Outcome))
@@ -130,6 +132,8 @@ class CreditRisk:
     @bentoml.on_shutdown
     def stop(self) -> None:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
+        if people is not None:
+            people.close()
         recording.stop()
         lookup.close()
         self.upkeep.stop()

@@ -13,6 +13,8 @@ pages/         the pages, a module each, and their list
 fields.py      a field of the contract as an input
 documents.py   from a form's texts to the application's JSON
 ranging.py     what each value of a field would get
+jobs/          what takes longer than a request: files that people send
+wording.py     a policy in words
 results.py     an answer as a person reads it
 drawing/       what is drawn of it, as SVG
 """

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from desk.files import read_files
 from desk.guarding import HEADERS, TOKEN, TOKEN_HEADER, is_foreign, is_token, keep_secret, new_secret, secret_of, token
 from desk.host import Host, Person, Told
+from desk.jobs.jobs import Jobs
 from desk.pages import PAGES
 from desk.pages.page import Action, Page
 from desk.problems import refused
@@ -45,6 +46,7 @@ class Desk:
     def __init__(self, host: Host, pages: tuple[Page, ...] = PAGES) -> None:
         self._host = host
         self._pages = pages
+        self._jobs = Jobs()
         self._files = read_files()
         self._rendering = Rendering({name: f"static/{file.name}" for name, file in self._files.items()})
         by_name = {file.name: file for file in self._files.values()}
@@ -77,6 +79,10 @@ class Desk:
             await self._refused(request, problem)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def close(self) -> None:
+        """The service stops: nothing of what people have sent is left."""
+        self._jobs.close()
 
     def _endpoint(self, page: Page, action: Action) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -138,7 +144,8 @@ class Desk:
             for action in each.actions
             if action.method == "GET" and may(known, action.role)
         )
-        return Visit(request, self._host, known, secret, token(secret, known.name), self._rendering, navigation, paths)
+        of_person = (known, secret, token(secret, known.name))
+        return Visit(request, self._host, *of_person, self._rendering, self._jobs, navigation, paths)
 
 
 def _guarded(response: Response) -> Response:

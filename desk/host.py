@@ -57,6 +57,21 @@ class Host(Protocol):
     def kept(self) -> bool:
         """Whether decisions are recorded."""
 
+    @property
+    def most_rows(self) -> int:
+        """Of a request with many applications."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Of any request's body."""
+
+    @property
+    def most_upload(self) -> int:
+        """Bytes of a file that somebody sends."""
+
+    def contents(self) -> Mapping[str, bytes]:
+        """The very bytes of the model's and the policy's files, by name."""
+
     def version(self) -> dict[str, Any]:
         """What /version answers."""
 
@@ -74,6 +89,9 @@ class Host(Protocol):
 
     async def file(self, request: Scope, document: bytes, key: str | None = None) -> Told:
         """Decide an application and put it on record, once for each key."""
+
+    async def file_many(self, request: Scope, document: bytes, key: str | None = None) -> Told:
+        """The same of a list of applications, the answers in its order; also when `request` has been answered."""
 
     async def try_out(self, request: Scope, document: bytes) -> Told:
         """What would be decided; nothing is kept of it."""

@@ -82,7 +82,7 @@ class Engine:
         self.contract = scorer.schema.contract
         self._improvements = Improvements(scorer)
         self.policy = files.policy
-        self._catalogue = files.catalogue
+        self.catalogue = files.catalogue
 
     def assess(self, applications: Sequence[Application]) -> list[Assessment]:
         """Score, decide and give reasons, each application by itself, in order."""
@@ -114,7 +114,7 @@ class Engine:
             by_field = self._attribute(turns) if discloses_score(decision) else {}
         lowering = partial(self._improvements.lowering, fields, turns, pd)
         score = ScoreFactors(by_field, self.policy.least_impact(pd), lowering)
-        reasons = explain_decision(decision, self._catalogue, fields, score)
+        reasons = explain_decision(decision, self.catalogue, fields, score)
         reference = fields[self.contract.reference] if self.contract.reference else None
         return Assessment(fields, pd, decision, reasons, self.identity, outside, reference)
 

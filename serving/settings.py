@@ -273,6 +273,13 @@ class Settings(BaseModel):
         ),
     ] = None
 
+    desk_upload_bytes: Annotated[
+        int,
+        Ge(1_048_576),
+        Le(1_073_741_824),
+        Field(description="Largest file that is taken at the desk, for a batch or to compare a draft over, bytes."),
+    ] = 33_554_432
+
     @field_validator("desk_secret_file")
     @classmethod
     def _secret_of_proxies(cls, value: Path | None, info: ValidationInfo) -> Path | None:

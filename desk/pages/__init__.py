@@ -4,12 +4,15 @@ Whoever adds one writes its module with a `PAGE`, its templates, and lists it he
 and headers come with that. What several templates show alike is in `macros.html`; a page's own style stands at the end
 of `desk.css`, and what its script does in a file of its own, which only its template loads, in the block `scripts`.
 
+batch.py      a file of applications decided
 deciding.py   an application's form, its decision, and what if
+health.py     how the model does
 page.py       what a page is
+policy.py     the policy in force, and drafts
 """
 
-from desk.pages import deciding
+from desk.pages import deciding, policy
 from desk.pages.page import Page
 
-PAGES: tuple[Page, ...] = (deciding.PAGE,)
+PAGES: tuple[Page, ...] = (deciding.PAGE, policy.PAGE)
 """In the order of the navigation; the first is what /desk/ shows."""
