@@ -7,9 +7,7 @@ job.py        what is known of a job
 jobs.py       all jobs: made, found, kept, removed
 uploads.py    a file that comes in, piece by piece
 children.py   a program that does what no worker should: open files that people have sent, and go through them
-limits.py     what such a program may take
-reading.py    one that reads a file into applications
 batch.py      these applications decided and put on record, part by part
 results.py    the files of a batch's results
-comparing.py  a program that compares a draft of the policy with the one in force
+drafts.py     what a comparison of a draft reads
 """

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from desk.host import Host
 from desk.jobs.job import Job
 from desk.jobs.jobs import Jobs
 
@@ -27,6 +28,11 @@ MOST_SAID = 2000
 
 class ChildError(Exception):
     """The program has ended before its work; what it wrote to standard error is the message."""
+
+
+def told_fault(host: Host, what: str, fault: Exception) -> None:
+    """Have the service log why a job has failed, while that is handled; its own message quotes nothing of a file."""
+    host.failed(f"{what}: {fault}" if isinstance(fault, ChildError) else what)
 
 
 async def told_by(module: str, jobs: Jobs, job: Job, *arguments: str) -> AsyncIterator[dict[str, Any]]:

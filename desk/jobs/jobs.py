@@ -37,7 +37,7 @@ _LOST = "the worker that did this has ended before its time; what is decided so 
 
 
 Work = Callable[[Job], Coroutine[Any, Any, Job]]
-Failed = Callable[[], object]
+Failed = Callable[[Exception], object]
 
 
 class TooManyJobsError(Exception):
@@ -170,8 +170,8 @@ class Jobs:
                 end = await work(job)
         except CancelledJobError:
             end = replace(self._read(job.id) or job, state=State.CANCELLED)
-        except Exception:  # noqa: BLE001  # a person is owed an end, and the log has why
-            failed()
+        except Exception as exc:  # noqa: BLE001  # a person is owed an end, and the log has why
+            failed(exc)
             end = replace(self._read(job.id) or job, state=State.FAILED, problems=("the service failed; report it",))
         finally:
             beating.cancel()

@@ -15,9 +15,8 @@ from decision import InvalidPolicyError, Policy, read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from desk.drawing.scale import bands
 from desk.fields import labels
-from desk.jobs.children import told_by
-from desk.jobs.comparing import DRAFT, lay_out
-from desk.jobs.comparing import PAGE as COMPARISON
+from desk.jobs import drafts
+from desk.jobs.children import told_by, told_fault
 from desk.jobs.job import Job, State
 from desk.jobs.jobs import Jobs, TooManyJobsError
 from desk.jobs.uploads import PIECE_BYTES, name_of, size_of, take
@@ -33,8 +32,6 @@ KIND = "policy"
 
 DRAFTED = "draft"
 """The form's field that holds a draft."""
-
-_PROGRAM = "desk.jobs.comparing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +68,14 @@ async def _check(visit: Visit) -> Response:
         job = visit.jobs.new(KIND, visit.person.name, checked.policy.version)
     except TooManyJobsError as exc:
         return _page(visit, replace(checked, problems=(str(exc),)), status=429)
-    await to_thread.run_sync(lay_out, visit.jobs.folder(job), visit.host.contents(), checked.text.encode())
+    await to_thread.run_sync(drafts.lay_out, visit.jobs.folder(job), visit.host.contents(), checked.text.encode())
     return RedirectResponse(visit.url(f"policy/drafts/{job.id}"), 303)
 
 
 async def _draft(visit: Visit) -> Response:
     job = _job(visit)
     contract, policy = visit.engine.contract, visit.engine.policy
-    path = visit.jobs.folder(job) / DRAFT / POLICY_FILE
+    path = visit.jobs.folder(job) / drafts.DRAFT / POLICY_FILE
     draft = await to_thread.run_sync(read_policy, path, contract)
     return visit.show(
         "draft.html",
@@ -107,7 +104,7 @@ async def _piece(visit: Visit) -> Response:
     job = await take(visit, visit.jobs, _job(visit))
     if job.state is State.WAITING:
         running = replace(job, state=State.RUNNING)
-        visit.jobs.begin(running, partial(_compared, visit.jobs), partial(visit.host.failed, "a comparison"))
+        visit.jobs.begin(running, partial(_compared, visit.jobs), partial(told_fault, visit.host, "a comparison"))
         return JSONResponse({"done": True})
     return JSONResponse({"done": False})
 
@@ -119,7 +116,7 @@ async def _cancel(visit: Visit) -> Response:
 
 
 async def _report(visit: Visit) -> Response:
-    path = visit.jobs.folder(_job(visit)) / COMPARISON
+    path = visit.jobs.folder(_job(visit)) / drafts.PAGE
     if not path.exists():
         return visit.show_problem(refused(404, "this comparison has no report; it may have been removed"))
     return FileResponse(path, media_type="text/html", filename="comparison.html")
@@ -127,7 +124,7 @@ async def _report(visit: Visit) -> Response:
 
 async def _compared(jobs: Jobs, job: Job) -> Job:
     facts: dict[str, Any] = {}
-    async for told in told_by(_PROGRAM, jobs, job):
+    async for told in told_by(drafts.PROGRAM, jobs, job):
         if "problems" in told:
             return replace(job, state=State.FAILED, problems=tuple(told["problems"]))
         if "total" in told:

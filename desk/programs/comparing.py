@@ -1,42 +1,25 @@
 """A program that compares a draft of the policy with the one in force, over a file of past applications.
 
-`python -m desk.jobs.comparing FOLDER` reads FOLDER's model, policy, draft and input, tells rows as they are done, then
-the comparison's tables, and leaves the page with its plots in FOLDER/comparison.html.
+`python -m desk.programs.comparing FOLDER` reads FOLDER's model, policy, draft and input, tells rows as they are done,
+then the comparison's tables, and leaves the page with its plots in FOLDER/comparison.html.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decision.files import CATALOGUE_FILE, POLICY_FILE
+from desk.jobs.drafts import DRAFT, IN_FORCE, MODEL, PAGE
 from desk.jobs.job import INPUT
-from desk.jobs.limits import run, tell
+from desk.programs.limits import run, tell
 
 if TYPE_CHECKING:
     from portfolio.reading.reading import Block
     from portfolio.reading.source import Source
     from portfolio.reading.spans import Part
 
-MODEL, IN_FORCE, DRAFT, PAGE = "model", "policy", "draft", "comparison.html"
 BLOCK_ROWS = 2_000
-
-
-def lay_out(folder: Path, contents: Mapping[str, bytes], draft: bytes) -> None:
-    """What the program reads, but for the file.
-
-    Args:
-        folder: of the job.
-        contents: the very bytes of what is served, by name.
-        draft: the policy that is proposed; its reasons are those in force.
-    """
-    of_policy = {name: contents[name] for name in (POLICY_FILE, CATALOGUE_FILE)}
-    of_model = {name: content for name, content in contents.items() if name not in of_policy}
-    for name, files in ((MODEL, of_model), (IN_FORCE, of_policy), (DRAFT, of_policy | {POLICY_FILE: draft})):
-        (folder / name).mkdir()
-        for file, content in files.items():
-            (folder / name / file).write_bytes(content)
 
 
 def main(folder: Path, _: list[str]) -> None:

@@ -1,7 +1,7 @@
 """A program that reads a file into applications, as the contract's file form and the portfolio read one.
 
-`python -m desk.jobs.reading FOLDER MOST_ROWS MOST_BYTES` leaves parts in FOLDER/parts, each one line of row numbers and
-one of a JSON list, and tells columns first, then rows, then misfits.
+`python -m desk.programs.reading FOLDER MOST_ROWS MOST_BYTES` leaves parts in FOLDER/parts, each one line of row numbers
+and one of a JSON list, and tells columns first, then rows, then misfits.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from desk.jobs.batch import CONTRACT, MISFITS, PARTS
 from desk.jobs.job import INPUT
-from desk.jobs.limits import run, tell
+from desk.programs.limits import run, tell
 from preprocessing.contract import Contract, read_contract
 from preprocessing.fields import Ratio, Reference
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from portfolio.columnar.layout import Layout
 
-CONTRACT, PARTS = "contract.json", "parts"
 PART_ROWS = 100_000
 """Of the portfolio's own parts."""
 
@@ -62,14 +62,15 @@ def main(folder: Path, arguments: list[str]) -> None:
     if not source.rows:
         raise UnreadableInputError("the file has no rows; choose one that has")
     writer = _Parts(folder / PARTS, *map(int, arguments))
-    misfits: list[tuple[int, str]] = []
+    misfits: list[tuple[int, str | None, str]] = []
     for part in parts:
         for block in blocks_of(source, part, writer.most_rows):
-            misfits += [(misfit.row, misfit.kind) for misfit in block.misfits]
+            misfits += block.misfits
             writer.add(block.rows.to_pylist(), list(_documents(found[0], block.table)))
             tell(read=block.size)
     writer.close()
-    tell(total=source.rows, parts=writer.number, misfits=misfits)
+    (folder / MISFITS).write_text(json.dumps(misfits), encoding="utf-8")
+    tell(total=source.rows, parts=writer.number)
 
 
 def matched(contract: Contract, columns: Mapping[str, str]) -> list[tuple[str, str | None]]:

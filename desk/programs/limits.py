@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from desk.jobs.job import INPUT
+
 MEMORY = 4 << 30
 """Bytes of address space: many times what a file needs that is as large as one may be, and less than a bomb takes."""
 
@@ -38,7 +40,9 @@ def run(main: Callable[[Path, list[str]], None]) -> None:
     try:
         main(Path(sys.argv[1]), sys.argv[2:])
     except PortfolioError as exc:
-        tell(problems=[line.replace(f"{sys.argv[1]}/", "") for line in str(exc).splitlines()])
+        # The file's name is none that its sender knows.
+        told = [line.removeprefix(f"{sys.argv[1]}/").removeprefix(f"{INPUT}: ") for line in str(exc).splitlines()]
+        tell(problems=told)
     except MemoryError:
         tell(problems=["the file takes more memory than there is for it; write it in smaller row groups, or part it"])
     except Exception as exc:  # noqa: BLE001  # told without its message
@@ -57,5 +61,6 @@ def _limit() -> None:
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):
+        pass
     os._exit(1)
