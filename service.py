@@ -61,7 +61,7 @@ information.challenger = recording.challenger
 lookup = Lookup(settings)
 responses = Responses(telemetry, recording)
 descriptors = Descriptors(bodies, responses)
-inside = Inside(information, lookup)
+inside = Inside(information, lookup, telemetry)
 people = Desk(inside) if settings.desk == "on" else None
 
 MOST_MERGED = 512

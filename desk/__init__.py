@@ -14,6 +14,9 @@ fields.py      a field of the contract as an input
 documents.py   from a form's texts to the application's JSON
 ranging.py     what each value of a field would get
 jobs/          what takes longer than a request: files that people send
+programs/      which open such files, in processes of their own
+health.py      the service's metrics as a person reads them
+alerts.py      what alerts watch, and how it stands
 wording.py     a policy in words
 results.py     an answer as a person reads it
 drawing/       what is drawn of it, as SVG

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from starlette.types import Scope
@@ -46,6 +46,23 @@ class Told(Protocol):
     def headers(self) -> Mapping[str, str]: ...  # noqa: D102  # above
 
 
+class Sample(Protocol):
+    """One series of the service's metrics.
+
+    Attributes:
+        name: of the sample.
+        labels: of the series.
+        value: since the start, or at present.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102  # above
+    @property
+    def labels(self) -> Mapping[str, str]: ...  # noqa: D102  # above
+    @property
+    def value(self) -> float: ...  # noqa: D102  # above
+
+
 class Host(Protocol):
     """The service. A request's own ASGI scope says on whose behalf it is asked."""
 
@@ -71,6 +88,9 @@ class Host(Protocol):
 
     def contents(self) -> Mapping[str, bytes]:
         """The very bytes of the model's and the policy's files, by name."""
+
+    def samples(self) -> Sequence[Sample]:
+        """The service's own metrics, of all its workers."""
 
     def version(self) -> dict[str, Any]:
         """What /version answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ def told_fault(host: Host, what: str, fault: Exception) -> None:
     host.failed(f"{what}: {fault}" if isinstance(fault, ChildError) else what)
 
 
-async def told_by(module: str, jobs: Jobs, job: Job, *arguments: str) -> AsyncIterator[dict[str, Any]]:
+async def told_by(
+    module: str, jobs: Jobs, job: Job, *arguments: str, needs: Collection[str] = ()
+) -> AsyncIterator[dict[str, Any]]:
     """What a program tells, a document a line.
 
     Args:
@@ -43,12 +45,15 @@ async def told_by(module: str, jobs: Jobs, job: Job, *arguments: str) -> AsyncIt
         jobs: has the job.
         job: whose work it is.
         arguments: besides.
+        needs: settings of the service that are its business.
 
     Raises:
         ChildError: it has failed.
         CancelledJobError: the job is to stop.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_ITS_BUSINESS)}
+    environment = {
+        name: value for name, value in os.environ.items() if name in needs or not name.startswith(_NOT_ITS_BUSINESS)
+    }
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, str(jobs.folder(job)), *arguments,

@@ -11,8 +11,8 @@ page.py       what a page is
 policy.py     the policy in force, and drafts
 """
 
-from desk.pages import batch, deciding, policy
+from desk.pages import batch, deciding, health, policy
 from desk.pages.page import Page
 
-PAGES: tuple[Page, ...] = (deciding.PAGE, batch.PAGE, policy.PAGE)
+PAGES: tuple[Page, ...] = (deciding.PAGE, batch.PAGE, policy.PAGE, health.PAGE)
 """In the order of the navigation; the first is what /desk/ shows."""

@@ -36,6 +36,7 @@ def run(main: Callable[[Path, list[str]], None]) -> None:
     """
     _limit()
     from portfolio.errors import PortfolioError  # noqa: PLC0415  # only here, past the limits
+    from records.errors import RecordsError  # noqa: PLC0415
 
     try:
         main(Path(sys.argv[1]), sys.argv[2:])
@@ -43,6 +44,8 @@ def run(main: Callable[[Path, list[str]], None]) -> None:
         # The file's name is none that its sender knows.
         told = [line.removeprefix(f"{sys.argv[1]}/").removeprefix(f"{INPUT}: ") for line in str(exc).splitlines()]
         tell(problems=told)
+    except RecordsError as exc:
+        tell(problems=str(exc).splitlines())
     except MemoryError:
         tell(problems=["the file takes more memory than there is for it; write it in smaller row groups, or part it"])
     except Exception as exc:  # noqa: BLE001  # told without its message

@@ -6,7 +6,7 @@ What it is told are their very answers: the same reading, limits, batches, recor
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from serving.lookup import Lookup
 from serving.routes import DESK, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import Exchange, current_exchange, request_id
 from serving.telemetry.logs import service_log
+from serving.telemetry.telemetry import Sample, Telemetry
 
 if TYPE_CHECKING:
     from serving.lookup import Opened
@@ -53,9 +54,11 @@ class Inside:
     Args:
         information: what is served.
         lookup: has the records.
+        telemetry: has counted.
     """
 
-    def __init__(self, information: Information, lookup: Lookup) -> None:
+    def __init__(self, information: Information, lookup: Lookup, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self._information = information
         self._lookup = lookup
         self._filed: ASGIApp | None = None
@@ -104,6 +107,10 @@ class Inside:
     def contents(self) -> Mapping[str, bytes]:
         """The very bytes of the model's and the policy's files, by name."""
         return self._information.contents
+
+    def samples(self) -> Sequence[Sample]:
+        """The service's own metrics, of all its workers."""
+        return self._telemetry.samples()
 
     def person(self, request: Scope) -> Person:
         """Who sent a request to the desk that has come through."""
