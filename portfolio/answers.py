@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -32,12 +32,17 @@ class Lists(NamedTuple):
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, lists: Iterable[Sequence[str]], names: tuple[str, ...]) -> Self:
-        """From a sequence of names for each row."""
-        place = {name: i for i, name in enumerate(names)}
-        places = [[place[name] for name in each] for each in lists]
-        offsets = np.cumsum([0, *map(len, places)], dtype=np.int32)
-        return cls(offsets, np.array([p for each in places for p in each], dtype=np.intp), names)
+    def chosen(cls, lists: Sequence[Sequence[str]], of_row: NDArray[np.intp]) -> Self:
+        """From the lists that there are, and which of them each row has."""
+        names = tuple(dict.fromkeys(name for each in lists for name in each))
+        lengths = np.array([len(each) for each in lists], dtype=np.int32)
+        places = np.zeros((len(lists), max(1, lengths.max())), dtype=np.intp)
+        for i, each in enumerate(lists):
+            places[i, : len(each)] = [names.index(name) for name in each]
+        offsets = np.zeros(len(of_row) + 1, dtype=np.int32)
+        np.cumsum(lengths[of_row], out=offsets[1:])
+        there = np.arange(places.shape[1]) < lengths[of_row][:, np.newaxis]
+        return cls(offsets, places[of_row][there], names)
 
     @classmethod
     def where(cls, masks: Mapping[str, NDArray[np.bool_]], rows: int) -> Self:

@@ -103,7 +103,7 @@ class Assessor:
         self.contract: Contract = engine.contract
         self.origin = origin
         self._reader = Reader(self.contract)
-        self._columnar = ColumnarEngine(engine)
+        self._columnar = ColumnarEngine(engine, files)
 
     @classmethod
     def open(cls, model: Path, policy: Path | None = None) -> Assessor:
@@ -226,7 +226,7 @@ class Assessor:
             pd=said.pd,
             score=said.decided.score,
             outside=Lists.where({name: outside.all for name, outside in said.outside.items()}, n),
-            reasons=Lists.of(said.reasons, tuple(self.files.catalogue.codes)) if said.reasons is not None else None,
+            reasons=Lists.chosen(said.reasons.kinds, said.reasons.of_row) if said.reasons is not None else None,
             attributions=said.attributions,
         )
 

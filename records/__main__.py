@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import ExitStack
 
@@ -58,7 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with ExitStack() as options.opened:
             run: Run = options.run
-            return run(options)
+            code = run(options)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:  # whoever reads has enough, as `head` has; what Python writes at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (Refusal, RecordsError) as exc:
         print(exc, file=sys.stderr)
         return 1

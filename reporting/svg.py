@@ -21,7 +21,7 @@ STYLE = """
 .plot .model { stroke: var(--model); fill: var(--model); }
 .plot .other { stroke: var(--other); fill: var(--other); }
 .plot .few { stroke: var(--other); fill: none; }
-.plot .ring { stroke: var(--other); fill: none; stroke-width: 2; }
+.plot .ring { stroke: var(--other); fill: var(--paper, #fff); stroke-width: 2; }
 .plot .quiet { stroke: none; fill: var(--quiet); fill-opacity: .55; }
 .plot path { fill: none; }
 .plot path.model { fill: none; stroke-width: 1.5; }

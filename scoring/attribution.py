@@ -112,16 +112,11 @@ class LeafIndex:
             of_leaf[:count] = fields[leaf]
         self._conditions = [(splits[field, order], right[field, order]) for field in self.leaf_fields.T]
 
-    def patterns(self, turns: Turns, leaves: slice | NDArray[np.intp] = slice(None)) -> NDArray[np.uint8]:
-        """Which of its fields' conditions each leaf's tree meets by its turns, shape (…, leaves) as `turns`.
-
-        Args:
-            turns: in each leaf's tree.
-            leaves: which of them; all unless given.
-        """
+    def patterns(self, turns: Turns) -> NDArray[np.uint8]:
+        """Which of its fields' conditions each leaf's tree meets by its turns, shape (…, leaves) as `turns`."""
         patterns = np.zeros(turns.shape, dtype=np.uint8)
         for s, (splits, right) in enumerate(self._conditions):
-            patterns |= (turns & splits[leaves] == right[leaves]).astype(np.uint8) << s
+            patterns |= (turns & splits == right).astype(np.uint8) << s
         return patterns
 
     def build_tables(self, reference: NDArray[np.float32]) -> Tables:
@@ -173,6 +168,41 @@ class Attributor:
         else:
             part = np.arange(look_ups)[:, np.newaxis] % self._parts
             self._sums, self._cell = sums, (part * (len(self.fields) + 1) + fields).ravel()
+
+    def of_subtrees(self, tree: int, turns: Turns) -> NDArray[np.float64] | None:
+        """What each subtree of one tree adds to the margin by its turns; None where fields are too many.
+
+        Args:
+            tree: which.
+            turns: in it, shape (m,).
+
+        Returns:
+            One attribution a field, shape (m, subtrees, fields).
+        """
+        if self._cell is not None:
+            return None
+        states = np.tile(self._first_states[tree], (len(turns), 1))
+        for byte, state in enumerate(self._state_by_byte):
+            states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)
+        sums: NDArray[np.float64] = self._sums[states]
+        return sums
+
+    def calibrated(self, sums: NDArray[np.float64], margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums of attributions in the margin, shape (n, k), in calibrated log-odds.
+
+        Args:
+            sums: of rows whose margin isn't the reference population's own.
+            margins: theirs, shape (n,).
+        """
+        start = np.array([self._base_margin])
+        stretch = (self._calibration.apply(margins) - self._calibration.apply(start)) / (margins - start)
+        found: NDArray[np.float64] = sums * stretch[:, np.newaxis]
+        return found
+
+    @property
+    def base_margin(self) -> float:
+        """The reference population's mean margin."""
+        return self._base_margin
 
     def attribute(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features, shape (n, k), to attributions, shape (n, len(fields)); each row by itself."""

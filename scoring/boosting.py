@@ -28,6 +28,7 @@ class Ensemble:
     """A model's trees, ready to score.
 
     Attributes:
+        trees: as they were read.
         depth: of the trees; leaves have 2^depth slots in each.
         word: type of a tree's turns.
         prior: log-odds before any tree.
@@ -36,6 +37,7 @@ class Ensemble:
     """
 
     def __init__(self, trees: Trees) -> None:
+        self.trees = trees
         self.depth = trees.depth
         slots = 1 << self.depth
         self.word = np.min_scalar_type((1 << slots) - 1)
@@ -69,6 +71,11 @@ class Ensemble:
         bit: Turns = self.word.type(1) << number.astype(self.word)
         return bit
 
+    @property
+    def tables(self) -> TurnTables | None:
+        """What turns are looked up in; None where features are too many for that."""
+        return self._tables if isinstance(self._tables, TurnTables) else None
+
     def turns(self, matrix: NDArray[np.float32]) -> Turns:
         """Features, shape (n, k), to turns, shape (n, trees)."""
         return self._tables.look_up(matrix)
@@ -96,7 +103,7 @@ class Ensemble:
         place += self._slots_from
         self.value.take(place, out=terms, mode="clip")  # the only mode that needs no copy; none is outside
         terms[:, 0] += self.prior
-        return _add_in_order(terms, columns)
+        return add_in_order(terms, columns)
 
     @property
     def split_columns(self) -> list[int]:
@@ -142,7 +149,7 @@ class Ensemble:
             yield ends >> self.depth - level, (ends >> self.depth - level - 1 & 1).astype(bool)
 
 
-def _add_in_order(terms: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+def add_in_order(terms: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Row sums, term by term from the left as scikit-learn adds; sum() over the rows would round otherwise.
 
     Args:

@@ -29,9 +29,9 @@ class Improvements:
         self._ensemble = scorer.leaves.ensemble
         self._contract = scorer.schema.contract
         scored = [self._contract.by_name[name] for name in self._contract.scored]
-        self.moved = {field.name: _ratios_of(self._contract, field.name) for field in scored}
+        self._moved = {field.name: _ratios_of(self._contract, field.name) for field in scored}
         self._cuts = {field.name: self._thresholds(field) for field in scored if not field.choices}
-        self.replacements = {field.name: self._replacement(field) for field in scored if not self.moved[field.name]}
+        self._replacements = {field.name: self._replacement(field) for field in scored if not self._moved[field.name]}
 
     def lowering(
         self, application: Application, turns: Turns, pd: float, groups: Iterable[Sequence[str]]
@@ -51,7 +51,7 @@ class Improvements:
         return [number in lower for number, _ in numbered]
 
     def _lower_by_turns(self, turns: Turns, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
-        alone = [(i, self.replacements[name]) for i, group in groups for name in group if name in self.replacements]
+        alone = [(i, self._replacements[name]) for i, group in groups for name in group if name in self._replacements]
         if not alone:
             return set()
         pds = self._scorer.pds(np.concatenate([turns & keep | others for _, (keep, others) in alone])).tolist()
@@ -59,7 +59,7 @@ class Improvements:
         return {i for i, other_pd in zip(group, pds, strict=True) if other_pd < pd}
 
     def _lower_anew(self, application: Application, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
-        moving = [(i, self._contract.by_name[name]) for i, group in groups for name in group if self.moved[name]]
+        moving = [(i, self._contract.by_name[name]) for i, group in groups for name in group if self._moved[name]]
         others = [
             (i, self._contract.with_values(application, {field.name: value}))
             for i, field in moving
@@ -92,7 +92,7 @@ class Improvements:
 
     def _cuts_of_ratios(self, field: AnyField, application: Application) -> Iterator[float]:
         """Where a ratio that moves with a field crosses one of its thresholds."""
-        for ratio in self.moved[field.name]:
+        for ratio in self._moved[field.name]:
             above = ratio.numerator == field.name
             held = application[ratio.denominator if above else ratio.numerator]
             if isinstance(held, int | float):
@@ -102,6 +102,10 @@ class Improvements:
         features = self._contract.features
         columns = [i for i in self._scorer.schema.columns(field.name) if features[i].kind == "number"]
         return self._ensemble.thresholds(columns)
+
+    def replacement(self, field: str) -> tuple[Turns, Turns] | None:
+        """The turns that don't read a scored field, and those of its better values; None where it moves ratios."""
+        return self._replacements.get(field)
 
 
 def best_values(field: AnyField) -> tuple[Any, ...]:

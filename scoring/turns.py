@@ -51,6 +51,9 @@ class Intervals(NamedTuple):
 class TurnTables:
     """All tables of an ensemble.
 
+    Attributes:
+        tables: turns, shape (rows, trees) each; those of an application are one row of each, put together by OR.
+
     Args:
         features: number of columns.
         intervals: of each feature that splits.
@@ -59,7 +62,7 @@ class TurnTables:
 
     def __init__(self, features: int, intervals: Iterable[Intervals], no_turns: Turns) -> None:
         groups = _share_tables(sorted(intervals, key=lambda each: len(each.edges))) or [[]]
-        self._tables = []
+        self.tables: list[Turns] = []
         self._offsets = np.arange(features) << 32
         # The number of an interval within a feature, times its stride in the table, adds up to the table's row.
         self._strides = np.zeros((features, len(groups)), dtype=np.int64)
@@ -75,14 +78,30 @@ class TurnTables:
                 self._strides[feature, number] = stride
                 stride *= len(edges) + 1
                 table = (turns[:, np.newaxis] | table).reshape(stride, -1)
-            self._tables.append(table)
+            self.tables.append(table)
         self._row_zero = starts @ self._strides
 
     def look_up(self, matrix: NDArray[np.float32]) -> Turns:
         """Features, float32 without NaN, shape (n, k), to turns, shape (n, trees)."""
-        rows = self._keys.searchsorted(_ordered(matrix) + self._offsets) @ self._strides - self._row_zero
-        turns = self._tables[0].take(rows[:, 0], axis=0)
-        for number, table in enumerate(self._tables[1:], 1):
+        return self.turns(self.rows(matrix))
+
+    def rows(self, matrix: NDArray[np.float32], features: slice | NDArray[np.intp] = slice(None)) -> NDArray[np.int64]:
+        """Features, float32 without NaN, shape (n, k), to a row of each table, shape (n, tables).
+
+        What each feature contributes adds up, so that of some features the rows lack what the others would add.
+
+        Args:
+            matrix: of these features, shape (n, len(features)).
+            features: which of them; all unless given.
+        """
+        intervals = self._keys.searchsorted(_ordered(matrix) + self._offsets[features])
+        rows: NDArray[np.int64] = intervals @ self._strides[features] - self._row_zero
+        return rows
+
+    def turns(self, rows: NDArray[np.int64]) -> Turns:
+        """A row of each table, shape (n, tables), to turns, shape (n, trees)."""
+        turns = self.tables[0].take(rows[:, 0], axis=0)
+        for number, table in enumerate(self.tables[1:], 1):
             turns |= table.take(rows[:, number], axis=0)
         return turns
 

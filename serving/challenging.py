@@ -120,6 +120,7 @@ class Challenging:
             files += [str(folder / each) for each in parts[name]]
         return {
             "records": self._settings.records,
+            "records_seconds": self._settings.records_seconds,
             "key_file": str(self._settings.records_key_file),
             "basis": basis.document.decode(),
             "digests": parts[MODEL_ENTRY] | parts[POLICY_ENTRY],

@@ -105,6 +105,6 @@ class Lookup:
             assert self._settings.records is not None
             assert self._settings.records_key_file is not None
             ring = read_keyring(self._settings.records_key_file)
-            ledger = open_ledger(self._settings.records)
+            ledger = open_ledger(self._settings.records, self._settings.records_seconds)
             self._opened = Opened(ledger, ring, Replayer(ledger, self._known))
         return self._opened

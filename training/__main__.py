@@ -11,7 +11,6 @@ from training.arguments import parse
 COMMANDS = {
     "train": "training.command",
     "draft": "training.draft",
-    "compare-policies": "training.portfolio",
     "rebuild-tables": "training.rebuild",
     "sign": "training.signing",
 }

@@ -74,20 +74,6 @@ def rebuild_tables() -> argparse.ArgumentParser:
     return parser
 
 
-def compare_policies() -> argparse.ArgumentParser:
-    """Of `python -m training compare-policies`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training compare-policies",
-        description="What another policy would change over a portfolio.",
-        epilog=EXIT_CODES,
-    )
-    parser.add_argument("old", type=Path, help="the policy in force")
-    parser.add_argument("new", type=Path, help="the policy proposed")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="applications, CSV or Parquet")
-    parser.add_argument("--model", type=Path, default=MODEL, metavar="FOLDER", help="artifact (default: %(default)s)")
-    return parser
-
-
 def draft() -> argparse.ArgumentParser:
     """Of `python -m training draft`."""
     parser = argparse.ArgumentParser(
@@ -124,7 +110,7 @@ def sign() -> argparse.ArgumentParser:
 
 
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = MappingProxyType(
-    {"draft": draft, "compare-policies": compare_policies, "rebuild-tables": rebuild_tables, "sign": sign}
+    {"draft": draft, "rebuild-tables": rebuild_tables, "sign": sign}
 )
 """What else can be done; without one of these words, a model is trained."""
 

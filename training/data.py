@@ -130,24 +130,6 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
     return TrainingData(contract, applications, labels, near_duplicates(applications, contract.applicant), summary)
 
 
-def read_portfolio(path: Path, contract: Contract) -> tuple[list[Application], int]:
-    """Read applications from a CSV or Parquet file; other columns, a label among them, are ignored.
-
-    Returns:
-        The applications within the contract, and how many rows lie outside it.
-
-    Raises:
-        DataError: the file can't be read, lacks a column, or has no row within the contract.
-    """
-    table = read_table(path, contract.file)
-    _check_columns(table, contract)
-    read = [_application(row, contract, table.typed)[0] for row in table.rows]
-    applications = [application for application in read if application is not None]
-    if not applications:
-        raise DataError(f"{path}: none of its {len(read)} rows is within the contract; correct the file")
-    return applications, len(read) - len(applications)
-
-
 def near_duplicates(applications: Sequence[Application], fields: Sequence[str]) -> NDArray[np.int64]:
     """Number the groups of applications that look like one applicant's: equal in all of `fields`.
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from decision import PolicyFiles
 from engine import Engine
 from portfolio.columnar.columns import Columns
 from portfolio.columnar.deciding import Decided, Decider
-from portfolio.columnar.matrix import Matrix
+from portfolio.columnar.model import model_of
 from portfolio.columnar.outside import Outside, Ranges
-from portfolio.columnar.reasoning import Codes, Reasoner
-from scoring.scorer import Scores
+from portfolio.columnar.reasoning import Reasoner, Reasons
+from scoring.turns import Turns
 
 
 class Assessed(NamedTuple):
@@ -31,37 +32,34 @@ class Assessed(NamedTuple):
     pd: NDArray[np.float64]
     decided: Decided
     outside: Mapping[str, Outside]
-    reasons: Sequence[Codes] | None
+    reasons: Reasons | None
     attributions: NDArray[np.float64] | None
 
 
 class ColumnarEngine:
     """An engine, ready for columns."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, files: PolicyFiles) -> None:
         self._engine = engine
-        self._matrix = Matrix(engine.scorer.schema)
+        self._model = model_of(engine.scorer)
         self._ranges = Ranges(engine.contract, engine.scorer.ranges)
         self._decider = Decider(engine.contract, engine.policy)
-        self._reasoner = Reasoner(engine)
+        self._reasoner = Reasoner(engine, files, self._model)
 
     def assess(self, columns: Columns, rows: int, *, reasons: bool, explain: bool) -> Assessed:
         """Score, decide and give reasons, each row by itself."""
-        scores = self._score(columns, rows)
+        scored = self._model.score(columns, rows)
         outside = self._ranges.outside(columns)
-        decided = self._decider.decide(columns, scores.pd, outside)
+        decided = self._decider.decide(columns, scored.pd, outside)
         return Assessed(
-            scores.pd,
+            scored.pd,
             decided,
             outside,
-            self._reasoner.codes(columns, scores, decided) if reasons else None,
-            self._attributions(scores) if explain else None,
+            self._reasoner.reasons(columns, scored, decided) if reasons else None,
+            self._attributions(scored.turns(np.arange(rows))) if explain else None,
         )
 
-    def _score(self, columns: Columns, rows: int) -> Scores:
-        return self._engine.scorer.score_matrix(self._matrix.of(columns, rows))
-
-    def _attributions(self, scores: Scores) -> NDArray[np.float64]:
+    def _attributions(self, turns: Turns) -> NDArray[np.float64]:
         attribute = self._engine.attributor.attribute_one
         fields = len(self._engine.attributor.fields)
-        return np.array([attribute(turns) for turns in scores.turns]).reshape(len(scores.pd), fields)
+        return np.array([attribute(one) for one in turns]).reshape(len(turns), fields)

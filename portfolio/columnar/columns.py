@@ -133,16 +133,26 @@ def with_values(columns: Columns, rows: NDArray[np.intp], applications: Sequence
     return changed
 
 
-def with_number(contract: Contract, columns: Columns, name: str, number: float) -> Columns:
-    """The same columns with another number in one field, the ratios that it moves computed anew."""
-    changed = dict(columns)
+def with_value(contract: Contract, columns: Columns, name: str, value: Value) -> Columns:
+    """The same columns with another value in one field, the ratios that it moves computed anew."""
     held = columns[name]
     assert held.numbers is not None
-    changed[name] = Column(held.names, None, np.full(len(held.numbers), number, dtype=np.float64))
+    n = len(held.numbers)
+    if value is None or isinstance(value, str):
+        places = np.full(n, held.names.index(value), dtype=np.int16)
+        changed = {**columns, name: Column(held.names, places, held.numbers)}
+    else:
+        changed = {**columns, name: Column(held.names, None, np.full(n, value, dtype=np.float64))}
     for ratio in contract.ratios:
         if name in (ratio.numerator, ratio.denominator):
             changed[ratio.name] = ratio_column(ratio, changed, None, None)[0]
     return changed
+
+
+def application(columns: Columns, row: int) -> dict[str, Any]:
+    """One row's values, as an application has them."""
+    at = np.array([row])
+    return {name: column.take(at).values()[0] for name, column in columns.items()}
 
 
 def _both(one: Mask | None, other: Mask | None) -> Mask | None:

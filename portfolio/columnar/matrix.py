@@ -1,10 +1,13 @@
-"""Columns to the matrix that the model sees: the bits of `FeatureSchema.matrix`."""
+"""Columns to the matrix that the model sees, the bits of `FeatureSchema.matrix`, or straight to the rows of its tables.
+
+A model looks turns up in tables by the intervals that an application's features lie in. What has a name lies in the
+same ones each time, so that only numbers are searched for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,74 +15,104 @@ from numpy.typing import NDArray
 from portfolio.columnar.columns import Column, Columns, names_of
 from preprocessing.base import Feature
 from preprocessing.features import FeatureSchema
+from scoring.turns import TurnTables
 
 
 class _Number(NamedTuple):
-    """A column of numbers: what stands for each name, NaN where the contract knows of none; then for a number, any."""
+    """A column of numbers: what stands for each name, then for a number anything."""
 
     field: str
     column: int
     of_name: NDArray[np.float32]
-    ranked: bool
 
-    def fill(self, column: Column, matrix: NDArray[np.float32]) -> None:
-        if self.ranked:
-            matrix[:, self.column] = self.of_name[column.places]
-            return
+    def fill(self, column: Column, out: NDArray[np.float32]) -> None:
         assert column.numbers is not None
-        matrix[:, self.column] = column.numbers
+        out[:] = column.numbers
         if column.places is not None:
             named = np.flatnonzero(column.places >= 0)
-            matrix[named, self.column] = self.of_name[column.places[named]]
+            out[named] = self.of_name[column.places[named]]
 
 
-class _Flags(NamedTuple):
-    """Columns of flags: which of them are 1 for each name; then for a number, none."""
+class _Named(NamedTuple):
+    """Columns of flags, or of a rank: what they are for each name, then for a number."""
 
     field: str
     columns: slice
     of_name: NDArray[np.float32]
 
-    def fill(self, column: Column, matrix: NDArray[np.float32]) -> None:
-        if column.places is None:
-            matrix[:, self.columns] = self.of_name[-1]
-        else:
-            matrix[:, self.columns] = self.of_name.take(column.places, axis=0)
-
 
 class Matrix:
-    """A model's features, ready to be made of columns."""
+    """A model's features, ready to be made of columns.
+
+    Attributes:
+        numbers: the features that are searched for.
+        named: those that follow from a name.
+        width: all features.
+    """
 
     def __init__(self, schema: FeatureSchema) -> None:
-        fields = schema.contract.by_name
-        self._width = len(schema.features)
-        self._parts: list[_Number | _Flags] = []
+        self.numbers: list[_Number] = []
+        self.named: list[_Named] = []
+        self.width = len(schema.features)
         at = 0
-        for (name, kind), group in groupby(schema.contract.features, key=lambda feature: (feature.field, feature.kind)):
+        for (name, _), group in groupby(schema.contract.features, key=lambda feature: (feature.field, feature.kind)):
             made = list(group)
-            names = names_of(fields[name])
-            if kind == "flag":
-                flags = [[value in feature.values for feature in made] for value in names]
-                table = np.array([*flags, [False] * len(made)], dtype=np.float32)
-                self._parts.append(_Flags(name, slice(at, at + len(made)), table))
+            names = names_of(schema.contract.by_name[name])
+            constant = schema.cleaning.get(name, np.nan)
+            table = np.array(
+                [[_of_name(feature, value, constant) for feature in made] for value in [*names, _NO_NAME]],
+                dtype=np.float32,
+            )
+            if made[0].kind == "number" and made[0].ranks is None:
+                self.numbers += [_Number(name, at + i, table[:, i]) for i in range(len(made))]
             else:
-                self._parts += self._numbers(made, at, schema)
+                self.named.append(_Named(name, slice(at, at + len(made)), table))
             at += len(made)
-
-    @staticmethod
-    def _numbers(made: Sequence[Feature], at: int, schema: FeatureSchema) -> list[_Number]:
-        parts = []
-        for i, feature in enumerate(made):
-            constant = schema.cleaning.get(feature.field, np.nan)
-            stands = {**feature.stand_ins, **(feature.ranks or {})}
-            names = names_of(schema.contract.by_name[feature.field])
-            table = np.array([*(stands.get(name, constant) for name in names), np.nan], dtype=np.float32)
-            parts.append(_Number(feature.field, at + i, table, feature.ranks is not None))
-        return parts
 
     def of(self, columns: Columns, rows: int) -> NDArray[np.float32]:
         """Features, shape (rows, features)."""
-        matrix = np.empty((rows, self._width), dtype=np.float32)
-        for part in self._parts:
-            part.fill(columns[part.field], matrix)
+        matrix = np.empty((rows, self.width), dtype=np.float32)
+        for number in self.numbers:
+            number.fill(columns[number.field], matrix[:, number.column])
+        for field, where, of_name in self.named:
+            places = columns[field].places
+            matrix[:, where] = of_name[-1] if places is None else of_name.take(places, axis=0)
         return matrix
+
+
+class TableRows:
+    """A model's tables, ready to be looked up by columns."""
+
+    def __init__(self, matrix: Matrix, tables: TurnTables) -> None:
+        self._tables = tables
+        self._numbers = matrix.numbers
+        self._searched = np.array([number.column for number in matrix.numbers], dtype=np.intp)
+        nothing = np.zeros((1, matrix.width), dtype=np.float32)
+        # What features of a name add, each compared with what it adds where it is 0.
+        self._zero = tables.rows(nothing)[0] - tables.rows(nothing[:, self._searched], self._searched)[0]
+        self._named = []
+        for field, where, of_name in matrix.named:
+            added = tables.rows(np.nan_to_num(of_name), where) - tables.rows(nothing[:, where], where)
+            self._named.append((field, added))
+
+    def of(self, columns: Columns, rows: int) -> NDArray[np.int64]:
+        """A row of each table, shape (rows, tables)."""
+        matrix = np.empty((rows, len(self._numbers)), dtype=np.float32)
+        for i, number in enumerate(self._numbers):
+            number.fill(columns[number.field], matrix[:, i])
+        found = self._tables.rows(matrix, self._searched)
+        found += self._zero
+        for field, added in self._named:
+            places = columns[field].places
+            found += added[-1] if places is None else added.take(places, axis=0)
+        return found
+
+
+_NO_NAME = object()
+"""Of a number: no flag is 1."""
+
+
+def _of_name(feature: Feature, name: Any, constant: float) -> float:
+    if feature.kind == "flag":
+        return float(name in feature.values)
+    return {**feature.stand_ins, **(feature.ranks or {})}.get(name, constant)

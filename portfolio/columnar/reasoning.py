@@ -1,40 +1,246 @@
-"""Reasons over columns: the codes that `decision.explain_decision` gives one by one."""
+"""Reasons over columns: the codes that `decision.explain_decision` gives one by one.
+
+What it is told of a row is little: the rules that matched, the outcome, and which of the score's reasons are true and
+material, in their order. Rows of which all that is the same have the same codes, so it is asked once for all of them.
+That order is told from sums that are close to the attributions; where they are too close to each other to tell, the
+engine itself assesses the row.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import Engine
-from portfolio.columnar.columns import Columns
-from portfolio.columnar.deciding import APPROVED, Decided
-from preprocessing.application import Application
-from scoring.scorer import Scores
+from decision import PolicyFiles, explain_decision
+from decision.policy import Decision
+from decision.reasons import MAX_REASONS, CatalogueEntry, ReasonCatalogue, ScoreFactors
+from engine import Assessment, Engine
+from portfolio.columnar.columns import Columns, Mask, application
+from portfolio.columnar.deciding import APPROVED, OUTCOMES, Decided
+from portfolio.columnar.lowering import Lowering
+from portfolio.columnar.model import Model, Scored
+from scoring.attribution import DENSE_FIELDS
+from scoring.impacts import UNSURE, Impacts
 
 Codes = tuple[str, ...]
+
+MOST_REMEMBERED = 100_000
+"""Kinds of rows whose codes are kept for the next table."""
+
+NO_WAY = 1e-6
+"""A margin so near the reference population's that its way to the log-odds can't be divided by it."""
+
+NOTHING = -1
+"""Where a list of places among the catalogue's score reasons has ended."""
+
+
+class Reasons(NamedTuple):
+    """The reasons of some rows.
+
+    Attributes:
+        kinds: the different lists of codes that there are; the first has none.
+        of_row: the place of each row's among them, shape (n,).
+    """
+
+    kinds: Sequence[Codes]
+    of_row: NDArray[np.intp]
 
 
 class Reasoner:
     """A model, a policy and a catalogue, ready to give reasons for columns."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, files: PolicyFiles, model: Model) -> None:
         self._engine = engine
+        self._policy = files.policy
+        self._catalogue = files.catalogue
+        self._model = model
+        self._told_apart = _told_apart(files.catalogue)
+        self._told: dict[bytes, Codes] = {}
 
-    def codes(self, columns: Columns, scores: Scores, decided: Decided) -> list[Codes]:
-        """The codes of each row's reasons, none for an approval."""
-        codes: list[Codes] = [()] * len(decided.outcome)
+    @cached_property
+    def _lowering(self) -> Lowering:
+        return Lowering(self._engine.scorer, self._model)
+
+    @cached_property
+    def _impacts(self) -> Impacts | None:
+        """None where fields are too many for quick sums."""
+        ensemble, attributor = self._engine.scorer.leaves.ensemble, self._engine.attributor
+        if ensemble.tables is None or len(attributor.fields) > DENSE_FIELDS:
+            return None
+        return Impacts(ensemble, ensemble.tables, attributor, [entry.scores for entry in self._catalogue.scored])
+
+    def reasons(self, columns: Columns, scored: Scored, decided: Decided) -> Reasons:
+        """Each row's reasons, none for an approval."""
         refused = np.flatnonzero(decided.outcome != APPROVED)
-        for row, found in zip(refused.tolist(), self._one_by_one(columns, refused), strict=True):
-            codes[row] = found
-        return codes
+        ranked, sure = self._ranked(columns, scored, decided, refused)
+        kinds: dict[Codes, int] = {(): 0}
+        of_row = np.zeros(len(decided.outcome), dtype=np.intp)
+        quick, slow, ranked = refused[sure], refused[~sure], ranked[sure]
+        if len(self._told) > MOST_REMEMBERED:
+            self._told.clear()
+        places: dict[bytes, int] = {}
+        for i, key in enumerate(keys := self._keys(columns, decided, ranked, quick)):
+            if key not in places:
+                if key not in self._told:
+                    self._told[key] = self._codes(columns, decided, int(quick[i]), ranked[i])
+                places[key] = kinds.setdefault(self._told[key], len(kinds))
+        of_row[quick] = [places[key] for key in keys]
+        for row, assessment in zip(slow.tolist(), self._assess(columns, slow), strict=True):
+            of_row[row] = kinds.setdefault(tuple(reason.code for reason in assessment.reasons), len(kinds))
+        return Reasons([*kinds], of_row)
 
-    def _one_by_one(self, columns: Columns, rows: NDArray[np.intp]) -> list[Codes]:
-        assessments = self._engine.assess(applications(self._engine, columns, rows)) if len(rows) else []
-        return [tuple(reason.code for reason in assessment.reasons) for assessment in assessments]
+    def _assess(self, columns: Columns, rows: NDArray[np.intp]) -> list[Assessment]:
+        return self._engine.assess([self._application(columns, row) for row in rows.tolist()]) if len(rows) else []
+
+    def _ranked(
+        self, columns: Columns, scored: Scored, decided: Decided, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.int16], Mask]:
+        """Of refused rows, which of the score's reasons are true and material, in their order, and where that is sure.
+
+        Of a row that no rule matched, no more than can be told.
+        """
+        entries = self._catalogue.scored
+        found = np.full((len(rows), len(entries)), NOTHING, dtype=np.int16)
+        sure = np.ones(len(rows), dtype=np.bool_)
+        disclosed = np.flatnonzero(decided.discloses_score[rows])
+        if not len(disclosed):
+            return found, sure
+        if self._impacts is None or scored.tables is None:
+            sure[disclosed] = False
+            return found, sure
+        at = rows[disclosed]
+        pd, margin = scored.pd[at], scored.margin[at]
+        attributor = self._engine.attributor
+        clear = np.abs(margin - attributor.base_margin) > NO_WAY
+        impacts = attributor.calibrated(
+            self._impacts.of(scored.tables[at]), np.where(clear, margin, attributor.base_margin + 1)
+        )
+        order, material, told_apart = _order(impacts, self._least_impact(pd), self._impacts.none)
+        sure[disclosed] = clear & told_apart & material.any(axis=1)
+        ruled = np.zeros(len(decided.outcome), dtype=np.bool_)
+        for mask in decided.rules:
+            if mask is not None:
+                ruled |= mask
+        most = np.where(ruled[at], len(entries), MAX_REASONS)
+        case = _Case(at, scored.turns(at), pd, order, material & sure[disclosed][:, np.newaxis], most)
+        true = self._true(columns, case)
+        found[disclosed] = _gathered(order, true)
+        # Where nothing is true and material, something else is told.
+        sure[disclosed] &= true.any(axis=1)
+        return found, sure
+
+    def _true(self, columns: Columns, case: _Case) -> Mask:
+        """Of the reasons in order, those that are true, as far as they are asked for."""
+        true = np.zeros(case.order.shape, dtype=np.bool_)
+        count = np.zeros(len(case.pd), dtype=np.intp)
+        for rank in range(case.order.shape[1]):
+            asked = np.flatnonzero(case.material[:, rank] & (count < case.most))
+            if not len(asked):
+                break
+            place = case.order[asked, rank]
+            for entry in np.unique(place).tolist():
+                rows = asked[place == entry]
+                fields = self._catalogue.scored[entry].scores
+                lower = self._lowering.lower(columns, case.rows[rows], case.turns[rows], case.pd[rows], fields)
+                true[rows, rank] = lower
+            count[asked] += true[asked, rank]
+        return true
+
+    def _least_impact(self, pd: NDArray[np.float64]) -> NDArray[np.float64]:
+        least = math.ulp(0.5)
+        bounded = np.clip(pd, least, 1 - least)
+        threshold = self._policy.thresholds.approve_below
+        return self._policy.reasons.materiality * (
+            np.log(bounded / (1 - bounded)) - math.log(threshold / (1 - threshold))
+        )
+
+    def _keys(
+        self, columns: Columns, decided: Decided, ranked: NDArray[np.int16], rows: NDArray[np.intp]
+    ) -> list[bytes]:
+        """All that settles a row's codes, as bytes."""
+        whole = np.zeros((len(rows), ranked.shape[1] + 2 + len(decided.rules) + len(self._told_apart)), dtype=np.int16)
+        whole[:, : ranked.shape[1]] = ranked
+        named = [columns[field].places for field in self._told_apart]
+        for i, part in enumerate((decided.outcome, decided.band, *decided.rules, *named), ranked.shape[1]):
+            if part is not None:
+                whole[:, i] = part[rows]
+        keys: list[bytes] = whole.view(f"V{whole.shape[1] * whole.itemsize}").ravel().tolist()
+        return keys
+
+    def _codes(self, columns: Columns, decided: Decided, row: int, ranked: NDArray[np.int16]) -> Codes:
+        """What is told of a row, and of all like it."""
+        entries = [self._catalogue.scored[place] for place in ranked.tolist() if place != NOTHING]
+        decision = Decision(
+            OUTCOMES[decided.outcome[row]],
+            OUTCOMES[decided.band[row]],
+            0,
+            0,
+            tuple(
+                rule
+                for rule, mask in zip(self._policy.rules, decided.rules, strict=True)
+                if mask is not None and mask[row]
+            ),
+        )
+        factors = ScoreFactors(self._standing_for(entries), 0.0, lambda groups: [True] * len(groups))
+        told = explain_decision(decision, self._catalogue, self._application(columns, row), factors)
+        return tuple(reason.code for reason in told)
+
+    def _standing_for(self, entries: Sequence[CatalogueEntry]) -> Mapping[str, float]:
+        """Attributions that rank these reasons in their order, and no other above 0."""
+        attributions = dict.fromkeys(self._engine.attributor.fields, 0.0)
+        for place, entry in enumerate(entries):
+            attributions[entry.scores[0]] = float(len(entries) - place)
+        return attributions
+
+    def _application(self, columns: Columns, row: int) -> dict[str, object]:
+        # Without what neither rules nor scores read.
+        return {**dict.fromkeys(self._engine.contract.by_name), **application(columns, row)}
 
 
-def applications(engine: Engine, columns: Columns, rows: NDArray[np.intp]) -> list[Application]:
-    """Some rows as applications, without what neither rules nor scores read."""
-    nothing = dict.fromkeys(engine.contract.by_name)
-    values = [column.take(rows).values() for column in columns.values()]
-    return [{**nothing, **dict(zip(columns, row, strict=True))} for row in zip(*values, strict=True)]
+class _Case(NamedTuple):
+    """Rows whose score is disclosed: turns, PD, reasons in order, which are material, and the most that can be told."""
+
+    rows: NDArray[np.intp]
+    turns: NDArray[np.unsignedinteger]
+    pd: NDArray[np.float64]
+    order: NDArray[np.int16]
+    material: Mask
+    most: NDArray[np.intp]
+
+
+def _order(
+    impacts: NDArray[np.float64], least: NDArray[np.float64], none: Mask
+) -> tuple[NDArray[np.int16], Mask, Mask]:
+    """Reasons from the greatest impact on, which of them are material, and in which rows that is told apart."""
+    bound = np.maximum(least, 0.0)[:, np.newaxis]
+    near: Mask = (np.abs(impacts - bound) <= UNSURE) & ~none
+    order = np.argsort(-impacts, axis=1).astype(np.int16)
+    ranked = np.take_along_axis(impacts, order, axis=1)
+    material: Mask = (ranked > bound) & ~none[order]
+    close: Mask = material[:, 1:] & (ranked[:, :-1] - ranked[:, 1:] <= UNSURE)
+    told_apart: Mask = np.logical_not((near | np.pad(close, ((0, 0), (1, 0)))).any(axis=1))
+    return order, material, told_apart
+
+
+def _gathered(order: NDArray[np.int16], true: Mask) -> NDArray[np.int16]:
+    """The places of those that are true, in order, from the left."""
+    first = np.argsort(~true, axis=1, kind="stable")
+    places = np.where(true, order, np.int16(NOTHING))
+    return np.take_along_axis(places, first, axis=1)
+
+
+def _told_apart(catalogue: ReasonCatalogue) -> list[str]:
+    """The fields whose values settle whether two reasons say the same."""
+    texts = [{entry.text, entry.text_if_missing, *entry.text_by_value.values()} - {None} for entry in catalogue.reasons]
+    return sorted(
+        {
+            entry.field
+            for i, entry in enumerate(catalogue.reasons)
+            if any(texts[i] & other for j, other in enumerate(texts) if j != i)
+        }
+    )

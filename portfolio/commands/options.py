@@ -91,16 +91,22 @@ def the_folder(which: str | None, name: str, argument: str) -> Path:
     home = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "models"
     called, _, version = (which or name).partition(":")
     if not version or version == "latest":
-        try:
-            version = (home / called / "latest").read_text(encoding="utf-8").strip()
-        except OSError:
-            version = ""
+        version = _latest(home / called)
     if not version or not (home / called / version).is_dir():
         raise Refusal(
             f"{argument}: there is no {which or name}, neither as a path nor in the store {home}; name another, or run "
             "import_model.py"
         )
     return home / called / version
+
+
+def _latest(entries: Path) -> str:
+    """The version that the store calls its latest; in a Bento, which has one, that; empty where there is none."""
+    try:
+        return (entries / "latest").read_text(encoding="utf-8").strip()
+    except OSError:
+        there = [path.name for path in entries.iterdir() if path.is_dir()] if entries.is_dir() else []
+        return there[0] if len(there) == 1 else ""
 
 
 def writable(path: Path) -> None:

@@ -59,6 +59,12 @@ def _body(comparison: Comparison, sides: tuple[Side, Side], by: Assumptions | No
     yield from figure(plots.approved_plot(comparison))
     yield from figure(plots.bad_plot(comparison))
     yield from _table(report.groups(comparison))
+    if comparison.valued is not None:
+        yield "<h2>Profit</h2>"
+        yield paragraph("What those would bring who get each decision, if they were lent to.")
+        yield from _table(report.profit(comparison))
+        yield paragraph("Of those approved without conditions:")
+        yield from _table(report.group_profit(comparison))
     if any(comparison.rules):
         yield "<h2>Rules</h2>"
         yield from figure(plots.rules_plot(comparison))

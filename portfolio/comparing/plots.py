@@ -14,7 +14,7 @@ from portfolio.comparing.tally import PD_CENTRES
 from records.figures.statistics import Estimate
 from reporting.svg import HEIGHT, WIDTH, Drawing, Scale
 
-_NAMES, _RIGHT, _TOP, _BELOW = 196, WIDTH - 24, 34, 46
+_NAMES, _RIGHT, _TOP, _BELOW = 210, WIDTH - 24, 34, 46
 _LEFT = 48
 _ROW = 26
 _LONGEST = 24

@@ -10,11 +10,13 @@ from decision import Outcome
 from engine import Identity
 from portfolio.columnar.deciding import OUTCOMES
 from portfolio.comparing.borrowing import Assumptions
-from portfolio.comparing.comparison import Comparison, Lending
+from portfolio.comparing.comparison import Comparison, Lending, Swap
 from portfolio.comparing.sides import Side
 from records.figures.texts import UNKNOWN, estimate, number, percent, table
 
 DOWN_ACROSS = "decided by A (down), by B (across)"
+
+_MONEY = ("amount", "expected profit", "observed profit")
 
 Rows = list[list[str]]
 
@@ -53,6 +55,9 @@ def tables(comparison: Comparison) -> Iterator[Table]:
     if comparison.changed:
         yield swaps(comparison)
     yield groups(comparison)
+    if comparison.valued is not None:
+        yield profit(comparison)
+        yield group_profit(comparison)
     if any(comparison.rules):
         yield rules(comparison)
     if not comparison.same_model:
@@ -118,49 +123,69 @@ def shares(comparison: Comparison) -> Table:
 
 def lending(comparison: Comparison) -> Table:
     """What becomes of those who get each decision, by each of the two."""
-    money = comparison.valued is not None
-    head = ["decision", "by", "applications", "expected bad", "with outcome", "observed bad [95%]", *_money_head(money)]
     rows = [
-        [each.outcome, name, f"{of.applications:,}", _share(of.expected_bad), f"{of.known:,}",
-         percent(of.observed_bad), *_money(of, money)]
-        for each in comparison.given
-        for name, of in (("A", each.a), ("B", each.b))
+        [
+            given.outcome,
+            name,
+            f"{of.applications:,}",
+            _share(of.expected_bad),
+            f"{of.known:,}",
+            percent(of.observed_bad),
+        ]
+        for given in comparison.given
+        for name, of in (("A", given.a), ("B", given.b))
     ]  # fmt: skip
+    head = ["decision", "by", "applications", "expected bad", "with outcome", "observed bad [95%]"]
     return Table("what becomes of them", head, rows, 2)
 
 
 def swaps(comparison: Comparison) -> Table:
     """The applications that are decided otherwise."""
-    money = comparison.valued is not None
     head = ["A", "B", "applications", "share"]
     head += ["expected bad"] if comparison.same_model else ["expected bad by A", "by B"]
-    head += ["with outcome", "observed bad [95%]", *_money_head(money)]
     rows = []
-    for swap in comparison.swaps:
+    for swap in _moved(comparison):
         of = swap.by_a
-        if swap.a != swap.b and of.applications:
-            expected = [_share(of.expected_bad)]
-            expected += [] if comparison.same_model else [_share(swap.by_b.expected_bad)]
-            rows.append([swap.a, swap.b, f"{of.applications:,}", _share(of.share), *expected, f"{of.known:,}",
-                         percent(of.observed_bad), *_money(of, money)])  # fmt: skip
-    return Table("decided otherwise", head, rows, 2)
+        expected = [_share(of.expected_bad)] + ([] if comparison.same_model else [_share(swap.by_b.expected_bad)])
+        rows.append([swap.a, swap.b, f"{of.applications:,}", _share(of.share), *expected, f"{of.known:,}",
+                     percent(of.observed_bad)])  # fmt: skip
+    return Table("decided otherwise", [*head, "with outcome", "observed bad [95%]"], rows, 2)
 
 
 def groups(comparison: Comparison) -> Table:
     """Who is approved without conditions, and what becomes of them."""
-    money = comparison.valued is not None
-    head = ["group", "applications", "approved by A", "by B", "expected bad of A's", "of B's"]
-    head += ["observed bad of A's", "of B's"] if comparison.known else []
-    head += ["expected profit of A's", "of B's"] if money else []
+    head = ["group", "applications", "approved, A", "B", "expected bad, A", "B"]
+    head += ["observed bad, A", "B"] if comparison.known else []
     rows = []
     for group in comparison.groups:
         both = (group.a, group.b)
         row = [group_name(group.grouping, group.name), f"{group.applications:,}", *(_share(of.share) for of in both)]
         row += [_share(of.expected_bad) for of in both]
         row += [_share(of.observed_bad.value) for of in both] if comparison.known else []
-        row += [_amount(of.expected_profit) for of in both] if money else []
         rows.append(row)
     return Table("approved without conditions, by group", head, rows)
+
+
+def profit(comparison: Comparison) -> Table:
+    """What those bring who get each decision, and those whose decision changes."""
+    rows = [
+        [given.outcome, f"by {name}", *_money(of)]
+        for given in comparison.given
+        for name, of in (("A", given.a), ("B", given.b))
+    ]
+    rows += [[swap.a, f"to {swap.b}", *_money(swap.by_a)] for swap in _moved(comparison)]
+    return Table("profit, if lent to", ["decision", "", *_MONEY], rows, 2)
+
+
+def group_profit(comparison: Comparison) -> Table:
+    """What those bring who are approved without conditions."""
+    head = ["group", "amount, A", "B", "expected profit, A", "B", "observed profit, A", "B"]
+    rows = []
+    for group in comparison.groups:
+        of_a, of_b = _money(group.a), _money(group.b)
+        cells = [cell for pair in zip(of_a, of_b, strict=True) for cell in pair]
+        rows.append([group_name(group.grouping, group.name), *cells])
+    return Table("profit of those approved without conditions, by group", head, rows)
 
 
 def rules(comparison: Comparison) -> Table:
@@ -221,9 +246,9 @@ def _amount(value: float) -> str:
     return UNKNOWN if math.isnan(value) else f"{value:,.0f}"
 
 
-def _money_head(money: bool) -> list[str]:
-    return ["amount", "expected profit", "observed profit"] if money else []
+def _money(of: Lending) -> list[str]:
+    return [_amount(each) for each in (of.amount, of.expected_profit, of.observed_profit)]
 
 
-def _money(of: Lending, money: bool) -> list[str]:
-    return [_amount(each) for each in (of.amount, of.expected_profit, of.observed_profit)] if money else []
+def _moved(comparison: Comparison) -> list[Swap]:
+    return [swap for swap in comparison.swaps if swap.a != swap.b and swap.by_a.applications]

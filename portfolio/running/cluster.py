@@ -63,6 +63,7 @@ class Cluster:
             ray.init(
                 address=self._address,
                 log_to_driver=False,
+                logging_level="WARNING",
                 # Workers elsewhere have the code where this machine has it, as in the same image.
                 runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}},
                 **here,

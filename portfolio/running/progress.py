@@ -87,6 +87,6 @@ class Progress:
 
 
 def _time(seconds: float) -> str:
-    minutes, left = divmod(int(seconds), 60)
+    minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

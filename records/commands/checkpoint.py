@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from records.commands.options import Commands, show_document, the_ledger
+from records.commands.options import Commands, add_trust, show_document, the_ledger
 
 
 def add(commands: Commands) -> None:
@@ -15,15 +15,7 @@ def add(commands: Commands) -> None:
         "--to", metavar="PLACE", required=True, help="a file or URL that it is put behind others at"
     )
     checkpoint.add_argument("--sign-key", metavar="FILE", type=Path, required=True, help="a private key in PEM")
-    checkpoint.add_argument(
-        "--trusted-key",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="a public key that has signed earlier ones, where it wasn't this one",
-    )
-    checkpoint.add_argument("--authorization", metavar="FILE", type=Path, help="what a URL is sent in this header")
+    add_trust(checkpoint, "a public key that has signed earlier ones, where it wasn't this one")
 
 
 def _run(options: argparse.Namespace) -> int:

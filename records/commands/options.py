@@ -121,6 +121,12 @@ def the_decision(archive: Archive, text: str) -> Kept:
     return kept
 
 
+def add_trust(command: argparse.ArgumentParser, help_: str) -> None:
+    """Arguments that say whose checkpoints are trusted, and how a URL of theirs is opened."""
+    command.add_argument("--trusted-key", metavar="FILE", type=Path, action="append", default=[], help=help_)
+    command.add_argument("--authorization", metavar="FILE", type=Path, help="what a URL is sent in this header")
+
+
 def add_naming(command: argparse.ArgumentParser) -> None:
     """Arguments that name decisions by an id or a reference."""
     naming = command.add_mutually_exclusive_group(required=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from records.commands.options import Commands, Refusal, show_document, the_ledger
+from records.commands.options import Commands, Refusal, add_trust, show_document, the_ledger
 
 if TYPE_CHECKING:
     from records.checkpoints.checkpoint import Witnessed
@@ -18,15 +17,7 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     verify = commands.add("verify", _run, "whether every entry is there as it was written")
     verify.add_argument("--checkpoints", metavar="PLACE", help="a file or URL that `checkpoint` has written")
-    verify.add_argument(
-        "--trusted-key",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="a public key that has signed them",
-    )
-    verify.add_argument("--authorization", metavar="FILE", type=Path, help="what a URL is sent in this header")
+    add_trust(verify, "a public key that has signed them")
 
 
 def _run(options: argparse.Namespace) -> int:

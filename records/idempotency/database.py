@@ -10,19 +10,14 @@ The rows are in an unlogged table: claiming waits for no disk.
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-import psycopg
-
-from records.errors import StoreUnavailableError
 from records.idempotency.answer import Answer
 from records.idempotency.claims import Found
 from records.idempotency.in_postgresql import FIND, forget_expired
 from records.stores.base import SECONDS
-from records.stores.postgresql import opened, settle
-from records.stores.server import Connection, Server
+from records.stores.postgresql.server import Connection, Server
+from records.stores.postgresql.session import Session, settle
 
 _LIVES = """
 SELECT 1 FROM pg_locks
@@ -41,8 +36,6 @@ _SWEEP = f"DELETE FROM claims WHERE NOT EXISTS ({_LIVES})"  # noqa: S608
 _FORGOTTEN_AT_START = 10_000
 """Expired answers deleted with each new connection: the first request under a key waits for it."""
 
-T = TypeVar("T")
-
 
 class DatabaseClaims:
     """The claims, on a connection of their own: they don't wait for a commit's disk.
@@ -56,8 +49,7 @@ class DatabaseClaims:
     """
 
     def __init__(self, where: str, seconds: float = SECONDS) -> None:
-        self._server = Server(where, seconds)
-        self._connection: Connection | None = None
+        self._session = Session(Server(where, seconds), self._begin)
         self._owner = 0
 
     def claim(self, keys: Sequence[bytes]) -> Found:
@@ -73,48 +65,22 @@ class DatabaseClaims:
             _release(connection, self._owner, mine & answers.keys())
             return Found(mine - answers.keys(), answers)
 
-        return self._done(claimed)
+        return self._session.do(claimed, writes=True)
 
     def release(self, keys: Sequence[bytes]) -> None:
         """Delete the rows. Those of a session that has ended count for nothing as it is."""
-        if self._connection is not None:
-            self._done(lambda connection: _release(connection, self._owner, keys))
+        if self._session.connected:
+            self._session.do(lambda connection: _release(connection, self._owner, keys), writes=True)
 
     def close(self) -> None:
         """Let go of the connection, and with it of all claims."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._session.close()
 
-    def _done(self, work: Callable[[Connection], T]) -> T:
-        """Once, or once more on a new connection where there was an old one: that may have ended unnoticed."""
-        deadline = time.monotonic() + self._server.seconds
-        while True:
-            fresh = self._connection is None
-            try:
-                connection = self._connection or self._opened(deadline)
-                connection.deadline = deadline
-                connection.warnings.clear()
-                result = work(connection)
-            except psycopg.Error as exc:
-                self.close()
-                if fresh or time.monotonic() > deadline:
-                    raise self._server.error(exc) from exc
-            except BaseException:
-                self.close()
-                raise
-            else:
-                if connection.warnings:  # as when it stopped waiting for a standby
-                    raise StoreUnavailableError(f"{self._server.name}: {'; '.join(connection.warnings)}")
-                return result
-
-    def _opened(self, deadline: float) -> Connection:
-        self._connection = connection = opened(self._server, deadline, writes=True)
+    def _begin(self, connection: Connection) -> None:
         self._owner = secrets.randbits(63)
         connection.execute("SELECT pg_advisory_lock(%s::bigint)", (self._owner,))
         connection.execute(_SWEEP.encode())
         forget_expired(connection, _FORGOTTEN_AT_START)
-        return connection
 
 
 def _release(connection: Connection, owner: int, keys: Sequence[bytes] | frozenset[bytes]) -> None:

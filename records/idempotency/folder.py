@@ -16,7 +16,7 @@ from pathlib import Path
 
 from records.errors import StoreUnavailableError
 from records.idempotency.claims import Found
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite.store import SQLiteFolder
 
 LOCKS = "claims.lock"
 

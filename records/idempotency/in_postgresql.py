@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from records.errors import AnsweredAlreadyError
 from records.idempotency.answer import NewAnswer
-from records.stores.server import Connection
+from records.stores.postgresql.server import Connection
 
 MOST_FORGOTTEN = 200
 """Expired answers deleted with each transaction that keeps some: those who ask now don't pay for a whole day."""

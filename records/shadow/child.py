@@ -117,7 +117,7 @@ def serve(stream: BinaryIO) -> None:
     """Open what the first message names, then work off all others."""
     start = receive(stream)
     try:
-        store = open_store(start["records"])
+        store = open_store(start["records"], start["records_seconds"])
         ring = read_keyring(Path(start["key_file"]))
         _archive(store, map(Path, start["files"]), start["digests"])
         challenger = OpenedChallenger(Basis.model_validate_json(start["basis"]), start["digests"], store, ring)

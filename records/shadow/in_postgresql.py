@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from records.basis import Basis
 from records.shadow.verdict import COLUMNS, StoredVerdict
-from records.stores.server import Connection
+from records.stores.postgresql.server import Connection
 
 STEP = 1000
 """Verdicts read in one go: who reads long keeps the server from cleaning up."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from records.basis import Basis
 from records.shadow.verdict import COLUMNS, StoredVerdict
-from records.stores.sqlite_files import transaction
+from records.stores.sqlite.files import transaction
 
 STEP = 1000
 """Verdicts read in one go: who reads long holds up the log's checkpoints."""

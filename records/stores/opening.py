@@ -7,9 +7,9 @@ from pathlib import Path
 from records.errors import StoreError
 from records.idempotency.claims import Claims
 from records.idempotency.folder import FolderClaims
-from records.stores import sqlite, sqlite_events
 from records.stores.base import SECONDS, Store
 from records.stores.ledger import Ledger
+from records.stores.sqlite import events, store
 
 SETTING = "CREDIT_RISK_RECORDS"
 _SQLITE = "sqlite:"
@@ -28,10 +28,10 @@ def open_store(where: str, seconds: float = SECONDS) -> Store:
     """
     try:
         if where.startswith(_POSTGRESQL):
-            from records.stores.postgresql import PostgreSQL  # noqa: PLC0415  # a client that others don't need
+            from records.stores.postgresql.store import PostgreSQL  # noqa: PLC0415  # a client that others don't need
 
             return PostgreSQL(where, seconds)
-        return sqlite.SQLiteFolder(_folder(where))
+        return store.SQLiteFolder(_folder(where))
     except StoreError as exc:
         raise StoreError(f"{SETTING}: {exc}") from None
 
@@ -57,10 +57,10 @@ def open_ledger(where: str, seconds: float = SECONDS) -> Ledger:
     """
     try:
         if where.startswith(_POSTGRESQL):
-            from records.stores.postgresql_ledger import LedgerDatabase  # noqa: PLC0415  # as above
+            from records.stores.postgresql.ledger import LedgerDatabase  # noqa: PLC0415  # as above
 
             return LedgerDatabase(where, seconds)
-        from records.stores.sqlite_ledger import LedgerFolder  # noqa: PLC0415  # what writes decisions needs no events
+        from records.stores.sqlite.ledger import LedgerFolder  # noqa: PLC0415  # what writes decisions needs no events
 
         return LedgerFolder(_folder(where))
     except StoreError as exc:
@@ -81,19 +81,19 @@ def migrate_store(where: str, seconds: float = SECONDS, role: str | None = None)
     Raises:
         StoreError: it names none, or it can't be.
     """
-    store = open_store(where, seconds)
-    if isinstance(store, sqlite.SQLiteFolder):
+    opened = open_store(where, seconds)
+    if isinstance(opened, store.SQLiteFolder):
         if role is not None:
             raise StoreError(f"{SETTING}: a folder has no roles; leave out --grant")
         folder = _folder(where)
-        return f"{folder}: {sqlite.migrate(folder) + sqlite_events.migrate(folder)} files migrated"
-    from records.stores.postgresql import grant, migrate  # noqa: PLC0415  # as above
+        return f"{folder}: {store.migrate(folder) + events.migrate(folder)} files migrated"
+    from records.stores.postgresql.schema import grant, migrate  # noqa: PLC0415  # as above
 
     done = "migrated" if migrate(where, seconds) else "has this schema already"
     if role is None:
-        return f"{store}: {done}"
+        return f"{opened}: {done}"
     grant(where, role, seconds)
-    return f"{store}: {done}; {role} may write to it"
+    return f"{opened}: {done}; {role} may write to it"
 
 
 def _folder(where: str) -> Path:

@@ -19,8 +19,8 @@ from records.chain import Entry, Head, Writer
 from records.errors import AnsweredAlreadyError, AnswersSpooledError, RecordsError, StoreError, StoreUnavailableError
 from records.idempotency.answer import NewAnswer
 from records.stores.base import Writing
-from records.stores.sqlite import ARCHIVE, FILES, SQLiteFile, SQLiteFolder
-from records.stores.sqlite_files import alone, delete, upgrade
+from records.stores.sqlite.files import alone, delete, upgrade
+from records.stores.sqlite.store import ARCHIVE, FILES, SQLiteFile, SQLiteFolder
 
 RETRY_SECONDS = 1.0
 _STEP = 500

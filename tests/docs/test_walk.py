@@ -46,7 +46,7 @@ class Step(NamedTuple):
 
 PARTS = (
     "training draft", "-m training --book", "decision check", "import_model.py --model", SERVE, "/predict ",
-    "/predict/batch", "/predict/explain", "/metrics", "compare-policies", "bentoml build",
+    "/predict/batch", "/predict/explain", "/metrics", "portfolio compare", "bentoml build",
 )  # fmt: skip
 """Of a walk from a file to a Bento."""
 

@@ -1,4 +1,4 @@
-"""A Ray cluster of real nodes on this machine: a head without CPUs, and nodes that come and go, on addresses of loopback.
+"""A Ray cluster of real nodes on this machine: a head without CPUs, and nodes that come and go, on loopback.
 
 127.0.0.1 itself Ray replaces by the machine's own address, so that nodes have 127.0.0.2 and on.
 """
@@ -42,7 +42,7 @@ class Cluster:
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "240",
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
         }
         self._nodes = 0
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -54,7 +54,6 @@ class Cluster:
         number = self._nodes
         ip = f"127.0.0.{number + 1}"
         ports = iter(free_ports(ip, 8))
-        # Ports that a node is told it needn't wait for 15 seconds at most, which its agents take on a busy machine.
         known = [
             "node-manager-port", "object-manager-port", "dashboard-agent-grpc-port", "dashboard-agent-listen-port",
             "runtime-env-agent-port", "metrics-export-port",
@@ -74,6 +73,10 @@ class Cluster:
             command, stdout=log, stderr=log, env=self.environment, start_new_session=True
         )
         log.close()
+        # A raylet waits 15 seconds for its agents, whose imports take longer on a busy machine, and then ends
+        # (ray-project/ray#65983): where that may be, they go before others.
+        with suppress(OSError):
+            Path(f"/proc/{self._processes[number].pid}/autogroup").write_text("-15")
         deadline = time.monotonic() + START_SECONDS
         while "Ray runtime started" not in self.log(number):
             assert self._processes[number].poll() is None, self.log(number)

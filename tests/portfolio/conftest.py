@@ -1,33 +1,26 @@
-"""What comparisons and monitoring are tested with: the project's own model, and drawn applications."""
+"""What tests of portfolios share."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from portfolio.assessor import Assessor
 from portfolio.comparing.sides import Side, open_policies
-from portfolio.reading.reading import Block
 from preprocessing.contract import Contract, read_contract_file
-from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER
+from tests.applications import POLICY_FILE
+from tests.artifacts import MODEL_FOLDER
 from tests.books import labelled, table
-
-POLICY_FILE = POLICY_FOLDER / "decision_policy.json"
-
-
-def blocks_of(whole: pa.Table, rows: int = 400) -> Iterator[Block]:
-    """A table in pieces, as a reader brings it."""
-    for first in range(0, whole.num_rows, rows):
-        table = whole.slice(first, rows)
-        yield Block(table, pa.array(range(first, first + table.num_rows)), ())
+from tests.portfolio.portfolios import MODEL
 
 
-def with_grades(whole: pa.Table, grades: list[str]) -> pa.Table:
-    """Another value in one column."""
-    return whole.set_column(whole.schema.get_field_index("loan_grade"), "loan_grade", pa.array(grades))
+@pytest.fixture(scope="session")
+def assessor() -> Assessor:
+    """The default book's model and policy."""
+    return Assessor.open(MODEL, POLICY_FILE)
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from pyarrow import parquet
 
 from portfolio.__main__ import main
 from preprocessing.contract import Contract
+from tests.applications import POLICY_FILE
 from tests.artifacts import MODEL_FOLDER
 from tests.books import csv_bytes, labelled
-from tests.portfolio.conftest import POLICY_FILE
 
 MODEL = ("--model", str(MODEL_FOLDER))
 

@@ -22,8 +22,9 @@ from portfolio.comparing.sides import Side, are_models, open_models
 from portfolio.errors import CancelledError, NoApplicationsError, NotComparableError, UnfitInputError
 from preprocessing.application import Application
 from preprocessing.contract import Contract
+from tests.applications import POLICY_FILE
 from tests.artifacts import MODEL_FOLDER
-from tests.portfolio.conftest import POLICY_FILE, blocks_of, with_grades
+from tests.portfolio.blocks import blocks_of, with_grades
 
 BY = Assumptions(0.12, 0.6)
 

@@ -15,7 +15,6 @@ from pyarrow import parquet
 
 from portfolio.__main__ import main
 from portfolio.assessor import Assessor
-from portfolio.comparing.sides import Side
 from portfolio.errors import CancelledError, NoApplicationsError
 from portfolio.monitoring.counting import monitor
 from portfolio.monitoring.findings import Findings
@@ -24,15 +23,11 @@ from preprocessing.fields import PD
 from records.figures.statistics import population_shift
 from serving.telemetry.drift import Drift
 from serving.telemetry.tally import Tallies
+from tests.applications import POLICY_FILE
 from tests.artifacts import MODEL_FOLDER
-from tests.portfolio.conftest import POLICY_FILE, blocks_of, with_grades
+from tests.portfolio.blocks import blocks_of, with_grades
 
 ARGUMENTS = ("--model", str(MODEL_FOLDER), "--policy", str(POLICY_FILE))
-
-
-@pytest.fixture(scope="module")
-def assessor(sides: tuple[Side, Side]) -> Assessor:
-    return sides[0].assessor
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ def a_start(folder: Path, key_file: Path, work: Path) -> dict[str, Any]:
     paths += [POLICY_FOLDER / name for name in (POLICY_FILE, CATALOGUE_FILE)]
     return {
         "records": f"sqlite:{folder}",
+        "records_seconds": 5.0,
         "key_file": str(key_file),
         "basis": BASIS.document.decode(),
         "digests": {path.name: sha256(path.read_bytes()) for path in paths},

@@ -11,7 +11,7 @@ from records.events.telling import Teller
 from records.keyring import KeyRing, add_key, read_keyring
 from records.stores.ledger import Ledger
 from records.stores.opening import open_ledger
-from records.stores.postgresql import migrate
+from records.stores.postgresql.schema import migrate
 from tests.postgres import Postgres, missing_postgres, postgres
 
 

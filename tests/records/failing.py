@@ -9,7 +9,7 @@ from pathlib import Path
 from records.chain import Entry
 from records.errors import StoreUnavailableError
 from records.idempotency.answer import NewAnswer
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite.store import SQLiteFolder
 from tests.servers import HANG_SECONDS
 
 

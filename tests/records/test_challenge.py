@@ -22,7 +22,7 @@ from records.shadow.comparing import Compared, Said, compare
 from records.shadow.report import lines
 from records.shadow.sides import both_sides
 from records.shadow.verdict import StoredVerdict, Verdict
-from records.stores.sqlite_ledger import LedgerFolder
+from records.stores.sqlite.ledger import LedgerFolder
 from tests.records.samples import BASIS, a_chain
 
 APPROVE, CONDITIONAL, REJECT = "APPROVE", "CONDITIONAL_APPROVAL", "REJECT"

@@ -24,7 +24,7 @@ from records.shadow import challenger as module
 from records.shadow.answered import Answered
 from records.shadow.challenger import Challenger, ChallengerError
 from records.shadow.verdict import opened, verdict_of
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite.store import SQLiteFolder
 from scoring.artifact import read_artifact
 from tests.applications import portfolio
 from tests.artifacts import POLICY_FOLDER

@@ -35,8 +35,9 @@ from records.checkpoints.merkle import root
 from records.checkpoints.places import FilePlace, place, read_authorization
 from records.errors import CheckpointError
 from records.keyring import KeyRing
-from records.stores.postgresql import PostgreSQL, migrate
-from records.stores.sqlite_ledger import LedgerFolder
+from records.stores.postgresql.schema import migrate
+from records.stores.postgresql.store import PostgreSQL
+from records.stores.sqlite.ledger import LedgerFolder
 from tests.postgres import Postgres
 from tests.records.filing import Filed, filing
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained

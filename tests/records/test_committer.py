@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from records.committer import MOST_ROWS, Committer
 from records.errors import RecordsUnavailableError
 from records.keyring import KeyRing
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite.store import SQLiteFolder
 from tests.records.failing import Failing
 from tests.records.samples import BASIS, a_record, kept
 from tests.servers import wait_for

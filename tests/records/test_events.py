@@ -281,7 +281,7 @@ class TestPlans:
     @pytest.mark.database
     @pytest.mark.parametrize("place", ["postgres"], indirect=True)
     def test_of_postgresql(self, book: Ledger, place: str, asked: list[Callable[[], object]]) -> None:
-        from records.stores.postgresql_ledger import LedgerDatabase  # noqa: PLC0415  # as in production
+        from records.stores.postgresql.ledger import LedgerDatabase  # noqa: PLC0415  # as in production
 
         assert isinstance(book, LedgerDatabase)
         read, steps = book._read, list[str]()

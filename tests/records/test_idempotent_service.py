@@ -19,7 +19,7 @@ from records.identifiers import from_text
 from records.keyring import add_key, read_keyring
 from records.reading import Archive
 from records.stores.opening import open_store
-from records.stores.postgresql import migrate
+from records.stores.postgresql.schema import migrate
 from records.verifying.chains import verify
 from serving.http.idempotency import REPLAYED
 from tests import expect

@@ -26,8 +26,8 @@ from records.idempotency.answer import NewAnswer, asked, opened, sealed
 from records.keyring import KeyRing
 from records.record import DecisionRecord
 from records.stores.base import Store
-from records.stores.postgresql import PostgreSQL
-from records.stores.sqlite import SQLiteFolder
+from records.stores.postgresql.store import PostgreSQL
+from records.stores.sqlite.store import SQLiteFolder
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, kept
 
 DAY = 86_400

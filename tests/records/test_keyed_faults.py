@@ -24,8 +24,8 @@ from records.errors import (
 from records.idempotency.claimer import Claimer
 from records.idempotency.folder import FolderClaims
 from records.keyring import KeyRing
-from records.stores.postgresql import PostgreSQL
-from records.stores.sqlite import SQLiteFolder
+from records.stores.postgresql.store import PostgreSQL
+from records.stores.sqlite.store import SQLiteFolder
 from serving.once import Once
 from serving.settings import Settings
 from serving.telemetry.exchange import Exchange

@@ -9,7 +9,7 @@ import pytest
 
 from records.errors import StoreUnavailableError
 from records.keyring import KeyRing
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite.store import SQLiteFolder
 from tests.records.samples import BASIS, a_chain, a_record, behind, chained
 
 

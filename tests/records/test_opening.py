@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from records.errors import StoreError, StoreUnavailableError
 from records.stores.base import Query
 from records.stores.opening import migrate_store, open_store
-from records.stores.postgresql import PostgreSQL
-from records.stores.sqlite import SQLiteFolder
+from records.stores.postgresql.store import PostgreSQL
+from records.stores.sqlite.store import SQLiteFolder
 from tests.records.samples import BASIS, a_writer
 
 PASSWORD = "S3cr3t-Passw0rd"

@@ -25,7 +25,7 @@ from records.keyring import add_key, read_keyring
 from records.reading import Archive
 from records.record import unpack
 from records.stores.opening import open_store
-from records.stores.postgresql import migrate
+from records.stores.postgresql.schema import migrate
 from tests import expect
 from tests.postgres import Postgres
 from tests.servers import HANG_SECONDS, Server, copy_store, serving

@@ -14,9 +14,11 @@ import pytest
 
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.keyring import KeyRing
-from records.stores import postgresql
 from records.stores.base import Query
-from records.stores.postgresql import PostgreSQL, migrate
+from records.stores.postgresql import schema as postgresql_schema
+from records.stores.postgresql import session
+from records.stores.postgresql.schema import migrate
+from records.stores.postgresql.store import PostgreSQL
 from records.stores.versions import Migration, migrations
 from tests.postgres import USER, Postgres, missing_postgres, postgres, standby
 from tests.records.proxy import Proxy, proxy
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.database
 SECONDS = 2.0
 """The stores' time limit."""
 
-LATEST = len(migrations(postgresql.KIND))
+LATEST = len(migrations(session.KIND))
 
 MANY = 1_000_000
 MOST_CONNECTIONS, RESERVED = 12, 3
@@ -273,14 +275,14 @@ class TestSeveral:
         one, two = (a_store(server, schema) for _ in range(2))
         for store in (one, two):
             store.begin(writer, BASIS)
-        assert one._connection is not None
-        one._connection.execute("BEGIN")
+        assert one._session._connection is not None
+        one._session._connection.execute("BEGIN")
         one.append(entries)
         with ThreadPoolExecutor(1) as pool:
             again = pool.submit(two.append, entries)
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             wait_for(lambda: [(1,)] == server.execute(waiting))
-            one._connection.execute("COMMIT")
+            one._session._connection.execute("COMMIT")
             again.result()
         assert entries == list(two.entries(writer))
         one.close()
@@ -313,7 +315,8 @@ class TestVersions:
         old.begin(writer, BASIS)
         old.append(entries)
         step = Migration(LATEST + 1, "ALTER TABLE decisions ADD COLUMN added integer")
-        monkeypatch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), step])
+        for module in (postgresql_schema, session):
+            monkeypatch.setattr(module, "migrations", lambda kind: [*migrations(kind), step])
         new = a_store(server, schema)
         with pytest.raises(StoreVersionError, match=f"schema {LATEST}, and this service writes {LATEST + 1}; run `"):
             new.begin(a_writer(), BASIS)

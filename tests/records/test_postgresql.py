@@ -13,11 +13,13 @@ from records.committer import Committer
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.events.event import Kind, News
 from records.keyring import KeyRing
-from records.stores import postgresql
 from records.stores.base import Query
 from records.stores.opening import migrate_store
-from records.stores.postgresql import PostgreSQL, grant, migrate
-from records.stores.postgresql_ledger import LedgerDatabase
+from records.stores.postgresql import schema as schema_module
+from records.stores.postgresql import session
+from records.stores.postgresql.ledger import LedgerDatabase
+from records.stores.postgresql.schema import grant, migrate
+from records.stores.postgresql.store import PostgreSQL
 from records.stores.versions import Migration, migrations
 from tests.postgres import USER, Postgres
 from tests.records.samples import BASIS, a_chain, a_writer
@@ -26,7 +28,7 @@ from tests.servers import wait_for
 
 pytestmark = pytest.mark.database
 
-LATEST = len(migrations(postgresql.KIND))
+LATEST = len(migrations(session.KIND))
 
 
 @pytest.fixture
@@ -37,8 +39,8 @@ def store(database: str) -> Iterator[PostgreSQL]:
 
 
 def shown(store: PostgreSQL, *settings: str) -> list[str]:
-    assert store._connection is not None
-    return [store._connection.execute(f"SHOW {setting}".encode()).fetchall()[0][0] for setting in settings]
+    assert store._session._connection is not None
+    return [store._session._connection.execute(f"SHOW {setting}".encode()).fetchall()[0][0] for setting in settings]
 
 
 class TestSession:
@@ -178,7 +180,7 @@ class TestMigrating:
         self, empty: str, cluster: Postgres, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         step = Migration(LATEST + 1, "CREATE TABLE half (); SELECT 1 / 0")
-        monkeypatch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), step])
+        monkeypatch.setattr(schema_module, "migrations", lambda kind: [*migrations(kind), step])
         with pytest.raises(StoreUnavailableError, match="division by zero"):
             migrate(empty)
         monkeypatch.undo()
@@ -200,12 +202,12 @@ class TestMigrating:
         store.begin(a_writer(), BASIS)
         assert 0 == migrate(database, 0.1)
         with monkeypatch.context() as patch:
-            patch.setattr(postgresql, "migrations", lambda kind: [*migrations(kind), Migration(LATEST + 1, "")])
+            patch.setattr(schema_module, "migrations", lambda kind: [*migrations(kind), Migration(LATEST + 1, "")])
             with pytest.raises(StoreError, match="in use; stop the services that write it"):
                 migrate(database, 0.1)
         store.close()
         with psycopg.connect(database, autocommit=True) as other:
-            other.execute("SELECT pg_advisory_lock(%s)", (postgresql.IN_USE,))
+            other.execute("SELECT pg_advisory_lock(%s)", (session.IN_USE,))
             with pytest.raises(StoreUnavailableError, match="being migrated; try again"):
                 store.begin(a_writer(), BASIS)
             assert [] == store.find(Query())

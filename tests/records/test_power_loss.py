@@ -18,7 +18,7 @@ from records.identifiers import from_text
 from records.keyring import add_key, read_keyring
 from records.reading import Archive
 from records.replaying.replay import Replayer, Verdict
-from records.stores.sqlite import SQLiteFolder
+from records.stores.sqlite.store import SQLiteFolder
 from records.verifying.chains import verify
 from tests import expect
 from tests.records.powerless import Disk, powerless
@@ -29,7 +29,7 @@ WRITER = """
     import sys
     from pathlib import Path
     from records.keyring import add_key, read_keyring
-    from records.stores.sqlite import SQLiteFolder
+    from records.stores.sqlite.store import SQLiteFolder
     from tests.records.samples import BASIS, a_record, a_writer, chained
 
     folder, synchronous = Path(sys.argv[1]), sys.argv[2]

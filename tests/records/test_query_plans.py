@@ -14,8 +14,9 @@ import pytest
 from records.chain import Writer
 from records.keyring import KeyRing
 from records.stores.base import Query, Store
-from records.stores.postgresql import PostgreSQL, migrate
-from records.stores.sqlite import SQLiteFolder
+from records.stores.postgresql.schema import migrate
+from records.stores.postgresql.store import PostgreSQL
+from records.stores.sqlite.store import SQLiteFolder
 from tests.postgres import Postgres
 from tests.records.samples import BASIS, a_chain
 
@@ -129,7 +130,7 @@ def test_postgresql(filled: tuple[str, Writer], asked: str) -> None:
     with closing(PostgreSQL(where)) as store:
         store.begin(writer, BASIS)
         plans = Plans()
-        done = store._done
+        done = store._session.do
 
         class Telling:
             def __init__(self, connection: Any) -> None:
@@ -141,7 +142,7 @@ def test_postgresql(filled: tuple[str, Writer], asked: str) -> None:
                     plans.extend(row[0] for row in self._connection.execute(b"EXPLAIN " + text, values))
                 return self._connection.execute(sql, values, **named)
 
-        store._done = lambda work, **named: done(lambda connection: work(Telling(connection)), **named)  # type: ignore[method-assign,arg-type,assignment]  # to see what is asked
+        store._session.do = lambda work, **named: done(lambda connection: work(Telling(connection)), **named)  # type: ignore[method-assign,arg-type,assignment]  # to see what is asked
         ASKED[asked](store, writer)
     assert plans
     assert [] == [step for step in plans if "Seq Scan on decisions" in step]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from records.stores.opening import open_store
 from records.verifying.chains import verify
 from tests import expect
 from tests.disks import fill, small_disk
-from tests.servers import HANG_SECONDS, Server, copy_store, run_python, serving, wait_for
+from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, environment, run_python, serving, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +141,23 @@ def test_the_command_shows_it(asked: httpx.Client, kept: Kept, recorded: Server,
     fares = run_python("-m", "records", "performance", home=recorded.home, **kept.settings)
     assert "outcomes" in fares
     assert "not in the archive" not in fares  # what the model's training data was like
+
+
+def test_a_reader_that_has_enough(recorded: Server, kept: Kept) -> None:
+    """As `head` has: no traceback."""
+    command = [sys.executable, "-m", "records", "find"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(recorded.home, **kept.settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"" == process.stderr.read()
+    assert 0 == process.returncode
 
 
 def test_metrics_and_version(asked: httpx.Client, example: dict[str, Any]) -> None:

@@ -25,9 +25,9 @@ from records.identifiers import as_text
 from records.keyring import KeyRing, Sealed, add_key, read_keyring
 from records.reading import Archive
 from records.shadow.verdict import StoredVerdict
-from records.stores import sqlite_ledger
 from records.stores.base import Query
 from records.stores.ledger import Ledger
+from records.stores.sqlite import ledger as sqlite_ledger
 from records.upkeep.purge import Found, found_until, purge
 from records.upkeep.resealing import reseal
 from records.upkeep.retention import last_day
@@ -286,7 +286,7 @@ class TestResealing:
     @pytest.mark.database
     def test_while_a_service_writes_and_somebody_is_erased(self, database: str, path: Path) -> None:
         """Of PostgreSQL: nobody is stopped, and no destroyed key comes back."""
-        from records.stores.postgresql_ledger import LedgerDatabase  # noqa: PLC0415  # a client that others don't need
+        from records.stores.postgresql.ledger import LedgerDatabase  # noqa: PLC0415  # a client that others don't need
 
         old = read_keyring(path)
         book, service = LedgerDatabase(database), LedgerDatabase(database)

@@ -24,7 +24,7 @@ from records.record import DecisionRecord
 from records.replaying.answers import answered
 from records.replaying.replay import Replayed, Replayer, Verdict
 from records.stores.base import Store
-from records.stores.sqlite import ARCHIVE, SQLiteFolder
+from records.stores.sqlite.store import ARCHIVE, SQLiteFolder
 from scoring.artifact import read_artifact
 from tests.applications import portfolio
 from tests.artifacts import ROOT

@@ -14,7 +14,7 @@ import pytest
 
 from records.keyring import add_key
 from records.stores.opening import open_store
-from records.stores.postgresql import migrate
+from records.stores.postgresql.schema import migrate
 from records.verifying.chains import verify
 from serving.http.idempotency import REPLAYED
 from tests import expect

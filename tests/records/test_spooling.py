@@ -19,7 +19,8 @@ from records.idempotency.answer import NewAnswer
 from records.keyring import KeyRing
 from records.stores import spooling
 from records.stores.base import unkept
-from records.stores.postgresql import PostgreSQL, migrate
+from records.stores.postgresql.schema import migrate
+from records.stores.postgresql.store import PostgreSQL
 from records.stores.spooling import Spooling
 from tests.postgres import Postgres, missing_postgres, postgres
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained

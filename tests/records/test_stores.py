@@ -18,8 +18,8 @@ from records.chain import broken
 from records.errors import StoreError, StoreUnavailableError, StoreVersionError
 from records.keyring import KeyRing
 from records.stores.base import Query, Store
-from records.stores.postgresql import PostgreSQL
-from records.stores.sqlite import SQLiteFolder, migrate
+from records.stores.postgresql.store import PostgreSQL
+from records.stores.sqlite.store import SQLiteFolder, migrate
 from records.stores.versions import migrations
 from tests.records.samples import BASIS, a_chain, a_record, a_writer, behind, chained
 
@@ -288,7 +288,7 @@ class TestFiles:
             import os, sys
             from pathlib import Path
             from records.keyring import add_key, read_keyring
-            from records.stores.sqlite import SQLiteFolder
+            from records.stores.sqlite.store import SQLiteFolder
             from tests.records.samples import BASIS, a_chain, chained
             folder = Path(sys.argv[1])
             add_key(folder.with_name("killed.json"))

@@ -19,10 +19,10 @@ from records.checkpoints.checkpoint import Witnessed
 from records.checkpoints.making import next_checkpoint
 from records.keyring import KeyRing
 from records.stores.ledger import Ledger
-from records.stores.postgresql import migrate as migrate_database
-from records.stores.postgresql_ledger import LedgerDatabase
-from records.stores.sqlite import SQLiteFolder
-from records.stores.sqlite_ledger import LedgerFolder
+from records.stores.postgresql.ledger import LedgerDatabase
+from records.stores.postgresql.schema import migrate as migrate_database
+from records.stores.sqlite.ledger import LedgerFolder
+from records.stores.sqlite.store import SQLiteFolder
 from records.verifying.chains import Verified, gone, verify
 from tests.records.samples import BASIS, a_chain
 from tests.records.tampering import EDITS, Chains, Raw, flipped, linked_anew

@@ -17,8 +17,8 @@ from records.keyring import KeyRing, add_key, read_keyring
 from records.shadow import in_postgresql, in_sqlite
 from records.shadow.verdict import StoredVerdict, Verdict, opened
 from records.stores.ledger import Ledger
-from records.stores.postgresql_ledger import LedgerDatabase
-from records.stores.sqlite_ledger import LedgerFolder
+from records.stores.postgresql.ledger import LedgerDatabase
+from records.stores.sqlite.ledger import LedgerFolder
 from records.upkeep.resealing import reseal
 from tests.records.samples import BASIS, a_chain, texts
 

@@ -14,6 +14,7 @@ from scipy.special import expit
 from decision import Outcome, PolicyFiles, read_policy
 from decision.__main__ import main as decision
 from engine import Engine, check_fit, open_model
+from portfolio.__main__ import main as portfolio
 from preprocessing.application import Application
 from preprocessing.contract import read_contract
 from preprocessing.fields import PD, Ratio
@@ -142,14 +143,16 @@ class TestEveryType:
         assert schema.matrix(applications).tolist() == schema.matrix(mixed).tolist()
         assert unscored
 
-    def test_compare_policies(self, made: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-        """The contract in the artifact reads the portfolio."""
+    def test_comparing_policies(self, made: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+        """The contract in the artifact reads the training file as a portfolio, its outcomes among it."""
         folder, data, model = made
         policy = str(folder / "decision_policy.json")
 
-        assert main(["compare-policies", policy, policy, "--data", str(data), "--model", str(model)]) == 0
+        assert portfolio(["compare", policy, policy, str(data), "--model", str(model)]) == 0
 
-        assert "hull: steel" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        assert "hull: steel" in printed
+        assert ", 0 of them with an outcome" not in printed
 
     def test_card(self, made: tuple[Path, Path, Path]) -> None:
         """It names the book, its groups and what the model never reads, and nobody else's figures."""

@@ -1,4 +1,4 @@
-"""What training does with policies: the reference population, rebuilding its tables, comparing policies."""
+"""What training does with policies: the reference population, rebuilding its tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from decision import InvalidPolicyError, Outcome, Policy, decide, read_policy
@@ -22,7 +21,6 @@ from scoring.estimator import trees_of
 from scoring.scorer import Scorer
 from tests.applications import CONTRACT, POLICY_FILE
 from tests.training.loans import csv_text, past_loans
-from training import portfolio
 from training.__main__ import main
 from training.book import Book
 from training.data import TrainingData
@@ -149,58 +147,6 @@ class TestRebuild:
     ) -> None:
         assert self.run(out, csv_file, policy_file, "--out", rebuilt, version="1.0.0") == 1
         assert "give the rebuilt one its own" in capsys.readouterr().err
-
-
-class TestComparePolicies:
-    def test_every_move_is_counted_once(
-        self, data: TrainingData, scorer: Scorer, artifact_pds: list[float], policy: Policy
-    ) -> None:
-        stricter = with_thresholds(policy, 0.05)
-        comparison = portfolio.compare(scorer, data.applications, policy, stricter)
-        assert len(data.applications) == sum(comparison.moves.values()) == comparison.applications
-        moved = [i for i, pd in enumerate(artifact_pds) if 0.05 <= pd < 0.1 and clean(data.applications[i])]
-        moved = [i for i in moved if within(data.applications[i], scorer)]
-        assert len(moved) == comparison.moves[Outcome.APPROVE, Outcome.CONDITIONAL_APPROVAL]
-        assert comparison.moves[Outcome.REJECT, Outcome.APPROVE] == 0
-
-    def test_rates_are_of_the_approved(
-        self, data: TrainingData, scorer: Scorer, artifact_pds: list[float], policy: Policy
-    ) -> None:
-        comparison = portfolio.compare(scorer, data.applications, policy, policy)
-        approved = [
-            pd
-            for a, pd in zip(data.applications, artifact_pds, strict=True)
-            if pd < 0.1 and clean(a) and within(a, scorer)
-        ]
-        _, _, size, old, new = comparison.groups[0]
-        assert (len(data.applications), old) == (size, new)
-        assert len(approved) / size == old.rate
-        assert np.mean(approved) == pytest.approx(old.bad_rate)
-
-    def test_the_command_prints_moves_and_groups(
-        self, csv_file: Path, policy_file: Path, out: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(csv_file)]
-        assert main([*arguments, "--model", str(out)]) == 0
-        printed = capsys.readouterr().out
-        for expected in ("policy 1.1.0 (old) and 2.0.0 (new)", "age: under 25", "home ownership: RENT", "CONDITIONAL"):
-            assert expected in printed
-
-    def test_a_portfolio_needs_no_labels(self, tmp_path: Path, policy_file: Path, out: Path) -> None:
-        loans = past_loans(50)
-        path = tmp_path / "portfolio.csv"
-        path.write_text(csv_text(loans, [column for column in loans[0] if column != "loan_status"]), encoding="utf-8")
-        arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(path)]
-        assert main([*arguments, "--model", str(out)]) == 0
-
-    @pytest.mark.parametrize("missing", ["policy", "data"])
-    def test_what_is_missing_is_told_in_one_line(
-        self, missing: str, csv_file: Path, policy_file: Path, out: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        (policy_file if missing == "policy" else csv_file).unlink()
-        arguments = ["compare-policies", str(POLICY_FILE), str(policy_file), "--data", str(csv_file)]
-        assert main([*arguments, "--model", str(out)]) == 1
-        assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from preprocessing.contract import Contract, read_contract
 from tests.applications import CONTRACT
 from tests.training.loans import COLUMNS, LABEL, Row, WriteCsv, csv_text
 from training.__main__ import main
-from training.data import TrainingData, read_portfolio, read_training_data
+from training.data import TrainingData, read_training_data
 from training.errors import DataError
 
 Document = dict[str, Any]
@@ -116,16 +116,6 @@ class TestParquet:
 
         with pytest.raises(DataError, match=r"0 are usable.*refused for loan_amnt: Input should be a valid number"):
             read_training_data(write_parquet(columns), CONTRACT)
-
-    def test_portfolio(self, rows: list[Row], write_parquet: Callable[..., Path]) -> None:
-        """Without a label it is a portfolio; what the contract refuses is counted."""
-        columns = as_columns(rows)
-        del columns[LABEL]
-        columns["person_age"][0] = 144
-
-        applications, outside = read_portfolio(write_parquet(columns), CONTRACT)
-
-        assert (399, 1) == (len(applications), outside)
 
     @pytest.mark.parametrize("damage", ["cut", "a page"])
     def test_damaged(

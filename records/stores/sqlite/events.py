@@ -20,7 +20,7 @@ from records.chain import Head
 from records.errors import StoreUnavailableError
 from records.events.event import ORIGIN, Event, linked, of_each
 from records.stores.ledger import STEP, Decide, in_steps
-from records.stores.sqlite_files import bring_up, check_version
+from records.stores.sqlite.files import bring_up, check_version
 
 KIND = "sqlite-events"
 NAME = "events.sqlite"

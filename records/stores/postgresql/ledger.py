@@ -12,8 +12,9 @@ from records.events.event import ORIGIN, Event, Kind, linked, of_each
 from records.shadow.in_postgresql import delete_verdicts
 from records.stores.base import DECISIONS
 from records.stores.ledger import STEP, Decide, Renew
-from records.stores.postgresql import PostgreSQL, unlimited
-from records.stores.server import Connection
+from records.stores.postgresql.server import Connection
+from records.stores.postgresql.session import unlimited
+from records.stores.postgresql.store import PostgreSQL
 
 _TELLING = 0x6372_6564_6975
 """The advisory lock."""
@@ -81,7 +82,7 @@ class LedgerDatabase(PostgreSQL):
             with connection.transaction():
                 return _told(connection, decisions, decide)
 
-        events = self._done(kept, writes=True)
+        events = self._session.do(kept, writes=True)
         if len(decisions) > _FEW:
             self.close()  # and with it what has no limits
         return events
@@ -114,7 +115,7 @@ class LedgerDatabase(PostgreSQL):
                 delete_verdicts(connection, gone)
                 return connection.execute(_PURGE, (gone,)).rowcount
 
-        return self._done(purged, writes=True)
+        return self._session.do(purged, writes=True)
 
     def reseal(self, renew: Renew) -> Iterator[tuple[int, int]]:
         """Writer by writer, a transaction for each step."""
@@ -145,7 +146,7 @@ class LedgerDatabase(PostgreSQL):
             unlimited(connection)
             connection.execute("VACUUM decisions, verdicts")
 
-        self._done(cleaned, writes=True)
+        self._session.do(cleaned, writes=True)
         self.close()  # as above
 
     def _counted(self, sql: str) -> int:
@@ -154,7 +155,7 @@ class LedgerDatabase(PostgreSQL):
             ((number,),) = connection.execute(sql.encode())
             return int(number)
 
-        number = self._done(counted)
+        number = self._session.do(counted)
         self.close()  # as above
         return number
 
@@ -162,7 +163,7 @@ class LedgerDatabase(PostgreSQL):
         if not renewed:
             return 0
         columns = [list(column) for column in zip(*renewed, strict=True)]
-        return self._done(lambda connection: connection.execute(sql.encode(), columns).rowcount, writes=True)
+        return self._session.do(lambda connection: connection.execute(sql.encode(), columns).rowcount, writes=True)
 
 
 def _told(connection: Connection, decisions: Sequence[bytes], decide: Decide) -> list[Event]:

@@ -27,7 +27,7 @@ from records.idempotency.in_sqlite import all_answers, answers_to, forget, forge
 from records.shadow import in_sqlite as shadow
 from records.shadow.verdict import StoredVerdict
 from records.stores.base import DECISIONS, Query, unkept
-from records.stores.sqlite_files import alone, check_version, delete, made, opened, transaction, upgrade
+from records.stores.sqlite.files import alone, check_version, delete, made, opened, transaction, upgrade
 
 MAX_FILES = 256
 ROOM_BYTES = 1024 * 1024

@@ -13,9 +13,9 @@ from records.events.event import Kind
 from records.shadow.in_sqlite import delete_verdicts
 from records.stores.base import DECISIONS
 from records.stores.ledger import STEP, Decide, Renew, in_steps
-from records.stores.sqlite import SQLiteFolder
-from records.stores.sqlite_events import EventFile
-from records.stores.sqlite_files import alone, check_version, opened, transaction
+from records.stores.sqlite.events import EventFile
+from records.stores.sqlite.files import alone, check_version, opened, transaction
+from records.stores.sqlite.store import SQLiteFolder
 
 
 class LedgerFolder(SQLiteFolder):

@@ -8,28 +8,22 @@ What was interrupted is tried once more, with the same entries: they may have be
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
-import psycopg
-from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
-from psycopg.sql import SQL, Identifier
+from psycopg.errors import UniqueViolation
 
 from records.basis import Basis
 from records.chain import Entry, Head, Writer
-from records.errors import AnsweredAlreadyError, StoreError, StoreUnavailableError, StoreVersionError
+from records.errors import StoreUnavailableError
 from records.idempotency.answer import Answer, NewAnswer
 from records.idempotency.in_postgresql import FIND, forget, keep_answers
 from records.shadow import in_postgresql as shadow
 from records.shadow.verdict import StoredVerdict
 from records.stores.base import DECISIONS, SECONDS, Query, unkept
-from records.stores.server import IN_USE, Connection, Server
-from records.stores.versions import migrations, wrong_version
-
-KIND = "postgres"
+from records.stores.postgresql.server import Connection, Server
+from records.stores.postgresql.session import Session, settle, unlimited
 
 _STEP = 1000
 """Entries read in one go: who reads long keeps the server from cleaning up."""
@@ -50,16 +44,8 @@ WHERE (SELECT coalesce(max(sequence), 0) FROM decisions WHERE writer = %b::integ
 """
 """Nothing at all where the first one doesn't follow the last that is kept: a chain has no gaps."""
 
-_RIGHTS = (
-    "GRANT USAGE ON SCHEMA {schema} TO {role}",
-    "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {role}",
-    "GRANT UPDATE, DELETE ON {schema}.answers, {schema}.claims TO {role}",
-)
-
 _LAST = 1 << 62
 """After every time."""
-
-T = TypeVar("T")
 
 
 class PostgreSQL:
@@ -74,16 +60,14 @@ class PostgreSQL:
     """
 
     def __init__(self, where: str, seconds: float = SECONDS) -> None:
-        self._server = Server(where, seconds)
-        self._connection: Connection | None = None
-        self._writes = False
+        self._session = Session(Server(where, seconds))
         self._number = 0
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._server.name})"
+        return f"{type(self).__name__}({self._session.server.name})"
 
     def __str__(self) -> str:
-        return self._server.name
+        return self._session.server.name
 
     def begin(self, writer: Writer, basis: Basis) -> None:
         """Make a writer known."""
@@ -99,7 +83,7 @@ class PostgreSQL:
             ((number,),) = connection.execute("SELECT number FROM writers WHERE id = %s", (writer.id,))
             return int(number)
 
-        self._number = self._done(known, writes=True)
+        self._number = self._session.do(known, writes=True)
 
     def head(self, writer: Writer) -> Head:
         """Where the writer's chain has come to."""
@@ -111,7 +95,7 @@ class PostgreSQL:
             settle(connection)
             return writer.origin if found is None else Head(*found)
 
-        return self._done(last, writes=True)
+        return self._session.do(last, writes=True)
 
     def append(self, entries: Sequence[Entry], answers: Sequence[NewAnswer] = ()) -> None:
         """Keep entries, in one transaction; none where they don't follow what is kept."""
@@ -120,7 +104,9 @@ class PostgreSQL:
             if not self._inserted(connection, entries):
                 rest = self._unkept(connection, entries)
                 if rest and not self._inserted(connection, rest):
-                    raise StoreUnavailableError(f"{self._server.name}: a decision is kept at another place already")
+                    raise StoreUnavailableError(
+                        f"{self._session.server.name}: a decision is kept at another place already"
+                    )
 
         def both(connection: Connection) -> None:
             with connection.transaction():
@@ -129,9 +115,9 @@ class PostgreSQL:
                     insert(connection)
 
         if answers:
-            self._done(both, writes=True)
+            self._session.do(both, writes=True)
         elif entries:
-            self._done(insert, writes=True)
+            self._session.do(insert, writes=True)
 
     def writers(self) -> Sequence[Writer]:
         """All that ever wrote."""
@@ -174,7 +160,7 @@ class PostgreSQL:
 
         missing = {digest: content for digest, content in files.items() if self.archived(digest) is None}
         if missing:
-            self._done(kept, writes=True)
+            self._session.do(kept, writes=True)
 
     def archived(self, digest: str) -> bytes | None:
         """A file that was kept."""
@@ -184,7 +170,7 @@ class PostgreSQL:
     def keep_verdicts(self, basis: Basis, verdicts: Sequence[StoredVerdict]) -> None:
         """Keep what a challenger said."""
         if verdicts:
-            self._done(lambda connection: shadow.keep_verdicts(connection, basis, verdicts), writes=True)
+            self._session.do(lambda connection: shadow.keep_verdicts(connection, basis, verdicts), writes=True)
 
     def challengers(self) -> Sequence[Basis]:
         """What verdicts are kept of."""
@@ -217,16 +203,14 @@ class PostgreSQL:
             connection.execute("VACUUM answers")
             connection.execute("VACUUM verdicts")
 
-        closed = self._done(destroyed, writes=True)
-        self._done(cleaned, writes=True)
+        closed = self._session.do(destroyed, writes=True)
+        self._session.do(cleaned, writes=True)
         self.close()  # and with it what has no limits
         return closed
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._session.close()
 
     def _inserted(self, connection: Connection, entries: Sequence[Entry]) -> bool:
         _, *columns = map(list, zip(*entries, strict=True))
@@ -247,157 +231,7 @@ class PostgreSQL:
             (self._number, entries[0].sequence, entries[-1].sequence),
         ).fetchall()
         settle(connection)
-        return unkept(entries, last, kept, self._server.name)
+        return unkept(entries, last, kept, str(self))
 
     def _read(self, sql: str, *values: object) -> list[Any]:
-        return self._done(lambda connection: connection.execute(sql.encode(), values, binary=True).fetchall())
-
-    def _done(self, work: Callable[[Connection], T], *, writes: bool = False) -> T:
-        deadline = time.monotonic() + self._server.seconds
-        try:
-            try:
-                return self._tried(work, deadline, writes=writes)
-            except psycopg.Error as exc:
-                lost = self._is_lost(exc)
-                self.close()
-                if not lost:
-                    raise
-                return self._tried(work, deadline, writes=writes)
-        except AnsweredAlreadyError:  # nothing is wrong with the connection
-            raise
-        except BaseException as exc:
-            self.close()
-            if isinstance(exc, psycopg.Error):
-                raise self._server.error(exc) from exc
-            raise
-
-    def _tried(self, work: Callable[[Connection], T], deadline: float, *, writes: bool) -> T:
-        if writes and not self._writes:
-            self.close()
-        if self._connection is None:
-            self._connection, self._writes = opened(self._server, deadline, writes=writes), writes
-        self._connection.deadline = deadline
-        self._connection.warnings.clear()
-        result = work(self._connection)
-        if self._connection.warnings:  # as when it stopped waiting for a standby, and yet reported success
-            raise StoreUnavailableError(f"{self._server.name}: {'; '.join(self._connection.warnings)}")
-        return result
-
-    def _is_lost(self, error: psycopg.Error) -> bool:
-        """Whether an open connection has ended, or leads to where nothing can be written any more."""
-        if self._connection is None:
-            return False
-        ended = self._connection.broken or error.diag.severity_nonlocalized in {"FATAL", "PANIC"}
-        return ended or isinstance(error, ReadOnlySqlTransaction)
-
-
-def migrate(where: str, seconds: float = SECONDS) -> int:
-    """Bring a database to this version's schema, each step in one transaction; not while it is written to.
-
-    One that has it already is left alone, whoever writes it.
-
-    Returns:
-        How many databases were changed: one or none.
-
-    Raises:
-        StoreError: it stays in use, is newer than this version, or can't be reached.
-    """
-    server = Server(where, seconds)
-    deadline = time.monotonic() + seconds
-    try:
-        with closing(server.connected(deadline, writes=True)) as connection:
-            if _version(connection) == len(migrations(KIND)):
-                return 0
-            while not _locked(connection, "pg_try_advisory_lock"):
-                if time.monotonic() > deadline:
-                    raise StoreError(f"{server.name}: in use; stop the services that write it")
-                time.sleep(0.1)
-            unlimited(connection)
-            return _applied(connection, server)
-    except psycopg.Error as exc:
-        raise server.error(exc) from exc
-
-
-def grant(where: str, role: str, seconds: float = SECONDS) -> None:
-    """Give a role what a service needs, and no more: it adds, and changes nothing but kept answers and claims.
-
-    Raises:
-        StoreError: there is no such role, the tables are another's, or the database can't be reached.
-    """
-    server = Server(where, seconds)
-    try:
-        with closing(server.connected(time.monotonic() + seconds, writes=True)) as connection:
-            ((schema,),) = connection.execute("SELECT current_schema()")
-            names = {"schema": Identifier(schema), "role": Identifier(role)}
-            with connection.transaction():
-                for right in _RIGHTS:
-                    connection.execute(SQL(right).format(**names))
-    except psycopg.Error as exc:
-        raise server.error(exc) from exc
-
-
-def _applied(connection: Connection, server: Server) -> int:
-    steps = migrations(KIND)
-    found = _version(connection)
-    if found > len(steps):
-        raise StoreVersionError(wrong_version(server.name, found, len(steps)))
-    for step in steps[found:]:
-        with connection.transaction():
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_versions "
-                "(version integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())"
-            )
-            connection.execute(step.sql.encode())
-            connection.execute("INSERT INTO schema_versions (version) VALUES (%s)", (step.version,))
-    return int(found < len(steps))
-
-
-def opened(server: Server, deadline: float, *, writes: bool) -> Connection:
-    """A connection to a database of this version's schema, which stays so while it is written to."""
-    connection = server.connected(deadline, writes=writes)
-    try:
-        if writes:
-            _hold(connection, server)
-        _check_version(connection, server)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _hold(connection: Connection, server: Server) -> None:
-    if not _locked(connection, "pg_try_advisory_lock_shared"):
-        raise StoreUnavailableError(f"{server.name}: its schema is being migrated; try again")
-
-
-def _locked(connection: Connection, how: str) -> bool:
-    ((locked,),) = connection.execute(f"SELECT {how}(%s)".encode(), (IN_USE,))
-    return bool(locked)
-
-
-def _check_version(connection: Connection, server: Server) -> None:
-    found, wanted = _version(connection), len(migrations(KIND))
-    if found != wanted:
-        raise StoreVersionError(wrong_version(server.name, found, wanted))
-
-
-def _version(connection: Connection) -> int:
-    ((there,),) = connection.execute("SELECT to_regclass('schema_versions') IS NOT NULL")
-    if not there:
-        return 0
-    ((version,),) = connection.execute("SELECT coalesce(max(version), 0) FROM schema_versions")
-    return int(version)
-
-
-def settle(connection: Connection) -> None:
-    """Wait until all that is seen is durable, on a synchronous standby too: any commit waits for those before it.
-
-    What is seen may be of a transaction that was kept from waiting, its connection being ended.
-    """
-    connection.execute("SELECT pg_logical_emit_message(true, 'credit-risk', '')")
-
-
-def unlimited(connection: Connection) -> None:
-    """Let it take as long as it takes: for what takes as long as the table is large."""
-    connection.deadline = float("inf")
-    connection.execute("SET statement_timeout = 0")
+        return self._session.do(lambda connection: connection.execute(sql.encode(), values, binary=True).fetchall())

@@ -1,0 +1,71 @@
+"""A model over columns: the PDs of `Scorer.score`, and the turns behind them for rows that have to be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portfolio.columnar.columns import Columns
+from portfolio.columnar.matrix import Matrix, TableRows
+from scoring.exits import Exits
+from scoring.logistic import logistic
+from scoring.scorer import Scorer
+from scoring.turns import Turns, TurnTables
+
+
+class Scored(NamedTuple):
+    """What a model says of some rows.
+
+    Attributes:
+        margin: the ensemble's own log-odds, shape (n,).
+        pd: probability of default, shape (n,).
+        turns: of some of the rows, shape (rows, trees).
+        tables: a row of each of the model's tables, shape (n, tables); None where features are too many for tables.
+    """
+
+    margin: NDArray[np.float64]
+    pd: NDArray[np.float64]
+    turns: Callable[[NDArray[np.intp]], Turns]
+    tables: NDArray[np.int64] | None = None
+
+
+class Model(Protocol):
+    """Scores columns."""
+
+    def score(self, columns: Columns, rows: int) -> Scored:
+        """Each row by itself, in order."""
+
+
+def model_of(scorer: Scorer) -> Model:
+    """The quickest way to a model's PDs."""
+    tables = scorer.leaves.ensemble.tables
+    return _ByMatrix(scorer) if tables is None else _ByTables(scorer, tables)
+
+
+class _ByMatrix:
+    """By the features themselves, where they are too many for tables."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._matrix = Matrix(scorer.schema)
+
+    def score(self, columns: Columns, rows: int) -> Scored:
+        scores = self._scorer.score_matrix(self._matrix.of(columns, rows))
+        return Scored(scores.margin, scores.pd, lambda chosen: scores.turns[chosen])
+
+
+class _ByTables:
+    def __init__(self, scorer: Scorer, tables: TurnTables) -> None:
+        self._tables = tables
+        self._rows = TableRows(Matrix(scorer.schema), tables)
+        self._exits = Exits(scorer.leaves.ensemble, tables)
+        self._calibration = scorer.calibration
+
+    def score(self, columns: Columns, rows: int) -> Scored:
+        found = self._rows.of(columns, rows)
+        margin = self._exits.log_odds(found)
+        pd = logistic(self._calibration.apply(margin))
+        return Scored(margin, pd, lambda chosen: self._tables.turns(found[chosen]), found)

@@ -1,0 +1,84 @@
+"""From rows of an ensemble's tables to log-odds without the turns: of many applications at once, and the same bits.
+
+A turn to the right at a split rules out the leaves to its left; the leaf that an application comes to is the first one
+of its tree that no split rules out (Lucchese et al. 2015). The leaves ruled out are looked up and put together by OR as
+turns are, and the first that is left is found by counting bits, where turns are walked level by level.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.boosting import Ensemble, add_in_order
+from scoring.turns import Turns, TurnTables
+
+ROWS_AT_ONCE = 256
+"""What they need meanwhile stays in a processor's own cache, whatever the number of trees."""
+
+
+class Exits:
+    """An ensemble that turns are looked up in tables for, made ready for many rows at once.
+
+    Args:
+        ensemble: whose leaves they are.
+        tables: its own.
+    """
+
+    def __init__(self, ensemble: Ensemble, tables: TurnTables) -> None:
+        self._prior = ensemble.prior
+        self._value = ensemble.value
+        self._word = ensemble.word
+        self._ruled_out = [_ruled_out(turns, ensemble.depth) for turns in tables.tables]
+        # Of the leaves up to the first that is left there is one more than of those ruled out before it.
+        self._first = np.arange(len(self._value)) * self._value.shape[1] - 1
+
+    def log_odds(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Rows of the tables, shape (n, tables), to the ensemble's own log-odds, shape (n,)."""
+        log_odds = np.empty(len(rows))
+        workspace = _Workspace(len(self._value), self._word)
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            log_odds[part] = self._log_odds(rows[part], workspace)
+        return log_odds
+
+    def _log_odds(self, rows: NDArray[np.int64], workspace: _Workspace) -> NDArray[np.float64]:
+        n = len(rows)
+        out, other, terms = workspace.out[:n], workspace.other[:n], workspace.terms[:n]
+        self._ruled_out[0].take(rows[:, 0], axis=0, out=out, mode="clip")  # the only mode that needs no copy
+        for number, table in enumerate(self._ruled_out[1:], 1):
+            table.take(rows[:, number], axis=0, out=other, mode="clip")
+            out |= other
+        # All bits up to the first that is 0.
+        np.add(out, self._word.type(1), out=other)
+        other ^= out
+        count, place = workspace.count[:n], workspace.place[:n]
+        np.bitwise_count(other, out=count)
+        np.add(count, self._first, out=place)
+        self._value.take(place, out=terms, mode="clip")
+        terms[:, 0] += self._prior
+        return add_in_order(terms, workspace.columns[: n * terms.shape[1]].reshape(-1, n))
+
+
+class _Workspace:
+    """Arrays for what is only needed meanwhile, for as many rows as there are at once."""
+
+    def __init__(self, trees: int, word: np.dtype[np.unsignedinteger]) -> None:
+        shape = ROWS_AT_ONCE, trees
+        self.out, self.other = np.empty(shape, dtype=word), np.empty(shape, dtype=word)
+        self.count = np.empty(shape, dtype=np.uint8)
+        self.place = np.empty(shape, dtype=np.intp)
+        self.terms = np.empty(shape)
+        self.columns = np.empty(ROWS_AT_ONCE * trees)
+
+
+def _ruled_out(turns: Turns, depth: int) -> Turns:
+    """The slots that turns to the right rule out, a bit for each."""
+    ruled_out = np.zeros_like(turns)
+    one = turns.dtype.type(1)
+    for number in range(1, 1 << depth):
+        below = depth - number.bit_length()  # levels between the split's children and the leaves
+        first = (2 * number << below) - (1 << depth)
+        slots = turns.dtype.type(((1 << (1 << below)) - 1) << first)
+        ruled_out |= np.where(turns >> turns.dtype.type(number) & one, slots, turns.dtype.type(0))
+    return ruled_out
