@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic_core import to_json
 
 from preprocessing.contract import Contract
-from preprocessing.fields import Integer, Number
+from preprocessing.fields import Integer, Number, Ratio
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """A number as JSON writes it."""
@@ -24,12 +24,12 @@ def document(contract: Contract, form: Mapping[str, str]) -> bytes:
 
     Args:
         contract: the fields.
-        form: texts by their names; others are passed over.
+        form: texts by their names; others are passed over, and what is computed from them too.
     """
     members = []
     for field in contract.fields:
         text = form.get(field.name, "").strip()
-        if text:
+        if text and not isinstance(field, Ratio):
             is_number = isinstance(field, Number | Integer)
             bare = _SPACES.sub("", text)
             value = bare.encode() if is_number and _NUMBER.fullmatch(bare) else to_json(text)

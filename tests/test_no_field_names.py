@@ -31,7 +31,17 @@ PRODUCT = [
     *(ROOT / name for name in ("service.py", "import_model.py")),
     *(
         path
-        for package in ("preprocessing", "scoring", "decision", "reporting", "serving", "training")
+        for package in (
+            "preprocessing",
+            "scoring",
+            "decision",
+            "engine",
+            "reporting",
+            "records",
+            "serving",
+            "desk",
+            "training",
+        )
         for path in sorted((ROOT / package).rglob("*.py"))
     ),
 ]

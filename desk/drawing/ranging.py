@@ -17,7 +17,7 @@ TOP, BOTTOM = 8.0, 112.0
 
 STRIP = 20
 ROOM = 6.0
-"""Share of the width, in percent, in which an outcome's first letter finds room, for colour alone tells not everybody."""
+"""Share of the width, in percent, in which an outcome's first letter has room: colour alone does not tell everybody."""
 
 WIDTH = 1000
 """Of the curve's own units, stretched to whatever the screen has."""

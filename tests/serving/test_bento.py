@@ -107,10 +107,9 @@ class TestBuild:
     def test_holds_what_serving_needs_and_no_more(self, home: Path, tag: str) -> None:
         """Code to serve with, and nothing to train, test or import with."""
         source = home / "bentos" / tag.replace(":", "/") / "src"
-        packages = ("preprocessing", "scoring", "decision", "engine", "reporting", "records", "serving")
-        served = [
-            path for package in packages for kind in ("py", "sql") for path in (ROOT / package).rglob(f"*.{kind}")
-        ]
+        packages = ("preprocessing", "scoring", "decision", "engine", "reporting", "records", "serving", "desk")
+        kinds = ("py", "sql", "html", "css", "js", "svg")
+        served = [path for package in packages for kind in kinds for path in (ROOT / package).rglob(f"*.{kind}")]
         expected = {str(path.relative_to(ROOT)) for path in served} | {"service.py"}
 
         actual = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
