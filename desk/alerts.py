@@ -6,7 +6,7 @@ its limit here says where to look, and one within it doesn't say that no alert f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,14 +46,19 @@ class Alert:
         return f"{RUNBOOKS}/{self.name}.md"
 
 
-def alerts(figures: Figures) -> list[Alert]:
-    """All that can be told from here, what is beyond its limit first."""
+def alerts(figures: Figures, called: Mapping[str, str]) -> list[Alert]:
+    """All that can be told from here, what is beyond its limit first.
+
+    Args:
+        figures: of the service.
+        called: what a person calls each field.
+    """
     order: list[State] = ["beyond", "within", "too few"]
-    return sorted(_alerts(figures), key=lambda alert: order.index(alert.state))
+    return sorted(_alerts(figures, called), key=lambda alert: order.index(alert.state))
 
 
-def _alerts(figures: Figures) -> Iterator[Alert]:
-    yield from _of_model(shifts(figures))
+def _alerts(figures: Figures, called: Mapping[str, str]) -> Iterator[Alert]:
+    yield from _of_model(shifts(figures), called)
     yield from _of_requests(figures)
     yield from _of_process(figures)
     yield from _of_records(figures)
@@ -63,14 +68,14 @@ def _alerts(figures: Figures) -> Iterator[Alert]:
         yield _share("CreditRiskChallengerBehind", "decisions that the challenger has missed", share, BEHIND)
 
 
-def _of_model(moved: list[Shift]) -> Iterator[Alert]:
+def _of_model(moved: list[Shift], called: Mapping[str, str]) -> Iterator[Alert]:
     known = [each for each in moved if each.psi is not None]
     worst = max(known, key=lambda each: each.psi or 0, default=None)
     name, what = "CreditRiskDrift", "how far applications have moved from the training data"
     if worst is None or worst.psi is None:
         yield Alert(name, what, "too few", "no PSI of fewer than 1,000 applications")
     else:
-        said = f"PSI {worst.psi:.2f} of {worst.field}; limit {PSI:g}"
+        said = f"PSI {worst.psi:.2f} of “{called.get(worst.field, worst.field)}”; limit {PSI:g}"
         yield Alert(name, what, "beyond" if worst.psi > PSI else "within", said)
     missing = [each for each in moved if each.difference is not None]
     most = max(missing, key=lambda each: abs(each.difference or 0), default=None)
@@ -79,7 +84,7 @@ def _of_model(moved: list[Shift]) -> Iterator[Alert]:
         yield Alert(name, what, "too few", "no share of fewer than 1,000 applications")
     else:
         points = f"{most.difference * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
-        said = f"{points} points of {most.field}; limit {MISSING * 100:g} points either way"
+        said = f"{points} points of “{called.get(most.field, most.field)}”; limit {MISSING * 100:g} points either way"
         yield Alert(name, what, "beyond" if abs(most.difference) > MISSING else "within", said)
 
 

@@ -16,12 +16,12 @@ from starlette.types import Scope
 
 from desk.host import Host, Told
 from desk.jobs.children import told_by
-from desk.jobs.job import INPUT, Job, State
+from desk.jobs.job import INPUT, PARTS, Job, State
 from desk.jobs.jobs import Jobs
 from desk.jobs.results import Error, Results
 from preprocessing.contract import CONTRACT_FILE
 
-CONTRACT, PARTS, MISFITS = "contract.json", "parts", "misfits.json"
+CONTRACT, MISFITS = "contract.json", "misfits.json"
 PROGRAM = "desk.programs.reading"
 
 SPARE_BYTES = 1024
@@ -81,7 +81,7 @@ class _Tally:
         return {
             "outcomes": dict(self.outcomes),
             "errors": self.errors.most_common(),
-            "shown": [each._asdict() for each in self.shown],
+            "shown": [each._asdict() for each in sorted(self.shown)],
         }
 
 

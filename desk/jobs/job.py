@@ -12,6 +12,9 @@ from pydantic_core import from_json, to_json
 INPUT = "input"
 """What a job's file is called; what it is, its content says."""
 
+PARTS = "parts"
+"""The folder of what was made of it."""
+
 
 class State(StrEnum):
     """How far a job is."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from desk.jobs.job import Job, State
+from desk.jobs.job import INPUT, PARTS, Job, State
 
 KEPT_SECONDS = 3600
 """From its last change, until a job and all its files are removed."""
@@ -175,6 +175,9 @@ class Jobs:
             end = replace(self._read(job.id) or job, state=State.FAILED, problems=("the service failed; report it",))
         finally:
             beating.cancel()
+        if end.ended:  # what was sent has done its work, and is somebody's data
+            (self.folder(job) / INPUT).unlink(missing_ok=True)
+            shutil.rmtree(self.folder(job) / PARTS, ignore_errors=True)
         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
             (self.folder(job) / _CANCEL).unlink(missing_ok=True)
             self.keep(end)

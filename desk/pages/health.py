@@ -28,6 +28,7 @@ NEEDS = ("CREDIT_RISK_RECORDS", "CREDIT_RISK_RECORDS_KEY_FILE")
 async def _show(visit: Visit) -> Response:
     figures = Figures(await to_thread.run_sync(visit.host.samples))
     starts = [each.value for each in figures.of("credit_risk_start_time_seconds")]
+    called = labels(visit.engine.contract) | {PD: "Probability of default"}
     jobs = visit.jobs.of(KIND, visit.person.name) if visit.host.kept else []
     return visit.show(
         "health.html",
@@ -36,8 +37,8 @@ async def _show(visit: Visit) -> Response:
         mix=mix(figures),
         shifts=shifts(figures),
         challenged=challenged(figures),
-        alerts=alerts(figures),
-        called=labels(visit.engine.contract) | {PD: "Probability of default"},
+        alerts=alerts(figures, called),
+        called=called,
         words=WORDS,
         job=jobs[0] if jobs else None,
     )

@@ -17,7 +17,7 @@ from desk.drawing.scale import bands
 from desk.fields import labels
 from desk.jobs import drafts
 from desk.jobs.children import told_by, told_fault
-from desk.jobs.job import Job, State
+from desk.jobs.job import INPUT, Job, State
 from desk.jobs.jobs import Jobs, TooManyJobsError
 from desk.jobs.uploads import PIECE_BYTES, name_of, size_of, take
 from desk.pages.page import Action, Page
@@ -92,9 +92,10 @@ async def _draft(visit: Visit) -> Response:
 async def _file(visit: Visit) -> Response:
     """A file of past applications is about to come."""
     job = _job(visit)
-    if job.state is not State.WAITING:
+    if job.state not in (State.WAITING, State.ARRIVING):
         raise UnfitFormError("a file has been sent already; check the draft anew to compare over another", 409)
     size = size_of(visit.form.get("size", ""), visit.host.most_upload)
+    (visit.jobs.folder(job) / INPUT).unlink(missing_ok=True)  # of a file that has not come in whole
     coming = replace(job, state=State.ARRIVING, size=size, name=name_of(visit.form.get("name", "")))
     visit.jobs.keep(coming)
     return JSONResponse({"piece": visit.url(f"policy/drafts/{job.id}/piece"), "page": "", "bytes": PIECE_BYTES})

@@ -35,7 +35,12 @@ def run(main: Callable[[Path, list[str]], None]) -> None:
     told and no message, for that may quote the file.
     """
     _limit()
-    from portfolio.errors import PortfolioError  # noqa: PLC0415  # only here, past the limits
+    try:
+        import pyarrow as pa  # noqa: F401, PLC0415  # only here, past the limits
+    except ImportError:
+        tell(problems=["this service was installed without pyarrow, which reads files; install requirements.txt anew"])
+        return
+    from portfolio.errors import PortfolioError  # noqa: PLC0415
     from records.errors import RecordsError  # noqa: PLC0415
 
     try:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from desk.jobs.batch import CONTRACT, MISFITS, PARTS
-from desk.jobs.job import INPUT
+from desk.jobs.batch import CONTRACT, MISFITS
+from desk.jobs.job import INPUT, PARTS
 from desk.programs.limits import run, tell
 from preprocessing.contract import Contract, read_contract
 from preprocessing.fields import Ratio, Reference

@@ -107,7 +107,17 @@ class TestBuild:
     def test_holds_what_serving_needs_and_no_more(self, home: Path, tag: str) -> None:
         """Code to serve with, and nothing to train, test or import with."""
         source = home / "bentos" / tag.replace(":", "/") / "src"
-        packages = ("preprocessing", "scoring", "decision", "engine", "reporting", "records", "serving", "desk")
+        packages = (
+            "preprocessing",
+            "scoring",
+            "decision",
+            "engine",
+            "reporting",
+            "records",
+            "portfolio",
+            "serving",
+            "desk",
+        )
         kinds = ("py", "sql", "html", "css", "js", "svg")
         served = [path for package in packages for kind in kinds for path in (ROOT / package).rglob(f"*.{kind}")]
         expected = {str(path.relative_to(ROOT)) for path in served} | {"service.py"}
