@@ -98,7 +98,7 @@ async def _file(visit: Visit) -> Response:
     (visit.jobs.folder(job) / INPUT).unlink(missing_ok=True)  # of a file that has not come in whole
     coming = replace(job, state=State.ARRIVING, size=size, name=name_of(visit.form.get("name", "")))
     visit.jobs.keep(coming)
-    return JSONResponse({"piece": visit.url(f"policy/drafts/{job.id}/piece"), "page": "", "bytes": PIECE_BYTES})
+    return JSONResponse({"piece": visit.url(f"policy/drafts/{job.id}/piece"), "page": visit.url(f"policy/drafts/{job.id}"), "bytes": PIECE_BYTES})
 
 
 async def _piece(visit: Visit) -> Response:

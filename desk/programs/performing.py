@@ -47,6 +47,7 @@ def main(folder: Path, _: list[str]) -> None:
         models=[
             {
                 "title": title(each),
+                "outcomes": each.total.outcomes,
                 "notes": list(notes(each)),
                 "tables": [
                     {"title": "Defaults, expected and observed", "head": RATES, "rows": rates(each)},

@@ -42,9 +42,9 @@
     const headers = {"X-Desk-Token": about.get("token"), "Content-Type": "application/octet-stream"};
     for (let at = 0; at < file.size; at += bytes) {
       button.textContent = `Sending, ${share.format(at / file.size)}`;
-      await told(await post(piece, file.slice(at, at + bytes), {...headers, "X-Desk-Offset": String(at)}));
+      await told(await post(new URL(piece, form.action), file.slice(at, at + bytes), {...headers, "X-Desk-Offset": String(at)}));
     }
-    page ? location.assign(page) : location.reload();
+    location.assign(new URL(page, form.action)); // both are told as seen from where the form was sent
   }
 
   for (const form of document.querySelectorAll("form.upload")) {
