@@ -9,5 +9,5 @@ uploads.py    a file that comes in, piece by piece
 children.py   a program that does what no worker should: open files that people have sent, and go through them
 batch.py      these applications decided and put on record, part by part
 results.py    the files of a batch's results
-drafts.py     what a comparison of a draft reads
+drafts.py     a draft of the policy, checked and laid out for a comparison
 """

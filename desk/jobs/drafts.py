@@ -1,11 +1,15 @@
-"""What a comparison of a draft reads, and what it leaves."""
+"""A draft of the policy: checked, and laid out for a comparison."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from decision import InvalidPolicyError, Policy, read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE
+from preprocessing.contract import Contract
 
 MODEL, IN_FORCE, DRAFT = "model", "policy", "draft"
 """Folders of the job."""
@@ -30,3 +34,31 @@ def lay_out(folder: Path, contents: Mapping[str, bytes], draft: bytes) -> None:
         (folder / name).mkdir()
         for file, content in files.items():
             (folder / name / file).write_bytes(content)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A draft that has been looked at.
+
+    Attributes:
+        text: as it was sent.
+        policy: None where it is none.
+        problems: what is wrong with it: file, place and remedy.
+    """
+
+    text: str
+    policy: Policy | None
+    problems: tuple[str, ...] = ()
+
+
+def check(text: str, contract: Contract, catalogue: bytes) -> Checked:
+    """Look at a draft as the service would that had to serve it, with the reasons in force."""
+    with tempfile.TemporaryDirectory(prefix="credit-risk-draft-") as folder:
+        path = Path(folder) / POLICY_FILE
+        path.write_text(text, encoding="utf-8")
+        (Path(folder) / CATALOGUE_FILE).write_bytes(catalogue)
+        try:
+            files = read_policy(path, contract)
+        except InvalidPolicyError as exc:
+            return Checked(text, None, tuple(line.removeprefix(f"{POLICY_FILE}: ") for line in str(exc).splitlines()))
+    return Checked(text, files.policy)

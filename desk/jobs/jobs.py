@@ -134,14 +134,12 @@ class Jobs:
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
 
     def close(self) -> None:
-        """This worker ends: nobody can go on with what it does, and who comes next has other jobs."""
-        for identifier, task in list(self._tasks.items()):
+        """The service stops, all its workers with it: nothing of what people have sent is left."""
+        for task in list(self._tasks.values()):
             with contextlib.suppress(RuntimeError):  # its event loop is closed, and it with it
                 task.cancel()
-            shutil.rmtree(self.root / identifier, ignore_errors=True)
-        if self._root is not None and self._given is None:
-            with contextlib.suppress(OSError):  # other workers have jobs in it
-                self._root.rmdir()
+        if self._root is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove what is past its time."""

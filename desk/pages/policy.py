@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
-from decision import InvalidPolicyError, Policy, read_policy
+from decision import read_policy
 from decision.files import CATALOGUE_FILE, POLICY_FILE
 from desk.drawing.scale import bands
 from desk.fields import labels
@@ -26,27 +24,11 @@ from desk.results import WORDS
 from desk.roles import Role, may
 from desk.visit import UnfitFormError, Visit
 from desk.wording import differences, scale, worded
-from preprocessing.contract import Contract
 
 KIND = "policy"
 
 DRAFTED = "draft"
 """The form's field that holds a draft."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """A draft that has been looked at.
-
-    Attributes:
-        text: as it was sent.
-        policy: None where it is none.
-        problems: what is wrong with it: file, place and remedy.
-    """
-
-    text: str
-    policy: Policy | None
-    problems: tuple[str, ...] = ()
 
 
 async def _in_force(visit: Visit) -> Response:
@@ -60,7 +42,7 @@ async def _again(visit: Visit) -> Response:
 async def _check(visit: Visit) -> Response:
     """Check a draft; one that is sound becomes a job that a file is sent to."""
     checked = await to_thread.run_sync(
-        _checked, visit.form.get(DRAFTED, ""), visit.engine.contract, visit.host.contents()[CATALOGUE_FILE]
+        drafts.check, visit.form.get(DRAFTED, ""), visit.engine.contract, visit.host.contents()[CATALOGUE_FILE]
     )
     if checked.policy is None:
         return _page(visit, checked, status=422)
@@ -98,7 +80,8 @@ async def _file(visit: Visit) -> Response:
     (visit.jobs.folder(job) / INPUT).unlink(missing_ok=True)  # of a file that has not come in whole
     coming = replace(job, state=State.ARRIVING, size=size, name=name_of(visit.form.get("name", "")))
     visit.jobs.keep(coming)
-    return JSONResponse({"piece": visit.url(f"policy/drafts/{job.id}/piece"), "page": visit.url(f"policy/drafts/{job.id}"), "bytes": PIECE_BYTES})
+    page = visit.url(f"policy/drafts/{job.id}")
+    return JSONResponse({"piece": f"{page}/piece", "page": page, "bytes": PIECE_BYTES})
 
 
 async def _piece(visit: Visit) -> Response:
@@ -145,7 +128,7 @@ def _job(visit: Visit) -> Job:
     return job
 
 
-def _page(visit: Visit, checked: _Checked | None = None, status: int = 200) -> Response:
+def _page(visit: Visit, checked: drafts.Checked | None = None, status: int = 200) -> Response:
     engine = visit.engine
     called = labels(engine.contract)
     return visit.show(
@@ -164,18 +147,6 @@ def _page(visit: Visit, checked: _Checked | None = None, status: int = 200) -> R
         can_draft=may(visit.person, Role.POLICY),
         source=visit.host.contents()[POLICY_FILE].decode(),
     )
-
-
-def _checked(text: str, contract: Contract, catalogue: bytes) -> _Checked:
-    with tempfile.TemporaryDirectory(prefix="credit-risk-draft-") as folder:
-        path = Path(folder) / POLICY_FILE
-        path.write_text(text, encoding="utf-8")
-        (Path(folder) / CATALOGUE_FILE).write_bytes(catalogue)
-        try:
-            files = read_policy(path, contract)
-        except InvalidPolicyError as exc:
-            return _Checked(text, None, tuple(line.removeprefix(f"{POLICY_FILE}: ") for line in str(exc).splitlines()))
-    return _Checked(text, files.policy)
 
 
 PAGE = Page(
