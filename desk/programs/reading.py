@@ -116,7 +116,7 @@ def _documents(layout: Layout, table: pa.Table) -> Iterator[dict[str, Any]]:
     """Each row as the application that a program would send."""
     import pyarrow as pa  # noqa: PLC0415
 
-    rows = pa.array(range(table.num_rows))
+    rows = pa.array(range(table.num_rows), pa.int64())
     cells = {field: [_stated(value) for value in cells.taken(rows)] for field, cells in layout.cells(table).items()}
     for values in zip(*cells.values(), strict=True):
         yield {field: value for field, value in zip(cells, values, strict=True) if value is not None}

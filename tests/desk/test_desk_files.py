@@ -19,7 +19,7 @@ import pytest
 from tests import expect
 from tests.applications import portfolio
 from tests.artifacts import ROOT
-from tests.desk.desks import PIECE, SAME_ORIGIN, Browser, Page
+from tests.desk.desks import PIECE, SAME_ORIGIN, Page
 from tests.servers import HANG_SECONDS, Server, copy_store, run_python, serving, wait_for
 
 ROWS = 10_000
@@ -30,7 +30,6 @@ class Recorded(NamedTuple):
     """A service that keeps records."""
 
     server: Server
-    browser: Browser
     temporary: Path
 
 
@@ -47,8 +46,8 @@ def recorded(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "CREDIT_RISK_DESK_UPLOAD_BYTES": "4194304",
         "TMPDIR": str(temporary),
     }
-    with serving(home, **settings) as server, httpx.Client(base_url=server.url, timeout=HANG_SECONDS) as client:
-        yield Recorded(server, Browser(client), temporary)
+    with serving(home, **settings) as server:
+        yield Recorded(server, temporary)
     assert [] == list(temporary.glob("credit-risk-desk-*"))
 
 
@@ -106,10 +105,11 @@ class Sender:
 
 
 @pytest.fixture(scope="module")
-def sender(recorded: Recorded) -> Sender:
+def sender(recorded: Recorded) -> Iterator[Sender]:
     sender = Sender(recorded.server.url)
-    sender.open("batch")
-    return sender
+    with sender.client:
+        sender.open("batch")
+        yield sender
 
 
 def as_csv(documents: list[dict[str, Any]]) -> bytes:
@@ -169,7 +169,7 @@ class TestBatch:
             (as_csv(documents).replace(b"person_income", b"person_age"), "stands there twice"),
             (as_csv(documents).splitlines()[0], "The file has no rows"),
             (b"PAR1" + b"\0" * 64, "Parquet"),
-            (b"\xff\xfe\0", "UTF-8"),
+            (b"\xff\xfe\0", "There is no column"),
         ):
             path = sender.send("batch", content)
             state, page = sender.wait(path)
@@ -184,7 +184,8 @@ class TestBatch:
         documents[3]["loan_grade"] = ""
         content = as_csv(documents) + b"one,cell\n"
         path = sender.send("batch", content)
-        assert "waiting" == sender.wait(path)[0]
+        state, page = sender.wait(path)
+        assert "waiting" == state, page.root.text
         sender.post(f"{path}/decide")
         state, page = sender.wait(path)
         assert "done" == state
@@ -265,6 +266,7 @@ class TestBatch:
         with httpx.Client(base_url=recorded.server.url, timeout=HANG_SECONDS) as client:
             last = expect.answer(client.get(f"/decisions/{rows[-1]['decision_id']}"))
         assert rows[-1]["decision"] in json.dumps(last)
+        assert "local user" in json.dumps(last), "nobody is on record for it"
         sender.post(f"{path}/cancel")
 
     def test_cancelled(self, sender: Sender) -> None:
