@@ -13,7 +13,7 @@ import bentoml
 from starlette.types import ASGIApp
 
 from decision import InvalidPolicyError, Outcome
-from desk import Desk
+from desk import Desk, LetterError, read_letter
 from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
@@ -38,7 +38,7 @@ from serving.lookup import Lookup
 from serving.once import Once
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
-from serving.settings import load_settings
+from serving.settings import PREFIX, SettingsError, load_settings
 from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
 from serving.telemetry.logs import refusals_as_lines, service_log
 from serving.telemetry.metrics import DURATION_BUCKETS
@@ -62,7 +62,11 @@ lookup = Lookup(settings)
 responses = Responses(telemetry, recording)
 descriptors = Descriptors(bodies, responses)
 inside = Inside(information, lookup, telemetry)
-people = Desk(inside) if settings.desk == "on" else None
+with refusals_as_lines():
+    try:
+        desk_app = Desk(inside, letter=read_letter(settings.desk_letter)) if settings.desk == "on" else None
+    except LetterError as exc:
+        raise SettingsError(f"{PREFIX}DESK_LETTER: {exc}") from None
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -98,7 +102,7 @@ class CreditRisk:
     bodies = bodies
     responses = responses
     inside = inside
-    desk: ASGIApp | None = people
+    desk: ASGIApp | None = desk_app
     in_threads = frozenset({"predict_explain"})
 
     def __init__(self) -> None:
@@ -132,8 +136,8 @@ class CreditRisk:
     @bentoml.on_shutdown
     def stop(self) -> None:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
-        if people is not None:
-            people.close()
+        if desk_app is not None:
+            desk_app.close()
         recording.stop()
         lookup.close()
         self.upkeep.stop()

@@ -19,9 +19,13 @@ health.py      the service's metrics as a person reads them
 alerts.py      what alerts watch, and how it stands
 wording.py     a policy in words
 results.py     an answer as a person reads it
+archive/       what is asked of the records
+acts.py        what was told of a decision as a person reads it
+letters.py     the letter to the applicant, from the lender's template
 drawing/       what is drawn of it, as SVG
 """
 
 from desk.app import Desk
+from desk.letters import LetterError, read_letter
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "LetterError", "read_letter"]

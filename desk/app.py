@@ -16,12 +16,14 @@ from desk.files import read_files
 from desk.guarding import HEADERS, TOKEN, TOKEN_HEADER, is_foreign, is_token, keep_secret, new_secret, secret_of, token
 from desk.host import Host, Person, Told
 from desk.jobs.jobs import Jobs
+from desk.letters import Letter, read_letter
 from desk.pages import PAGES
 from desk.pages.page import Action, Page
 from desk.problems import refused
 from desk.rendering import Rendering
 from desk.roles import may
 from desk.visit import UnfitFormError, Visit, read_form
+from records.errors import RecordsError
 
 PATH = "/desk"
 
@@ -33,6 +35,7 @@ class _Nobody:
     name: str = ""
     roles: frozenset[str] = frozenset()
     local: bool = False
+    known_as: frozenset[str] = frozenset()
 
 
 class Desk:
@@ -41,10 +44,12 @@ class Desk:
     Args:
         host: the service that it is mounted on.
         pages: in the order of the navigation.
+        letter: to applicants; the default where none is given.
     """
 
-    def __init__(self, host: Host, pages: tuple[Page, ...] = PAGES) -> None:
+    def __init__(self, host: Host, pages: tuple[Page, ...] = PAGES, letter: Letter | None = None) -> None:
         self._host = host
+        self._letter = letter or read_letter(None)
         self._pages = pages
         self._jobs = Jobs()
         self._files = read_files()
@@ -106,6 +111,8 @@ class Desk:
             return await action.answer(visit)
         except UnfitFormError as exc:
             return visit.show_problem(refused(exc.status, str(exc)))
+        except RecordsError as exc:
+            return visit.show_problem(self._host.unreadable(exc))
         except Exception:  # noqa: BLE001  # a person is owed a page whatever happened
             return visit.show_problem(self._host.failed(action.path))
 
@@ -144,8 +151,18 @@ class Desk:
             for action in each.actions
             if action.method == "GET" and may(known, action.role)
         )
-        of_person = (known, secret, token(secret, known.name))
-        return Visit(request, self._host, *of_person, self._rendering, self._jobs, navigation, paths)
+        return Visit(
+            request,
+            self._host,
+            known,
+            secret,
+            token(secret, known.name),
+            self._rendering,
+            self._jobs,
+            navigation,
+            paths,
+            self._letter,
+        )
 
 
 def _guarded(response: Response) -> Response:

@@ -115,7 +115,7 @@ def _hints(field: AnyField) -> list[str]:
         whole = "a whole number, " if isinstance(field, Integer) else ""
         unit = f" {field.unit}" if field.unit else ""
         hints.append(f"{whole}{plain(field.least)} to {plain(field.greatest)}{unit}".capitalize())
-        if field.codes:
+        if not all(f"{code:g}" in field.description for code in field.codes.values()):
             hints.append("Or " + ", ".join(f"{plain(code)} for {state}" for state, code in field.codes.items()))
     if isinstance(field, Reference):
         hints.append("Given back as it is")
@@ -139,8 +139,9 @@ def _slider(engine: Engine, field: Number | Integer, text: str) -> Slider | None
 
 def span(engine: Engine, field: Number | Integer, value: float) -> tuple[float, float]:
     """The part of a number's range that is looked at around a value: what the model has learned from, and the value."""
-    known = engine.scorer.ranges.of(field.name) or (field.least, field.greatest)
-    low, high = max(min(known[0], value), field.least), min(max(known[1], value), field.greatest)
+    known = engine.scorer.ranges.known.get(field.name)
+    learned = (field.least, field.greatest) if known is None else (known.low, known.high)
+    low, high = max(min(learned[0], value), field.least), min(max(learned[1], value), field.greatest)
     if value > 0 and low >= 0:
         low, high = max(low, value / WIDEST), min(high, value * WIDEST)
     if isinstance(field, Integer) or high - low >= SLIDER_STEPS / 10:

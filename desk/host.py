@@ -19,6 +19,7 @@ class Person(Protocol):
         name: by which their acts go on record.
         roles: what they may do, by the names of `desk.roles.Role`.
         local: nobody has signed in; it is whoever uses the service's own machine.
+        known_as: other names of theirs, by which they are the same person.
     """
 
     @property
@@ -27,6 +28,8 @@ class Person(Protocol):
     def roles(self) -> frozenset[str]: ...  # noqa: D102  # above
     @property
     def local(self) -> bool: ...  # noqa: D102  # above
+    @property
+    def known_as(self) -> frozenset[str]: ...  # noqa: D102  # above
 
 
 class Told(Protocol):
@@ -103,6 +106,9 @@ class Host(Protocol):
 
     def not_ready(self) -> Told:
         """What is said until something is served."""
+
+    def unreadable(self, error: Exception) -> Told:
+        """What is said where the records can't be used; logs why."""
 
     def failed(self, what: str) -> Told:
         """What is said where the desk itself is at fault; logs the exception that is being handled."""

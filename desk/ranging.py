@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +43,15 @@ def rangeable(contract: Contract) -> dict[str, str]:
     return {field.name: called[field.name] for field in contract.fields if field.for_rules and _has_values(field)}
 
 
-def usual(contract: Contract) -> str:
-    """The field whose range is shown until another is asked for: the amount, or else the first there is."""
+def usual(contract: Contract, moved: Sequence[str]) -> str:
+    """The field whose range is shown until another is asked for: the amount, or else what moved the decision most.
+
+    Args:
+        contract: the fields.
+        moved: names of scored fields, the one that moved it most first.
+    """
     fields = rangeable(contract)
-    return contract.amount if contract.amount in fields else next(iter(fields))
+    return next(name for name in (contract.amount, *moved, *fields) if name is not None and name in fields)
 
 
 def ranging(engine: Engine, application: Application, name: str) -> Ranging:

@@ -53,6 +53,7 @@ class Result:
         steps: of the waterfall, from the reference population to this application.
         bars: the waterfall's drawing, one for each step.
         ticks: its axis, drawn.
+        moved: the fields behind the steps, the one that moved it most first.
         outside: labels of the fields that lie beyond the training data's range.
         bands: of the score.
         score: its drawing.
@@ -67,6 +68,7 @@ class Result:
     steps: tuple[Step, ...]
     bars: tuple[Markup, ...]
     ticks: Markup
+    moved: tuple[str, ...]
     outside: tuple[str, ...]
     bands: tuple[Band, ...]
     score: Markup
@@ -99,6 +101,7 @@ def result(engine: Engine, application: Application, answer: Mapping[str, Any]) 
         steps=steps,
         bars=bars,
         ticks=ticks,
+        moved=tuple(each["feature"] for each in impacts),
         outside=tuple(called[name] for name in answer["outside_training_range"]),
         bands=bands(policy),
         score=score_bar(policy, answer["credit_score"]),

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from desk.host import Host, Person, Told
 from desk.jobs.jobs import Jobs
+from desk.letters import Letter
 from desk.problems import Problem
 from desk.rendering import Rendering
 from engine import Engine
@@ -51,6 +52,7 @@ class Visit:
         jobs: what takes longer than a request.
         navigation: pages that this person may see: path below the desk, title, whether it is this one.
         paths: templates of all that they may be shown, by which a page knows whether it can lead somewhere.
+        letter: to applicants.
         form: what was sent, where that was a form.
     """
 
@@ -63,6 +65,7 @@ class Visit:
     jobs: Jobs
     navigation: tuple[tuple[str, str, bool], ...]
     paths: frozenset[str]
+    letter: Letter
     form: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -132,8 +132,9 @@ class _Line:
     def _cuts_of(self, condition: Condition, field: Number | Integer) -> Iterator[float]:
         """Where a condition may begin or cease to hold; around a value that it names alone, on either side."""
         bounds: Sequence[object] = condition.values
-        if condition.op == OUTSIDE:
-            bounds = self._engine.scorer.ranges.of(condition.field) or ()
+        if condition.op == OUTSIDE and not self._engine.contract.by_name[condition.field].choices:
+            known = self._engine.scorer.ranges.known[condition.field]
+            bounds = (known.low, known.high)
         step = 1 / steps_per_unit(field)
         for bound in bounds:
             if isinstance(bound, int | float):

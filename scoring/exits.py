@@ -7,6 +7,8 @@ turns are, and the first that is left is found by counting bits, where turns are
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,20 +32,20 @@ class Exits:
         self._value = ensemble.value
         self._word = ensemble.word
         self._ruled_out = [_ruled_out(turns, ensemble.depth) for turns in tables.tables]
+        self._workspace = _Workspace(len(self._value), self._word)
         # Of the leaves up to the first that is left there is one more than of those ruled out before it.
         self._first = np.arange(len(self._value)) * self._value.shape[1] - 1
 
     def log_odds(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows of the tables, shape (n, tables), to the ensemble's own log-odds, shape (n,)."""
         log_odds = np.empty(len(rows))
-        workspace = _Workspace(len(self._value), self._word)
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            log_odds[part] = self._log_odds(rows[part], workspace)
+            log_odds[part] = self._log_odds(rows[part])
         return log_odds
 
-    def _log_odds(self, rows: NDArray[np.int64], workspace: _Workspace) -> NDArray[np.float64]:
-        n = len(rows)
+    def _log_odds(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        n, workspace = len(rows), self._workspace
         out, other, terms = workspace.out[:n], workspace.other[:n], workspace.terms[:n]
         self._ruled_out[0].take(rows[:, 0], axis=0, out=out, mode="clip")  # the only mode that needs no copy
         for number, table in enumerate(self._ruled_out[1:], 1):
@@ -60,8 +62,8 @@ class Exits:
         return add_in_order(terms, workspace.columns[: n * terms.shape[1]].reshape(-1, n))
 
 
-class _Workspace:
-    """Arrays for what is only needed meanwhile, for as many rows as there are at once."""
+class _Workspace(threading.local):
+    """One thread's arrays for what is only needed meanwhile; made anew, they would be mapped anew."""
 
     def __init__(self, trees: int, word: np.dtype[np.unsignedinteger]) -> None:
         shape = ROWS_AT_ONCE, trees

@@ -42,15 +42,9 @@ class KnownRanges:
         scored = [field for field in contract.fields if field.scored]
         if missing := [field.name for field in scored if field.name not in by_name]:
             raise ValueError(f"it has no entry for {', '.join(missing)}")
-        ranges = {name: bins.range for name, bins in by_name.items()}
-        self._ends = {name: (ends.low, ends.high) for name, ends in ranges.items() if ends is not None}
         self.known = {
             field.name: Known(field, by_name[field.name], may_lack=contract.may_lack(field)) for field in scored
         }
-
-    def of(self, name: str) -> tuple[float, float] | None:
-        """The least and the greatest number of a field that the training data holds; None where it holds none."""
-        return self._ends.get(name)
 
     def outside(self, application: Application) -> Outside:
         """Which of its scored fields lie outside."""

@@ -280,6 +280,11 @@ class Settings(BaseModel):
         Field(description="Largest file that is taken at the desk, for a batch or to compare a draft over, bytes."),
     ] = 33_554_432
 
+    desk_letter: Annotated[
+        Path | None,
+        Field(description="The letter to applicants, a Jinja2 template of yours. Unset: one in plain language."),
+    ] = None
+
     @field_validator("desk_secret_file")
     @classmethod
     def _secret_of_proxies(cls, value: Path | None, info: ValidationInfo) -> Path | None:

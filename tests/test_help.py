@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers import HANG_SECONDS, ROOT
 
-HEAVY = ("bentoml", "joblib", "matplotlib", "model_signing", "numpy", "pandas", "scipy", "shap", "sklearn")
+HEAVY = ("bentoml", "joblib", "matplotlib", "model_signing", "numpy", "pandas", "pyarrow", "scipy", "shap", "sklearn")
 
 COMMANDS = (
     "import_model",
@@ -24,6 +24,8 @@ COMMANDS = (
     "serving keys new",
     "serving keys list",
     "serving keys revoke",
+    "portfolio",
+    "portfolio score",
     "records",
     "records find",
     "records replay",

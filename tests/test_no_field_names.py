@@ -38,6 +38,7 @@ PRODUCT = [
             "engine",
             "reporting",
             "records",
+            "portfolio",
             "serving",
             "desk",
             "training",

@@ -37,7 +37,7 @@ def ranged(found: Along, policy: Policy, value: float, span: tuple[float, float]
     thresholds = (policy.thresholds.approve_below, policy.thresholds.reject_from)
     steps = _within(found, low, high)
     pds = [min(max(pd, LEAST_PD), 1 - LEAST_PD) for _, _, pd in steps]
-    y = Scale(min(*pds, thresholds[0] / 2), max(*pds, min(thresholds[1] * 2, 1 - LEAST_PD)), BOTTOM, TOP, log_odds=True)
+    y = Scale(min(*pds, thresholds[0] / 2), max(*pds, _of_twice_the_odds(thresholds[1])), BOTTOM, TOP, log_odds=True)
     parts = [
         f'<line class="threshold" x1="0" x2="100%" y1="{y(each):.1f}" y2="{y(each):.1f}"/>'
         f'<text x="0" y="{y(each) - 3:.1f}">{each * 100:g} %</text>'
@@ -77,3 +77,7 @@ def _within(found: Along, low: float, high: float) -> list[tuple[float, float, f
     """From where to where which PD holds, in a part of the range."""
     ends = [*found.steps, (high, 0.0)]
     return [(max(a, low), min(b, high), pd) for (a, pd), (b, _) in pairwise(ends) if b > low and a < high]
+
+
+def _of_twice_the_odds(share: float) -> float:
+    return 2 * share / (1 + share)

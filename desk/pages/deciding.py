@@ -99,7 +99,7 @@ async def _answered(visit: Visit, content: bytes, told: Told, *, filed: bool) ->
         if visit.piece:
             return visit.show("answer.html", result=read, filed=filed, words=WORDS)
         asked = visit.form.get(ALONG)
-        name = asked if asked in rangeable(visit.engine.contract) else usual(visit.engine.contract)
+        name = asked if asked in rangeable(visit.engine.contract) else usual(visit.engine.contract, read.moved)
         found = await to_thread.run_sync(ranging, visit.engine, application, name)
         return _form(visit, texts(visit.engine.contract, visit.form), _Shown(read, filed, found))
     if visit.piece:

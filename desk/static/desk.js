@@ -4,6 +4,7 @@
 const form = document.getElementById("application");
 const answer = document.getElementById("answer");
 const ranged = document.getElementById("along-range");
+const asFiled = document.getElementById("filed");
 const said = document.getElementById("said");
 const CHECK_AFTER = 350, ASK_AFTER = 90; // milliseconds without a change
 const asking = {};
@@ -84,11 +85,26 @@ function show(html) {
   inReadersFormat(answer);
   said.textContent = [...answer.querySelectorAll("h1, #decided, .figures dd")].map((each) => each.textContent).slice(0, 2).join(" · ");
   said.classList.toggle("now", html !== filed);
+  if (asFiled) asFiled.hidden = html === filed;
 }
 
 function markChanges() {
   for (const entry of entries()) entry.classList.toggle("changed", control(entry).value !== entry.dataset.filed);
   return form.querySelector(".entry.changed") !== null;
+}
+
+function back() {
+  clearTimeout(waiting);
+  asking.answer?.abort();
+  for (const entry of entries()) {
+    control(entry).value = entry.dataset.filed;
+    const slider = entry.querySelector(".slider");
+    if (slider) slider.value = entry.dataset.filed;
+  }
+  markChanges();
+  tell({}, true);
+  show(filed);
+  goAlong().catch(offline);
 }
 
 function changed(event) {
@@ -100,12 +116,7 @@ function changed(event) {
   else if (slider) slider.value = input.value;
   const trying = "whatIf" in form.dataset;
   clearTimeout(waiting);
-  if (trying && !markChanges()) {
-    asking.answer?.abort();
-    tell({}, true);
-    show(filed);
-    return goAlong().catch(offline);
-  }
+  if (trying && !markChanges()) return back();
   waiting = setTimeout(() => (trying ? whatIf() : check()).catch(offline), trying ? ASK_AFTER : CHECK_AFTER);
 }
 
@@ -125,6 +136,10 @@ if (form) {
   for (const entry of entries()) entry.dataset.filed = control(entry).value;
   if ("whatIf" in form.dataset) for (const slider of form.querySelectorAll(".slider")) slider.hidden = false;
   form.addEventListener("input", changed);
+  asFiled?.querySelector("button").addEventListener("click", () => {
+    back();
+    document.getElementById("decided").focus();
+  });
   if (ranged) {
     const pick = document.getElementById("along");
     document.getElementById("go-along").hidden = true;

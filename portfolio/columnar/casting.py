@@ -71,8 +71,12 @@ def misfit(field: AnyField, kind: pa.DataType, *, text: bool) -> str | None:
 def cast(column: pa.ChunkedArray, field: AnyField, *, text: bool) -> Cells:
     """A column that is no misfit, as cells; see `misfit` for the arguments."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if array.type != _plain(array.type):
-        array = array.cast(_plain(array.type))
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.run_end_decode(array)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if _is_text(array.type):
+        array = _sound(array)
     kind = array.type
     if pa.types.is_null(kind):
         return Cells(array.cast(pa.string()))
@@ -120,6 +124,23 @@ def _spelt(value: float) -> str:
 def _stated(array: pa.Array) -> pa.Array:
     missing = pc.is_in(pc.ascii_lower(pc.utf8_trim_whitespace(array)), value_set=pa.array(MISSING))
     return pc.if_else(missing, pa.scalar(None, pa.string()), array)
+
+
+def _sound(array: pa.Array) -> pa.Array:
+    """Texts, those that are no UTF-8 with a control character in front: nothing in a contract takes one."""
+    try:
+        array.validate(full=True)
+    except pa.ArrowException:
+        contents = array.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if content is None else _text(content) for content in contents], pa.string())
+    return array
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return "\0" + content.decode(errors="replace")
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -134,19 +134,25 @@ def with_values(columns: Columns, rows: NDArray[np.intp], applications: Sequence
 
 
 def with_value(contract: Contract, columns: Columns, name: str, value: Value) -> Columns:
-    """The same columns with another value in one field, the ratios that it moves computed anew."""
+    """The same columns with another value in one field, the ratios that it moves computed anew where they are there."""
     held = columns[name]
-    assert held.numbers is not None
-    n = len(held.numbers)
+    numbers, places = held.numbers, held.places
     if value is None or isinstance(value, str):
-        places = np.full(n, held.names.index(value), dtype=np.int16)
-        changed = {**columns, name: Column(held.names, places, held.numbers)}
+        of_all = held.names.index(value)
+        places = np.full(_length(held), of_all, dtype=np.int16)
     else:
-        changed = {**columns, name: Column(held.names, None, np.full(n, value, dtype=np.float64))}
+        numbers, places = np.full(_length(held), value, dtype=np.float64), None
+    changed = {**columns, name: Column(held.names, places, numbers)}
     for ratio in contract.ratios:
-        if name in (ratio.numerator, ratio.denominator):
+        if name in (ratio.numerator, ratio.denominator) and ratio.name in columns:
             changed[ratio.name] = ratio_column(ratio, changed, None, None)[0]
     return changed
+
+
+def _length(column: Column) -> int:
+    values = column.numbers if column.numbers is not None else column.places
+    assert values is not None
+    return len(values)
 
 
 def application(columns: Columns, row: int) -> dict[str, Any]:

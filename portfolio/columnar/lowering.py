@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portfolio.columnar.columns import Columns, Mask, application, with_value
-from portfolio.columnar.model import Model
+from portfolio.columnar.model import Model, Scored
 from scoring.improvements import Improvements, best_values
 from scoring.scorer import Scorer
 from scoring.turns import Turns
@@ -25,45 +24,46 @@ class Lowering:
         self._improvements = Improvements(scorer)
 
     def lower(
-        self, columns: Columns, rows: NDArray[np.intp], turns: Turns, pd: NDArray[np.float64], fields: Sequence[str]
+        self, columns: Columns, scored: Scored, turns: Turns, rows: NDArray[np.intp], fields: Sequence[str]
     ) -> Mask:
         """Where some better value of one of the fields gets a PD below the row's own.
 
         Args:
             columns: of all rows.
-            rows: those that it is asked of, n of them.
-            turns: theirs, shape (n, trees).
-            pd: their own.
+            scored: what the model says of them.
+            turns: of those that it is asked of, shape (n, trees).
+            rows: those.
             fields: scored ones.
         """
-        lower = np.zeros(len(pd), dtype=np.bool_)
+        pd = scored.pd[rows]
+        lower = np.zeros(len(rows), dtype=np.bool_)
         moving = []
         for name in fields:
-            replacement = self._improvements.replacement(name)
-            if replacement is None:
+            if (replacement := self._improvements.replacement(name)) is None:
                 moving.append(name)
                 continue
             keep, others = replacement
             for other in others:
                 open_ = np.flatnonzero(~lower)
-                lower[open_] = self._scorer.pds(turns[open_] & keep | other) < pd[open_]
+                if len(open_):
+                    lower[open_] = self._scorer.pds(turns[open_] & keep | other) < pd[open_]
+        # One that moves ratios is seldom needed beside one that doesn't.
         for name in moving:
             open_ = np.flatnonzero(~lower)
-            own = {field: column.take(rows[open_]) for field, column in columns.items()}
-            lower[open_] = self._moved(own, turns[open_], pd[open_], name)
+            if len(open_):
+                lower[open_] = self._moving(columns, turns[open_], pd[open_], rows[open_], name)
         return lower
 
-    def _moved(self, columns: Columns, turns: Turns, pd: NDArray[np.float64], name: str) -> Mask:
+    def _moving(
+        self, columns: Columns, turns: Turns, pd: NDArray[np.float64], rows: NDArray[np.intp], name: str
+    ) -> Mask:
         """The same of one field that moves ratios."""
-        lower = np.zeros(len(pd), dtype=np.bool_)
-        best = best_values(self._contract.by_name[name])
-        for value in best:
-            lower |= self._model.score(with_value(self._contract, columns, name, value), len(pd)).pd < pd
-        if not best:
-            rows = zip(_rows(columns, len(pd)), turns, pd.tolist(), strict=True)
-            lower[:] = [self._improvements.lowering(*row, [[name]])[0] for row in rows]
+        lower = np.zeros(len(rows), dtype=np.bool_)
+        if values := best_values(self._contract.by_name[name]):
+            own = {field: columns[field].take(rows) for field in self._contract.scored}
+            for value in values:
+                lower |= self._model.score(with_value(self._contract, own, name, value), len(rows)).pd < pd
+            return lower
+        for i, row in enumerate(rows.tolist()):
+            (lower[i],) = self._improvements.lowering(application(columns, row), turns[i], float(pd[i]), [[name]])
         return lower
-
-
-def _rows(columns: Columns, n: int) -> list[dict[str, Any]]:
-    return [application(columns, row) for row in range(n)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,13 @@ from decision import PolicyFiles, explain_decision
 from decision.policy import Decision
 from decision.reasons import MAX_REASONS, CatalogueEntry, ReasonCatalogue, ScoreFactors
 from engine import Assessment, Engine
-from portfolio.columnar.columns import Columns, Mask, application
+from portfolio.columnar.columns import NUMBER, Columns, Mask, application
 from portfolio.columnar.deciding import APPROVED, OUTCOMES, Decided
 from portfolio.columnar.lowering import Lowering
 from portfolio.columnar.model import Model, Scored
 from scoring.attribution import DENSE_FIELDS
 from scoring.impacts import UNSURE, Impacts
+from scoring.turns import Turns
 
 Codes = tuple[str, ...]
 
@@ -126,18 +127,20 @@ class Reasoner:
         for mask in decided.rules:
             if mask is not None:
                 ruled |= mask
-        most = np.where(ruled[at], len(entries), MAX_REASONS)
-        case = _Case(at, scored.turns(at), pd, order, material & sure[disclosed][:, np.newaxis], most)
-        true = self._true(columns, case)
+        # Where two may say the same, or a rule's reason may, a later one takes the place of one that isn't told.
+        most = np.where(ruled[at] | bool(self._told_apart), len(entries), MAX_REASONS)
+        true = self._true(
+            columns, scored, _Case(at, scored.turns(at), order, material & sure[disclosed][:, np.newaxis], most)
+        )
         found[disclosed] = _gathered(order, true)
         # Where nothing is true and material, something else is told.
         sure[disclosed] &= true.any(axis=1)
         return found, sure
 
-    def _true(self, columns: Columns, case: _Case) -> Mask:
+    def _true(self, columns: Columns, scored: Scored, case: _Case) -> Mask:
         """Of the reasons in order, those that are true, as far as they are asked for."""
         true = np.zeros(case.order.shape, dtype=np.bool_)
-        count = np.zeros(len(case.pd), dtype=np.intp)
+        count = np.zeros(len(case.rows), dtype=np.intp)
         for rank in range(case.order.shape[1]):
             asked = np.flatnonzero(case.material[:, rank] & (count < case.most))
             if not len(asked):
@@ -146,8 +149,7 @@ class Reasoner:
             for entry in np.unique(place).tolist():
                 rows = asked[place == entry]
                 fields = self._catalogue.scored[entry].scores
-                lower = self._lowering.lower(columns, case.rows[rows], case.turns[rows], case.pd[rows], fields)
-                true[rows, rank] = lower
+                true[rows, rank] = self._lowering.lower(columns, scored, case.turns[rows], case.rows[rows], fields)
             count[asked] += true[asked, rank]
         return true
 
@@ -163,12 +165,13 @@ class Reasoner:
         self, columns: Columns, decided: Decided, ranked: NDArray[np.int16], rows: NDArray[np.intp]
     ) -> list[bytes]:
         """All that settles a row's codes, as bytes."""
-        whole = np.zeros((len(rows), ranked.shape[1] + 2 + len(decided.rules) + len(self._told_apart)), dtype=np.int16)
+        parts: list[tuple[NDArray[Any] | None, int]] = [(decided.outcome, 0), (decided.band, 0)]
+        parts += [(mask, 0) for mask in decided.rules]
+        parts += [(columns[field].places, NUMBER) for field in self._told_apart]
+        whole = np.empty((len(rows), ranked.shape[1] + len(parts)), dtype=np.int16)
         whole[:, : ranked.shape[1]] = ranked
-        named = [columns[field].places for field in self._told_apart]
-        for i, part in enumerate((decided.outcome, decided.band, *decided.rules, *named), ranked.shape[1]):
-            if part is not None:
-                whole[:, i] = part[rows]
+        for i, (part, of_all) in enumerate(parts, ranked.shape[1]):
+            whole[:, i] = of_all if part is None else part[rows]
         keys: list[bytes] = whole.view(f"V{whole.shape[1] * whole.itemsize}").ravel().tolist()
         return keys
 
@@ -203,11 +206,10 @@ class Reasoner:
 
 
 class _Case(NamedTuple):
-    """Rows whose score is disclosed: turns, PD, reasons in order, which are material, and the most that can be told."""
+    """Rows whose score is disclosed: their reasons in order, which of them are material, and the most to be told."""
 
     rows: NDArray[np.intp]
-    turns: NDArray[np.unsignedinteger]
-    pd: NDArray[np.float64]
+    turns: Turns
     order: NDArray[np.int16]
     material: Mask
     most: NDArray[np.intp]

@@ -79,6 +79,7 @@ class Counts:
         return Findings(
             identity=self._assessor.identity,
             trained_on=self._assessor.distribution.rows,
+            trained_defaults=self._assessor.engine.scorer.manifest.training_data.get("defaults"),
             rows=self._rows,
             quarantined=self._bad,
             invalid=dict(self._invalid.most_common()),

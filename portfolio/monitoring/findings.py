@@ -82,6 +82,7 @@ class Findings:
     Attributes:
         identity: the model and policy.
         trained_on: applications of the training data.
+        trained_defaults: of them; None where the model's manifest doesn't say.
         rows: of the input.
         quarantined: those without an answer.
         invalid: field (None for the row as a whole) and kind to the number of errors, most frequent first.
@@ -92,6 +93,7 @@ class Findings:
 
     identity: Identity
     trained_on: int
+    trained_defaults: int | None
     rows: int
     quarantined: int
     invalid: dict[tuple[str | None, str], int]

@@ -31,7 +31,9 @@ def lines(findings: Findings) -> Iterator[str]:
         ["decision", "applications", "share"],
         [[name, f"{n:,}", f"{n / answered:.2%}"] for name, n in findings.decisions.items()],
     )
-    yield f"mean probability of default: {findings.mean_pd:.2%}"
+    defaults = findings.trained_defaults
+    there = "" if defaults is None else f"; {defaults / findings.trained_on:.2%} of the training data defaulted"
+    yield f"mean probability of default: {findings.mean_pd:.2%}{there}"
     yield ""
     yield from table(
         ["field", "PSI", "", "missing", "in training", "outside range", "moved most", "share", "in training"],

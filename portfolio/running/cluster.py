@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from portfolio.errors import EngineError, LostWorkersError, PortfolioError
@@ -21,6 +23,7 @@ from portfolio.running.receipt import Receipt
 from portfolio.running.scoring import Work, score_part
 
 TICK_SECONDS = 0.5
+CONNECT_SECONDS = 10
 WAITING = 2
 """Parts for each CPU that are handed out, so that none waits for the driver."""
 
@@ -55,9 +58,11 @@ class Cluster:
         # Before it is imported: Ray sends statistics of its use to its makers unless it is told not to.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
-            import ray  # noqa: PLC0415  # an extra, which the service's image does without
+            ray: Any = import_module("ray")  # an extra, which the service's image does without
         except ImportError:
             raise EngineError("--engine ray: Ray isn't installed here; pip install -r requirements-ray.txt") from None
+        if self._address is not None:
+            _check_reachable(self._address)
         here = {"num_cpus": self._workers, "include_dashboard": False} if self._address is None else {}
         try:
             ray.init(
@@ -69,11 +74,23 @@ class Cluster:
                 **here,
             )
         except Exception as exc:
-            raise EngineError(
-                f"--engine: no Ray cluster can be reached at {self._address or 'this machine'} "
-                f"({type(exc).__name__}); start one, or name another"
-            ) from exc
+            raise EngineError(_unreachable(self._address or "this machine", type(exc).__name__)) from exc
         return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would end the process, after a minute and with a page of text."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # such as "auto", which Ray looks up
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as exc:
+        raise EngineError(_unreachable(address, exc.strerror or str(exc))) from None
+
+
+def _unreachable(address: str, why: str) -> str:
+    return f"--engine: no Ray cluster can be reached at {address} ({why}); start one, or name another"
 
 
 class _Tasks:

@@ -111,6 +111,7 @@ def run(job: Job, engine: Engine, watch: Watch, max_bad: float | None = None) ->
                         bad += receipt.quarantined
                         _check_bad(bad, source.rows, max_bad)
         source.check_unchanged()
+        output.sweep()
         manifest = manifest_of(plan, list(receipts.values()))
         try:
             replace_durably(output.manifest, encoded(manifest))

@@ -13,11 +13,14 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from records.events.acts import acts
     from records.events.standing import standing
     from records.reading import Archive
 
     ledger, ring = the_ledger(options), the_ring(options)
     kept = the_decision(Archive(ledger, ring), options.id)
-    stands = standing(ledger.told([kept.entry.id]), kept.entry.key, ring)
-    show_document(kept.document() | stands.document(), options)
+    told = ledger.told([kept.entry.id])
+    stands = standing(told, kept.entry.key, ring)
+    done = [act.document() for act in acts(told, kept.entry.key, ring)]
+    show_document(kept.document() | stands.document() | {"events": done}, options)
     return 0

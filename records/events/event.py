@@ -24,6 +24,12 @@ class Kind(StrEnum):
     RELEASE = "release"
     OUTCOME = "outcome"
     PURGED = "purged"
+    VIEWED = "viewed"
+    REPLAYED = "replayed"
+    PROPOSED = "proposed"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+    REVIEWED = "reviewed"
 
 
 ORIGIN = Head(0, bytes(HASH_BYTES))

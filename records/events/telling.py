@@ -61,11 +61,18 @@ class Told(NamedTuple):
     erased: int = 0
 
 
-_Say = Callable[[Entry, Standing], Sequence[News]]
-"""From a decision as it stands to what is new. Raises a `_AgainstError` where something stands against it."""
+Say = Callable[[Entry, Standing], Sequence[News]]
+"""From a decision as it stands to what is new. Raises an `AgainstError` where something stands against it."""
 
 
-class _AgainstError(Exception):
+class AgainstError(Exception):
+    """What stands against what is told of one decision.
+
+    Args:
+        field: of what is told.
+        what: stands against it, with the remedy.
+    """
+
     def __init__(self, field: str, what: str) -> None:
         super().__init__(what)
         self.field = field
@@ -83,8 +90,14 @@ class Teller:
         self._ledger = ledger
         self._ring = ring
 
-    def notified(self, entries: Sequence[Entry], day: date, *, correct: bool = False) -> Told:
+    def notified(self, entries: Sequence[Entry], day: date, *, correct: bool = False, by: str | None = None) -> Told:
         """The applicants were notified of these decisions on a day.
+
+        Args:
+            entries: of the decisions.
+            day: of the notice.
+            correct: whether it is in place of what was told before.
+            by: who says so, where it is known.
 
         Raises:
             ContradictionError: not before the decision, not in the future, and not on another day than told already.
@@ -95,10 +108,12 @@ class Teller:
             if stands.notified == day or (day in stands.notices and not correct):
                 return ()
             if stands.notified is not None and not correct:
-                raise _AgainstError("date", f"notified on {stands.notified} as told before, not {day}; {_CORRECT}")
-            return (News(now(), Kind.NOTIFIED, entry.id, as_day(day), None),)
+                raise AgainstError("date", f"notified on {stands.notified} as told before, not {day}; {_CORRECT}")
+            if by is None or entry.key is None:
+                return (News(now(), Kind.NOTIFIED, entry.id, as_day(day), None),)
+            return (sealed(Kind.NOTIFIED, {"by": by}, entry, self._ring, now())._replace(day=as_day(day)),)
 
-        return self._tell(entries, say, erased_too=True)
+        return self.tell(entries, say, erased_too=True)
 
     def hold(self, entries: Sequence[Entry], reason: str, by: str) -> Told:
         """These decisions must not be purged, for a reason."""
@@ -108,7 +123,7 @@ class Teller:
                 return ()
             return (sealed(Kind.HOLD, {"reason": reason, "by": by}, entry, self._ring, now()),)
 
-        return self._tell(entries, say)
+        return self.tell(entries, say)
 
     def release(self, entries: Sequence[Entry], reason: str, by: str, hold: str | None = None) -> Told:
         """A reason has gone for which these decisions must not be purged.
@@ -125,14 +140,14 @@ class Teller:
 
         def say(entry: Entry, stands: Standing) -> Sequence[News]:
             if not stands.held_before:
-                raise _AgainstError("hold", "never held")
+                raise AgainstError("hold", "never held")
             held = [each.reason for each in stands.holds if hold in {None, each.reason}]
             if len(held) > 1:
-                raise _AgainstError("hold", f"held for several reasons; name one: {'; '.join(map(ascii, held))}")
+                raise AgainstError("hold", f"held for several reasons; name one: {'; '.join(map(ascii, held))}")
             told = {"reason": reason, "by": by}
             return [sealed(Kind.RELEASE, told | {"hold": each}, entry, self._ring, now()) for each in held]
 
-        return self._tell(entries, say)
+        return self.tell(entries, say)
 
     def outcomes(self, outcomes: Mapping[bytes, Outcome], entries: Sequence[Entry], *, correct: bool = False) -> Told:
         """What became of the loans of these decisions.
@@ -153,9 +168,14 @@ class Teller:
             told = {"defaulted": outcome.defaulted, "date": outcome.date.isoformat(), "matured": outcome.matured}
             return (sealed(Kind.OUTCOME, told, entry, self._ring, now()),)
 
-        return self._tell(entries, say)
+        return self.tell(entries, say)
 
-    def _tell(self, entries: Sequence[Entry], say: _Say, *, erased_too: bool = False) -> Told:
+    def tell(self, entries: Sequence[Entry], say: Say, *, erased_too: bool = False) -> Told:
+        """Tell of each of some decisions what `say` makes of how it stands, while nobody else tells anything.
+
+        Raises:
+            ContradictionError: something stands against any of it; nothing is kept.
+        """
         # What was erased can still be purged, but nothing more can be sealed of it.
         left = [entry for entry in entries if entry.content and (erased_too or entry.key is not None)]
 
@@ -171,7 +191,7 @@ class Teller:
                     continue
                 try:
                     news.extend(say(entry, stands))
-                except _AgainstError as exc:
+                except AgainstError as exc:
                     against.append(Contradiction(entry.id, exc.field, str(exc)))
             if against:
                 raise ContradictionError(against)
@@ -194,13 +214,13 @@ def _check_next(outcome: Outcome, known: Outcome | None) -> None:
     stays = outcome == known._replace(matured=True)
     goes_on = not known.defaulted and outcome.date >= known.date
     if known.matured or not (stays or goes_on):
-        raise _AgainstError("defaulted", f"known as {known}, not as {outcome}; {_CORRECT}")
+        raise AgainstError("defaulted", f"known as {known}, not as {outcome}; {_CORRECT}")
 
 
 def _check_day(entry: Entry, day: date) -> None:
     """Whether a day can be; it may be the day before or behind this one elsewhere."""
     decided = as_datetime(entry.time).date()
     if day < decided - timedelta(days=1):
-        raise _AgainstError("date", f"{day} is before the decision, of {decided}")
+        raise AgainstError("date", f"{day} is before the decision, of {decided}")
     if day > datetime.now(UTC).date() + timedelta(days=1):
-        raise _AgainstError("date", f"{day} is in the future")
+        raise AgainstError("date", f"{day} is in the future")

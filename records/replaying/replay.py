@@ -85,15 +85,15 @@ class Replayer:
     def replay(self, kept: Iterable[Kept]) -> Iterator[Replayed]:
         """Each decision again, in order; those that follow each other and were told alike in one go."""
         for (basis, explained), group in groupby(kept, key=_alike):
-            engine = self._engine(basis)
+            engine = self.engine(basis)
             for part in in_steps(group, CHUNK):
                 if isinstance(engine, str):
                     yield from (Replayed(each, Verdict.UNVERIFIABLE, (engine,)) for each in part)
                 else:
                     yield from _again(engine, part, explained=explained)
 
-    def _engine(self, basis: Basis) -> Engine | str:
-        """What decided; or what of it is missing."""
+    def engine(self, basis: Basis) -> Engine | str:
+        """What decided; or what of it is missing, in a sentence."""
         if (known := self._known.get(basis.digest)) is not None:
             return known
         if basis.digest not in self._engines:

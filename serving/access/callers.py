@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -43,11 +43,13 @@ class Caller:
         name: of a key, or from a token's claim; one line of printable text.
         scopes: what they may do.
         key: the id of the key, where it is one: a caller has two of them while one follows the other.
+        subject: of a token, whichever of its claims names the caller.
     """
 
     name: str
     scopes: frozenset[AccessScope]
     key: str | None = None
+    subject: str | None = field(default=None, compare=False)
 
 
 def address(request: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_args
@@ -52,11 +52,13 @@ class Person:
         name: by which their acts go on record.
         roles: what they may do.
         local: nobody has signed in; it is whoever uses the service's own machine.
+        known_as: other names of theirs that came with this one.
     """
 
     name: str
     roles: frozenset[str]
     local: bool = False
+    known_as: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 LOCAL = Person("local user", frozenset(ROLES), local=True)
@@ -90,12 +92,12 @@ class Proxies:
         said = [_values(request, name) for name in _NAMES]
         if any(len(values) > 1 for values in said):
             return Reason.MALFORMED
-        name = next((named for values in said for value in values if (named := _printable(value))), None)
-        if name is None:
+        names = [named for values in said for value in values if (named := _printable(value))]
+        if not names:
             return Reason.MISSING
         groups = {group.strip() for value in _values(request, _GROUPS) for group in _text(value).split(",")}
         roles = frozenset(role for role, group in self._groups if group in groups)
-        return Person(name, roles) if roles else Reason.SCOPE
+        return Person(names[0], roles, known_as=frozenset(names)) if roles else Reason.SCOPE
 
     def _is_proxy(self, end: Any) -> bool:
         try:
@@ -109,7 +111,8 @@ class Proxies:
 def of_caller(caller: Caller) -> Person | Reason:
     """Whoever sent a credential, where it is one for the desk."""
     roles = frozenset(_ROLES[scope] for scope in caller.scopes if scope in _ROLES)
-    return Person(caller.name, roles) if roles else Reason.SCOPE
+    known_as = frozenset() if caller.subject is None else frozenset({caller.subject})
+    return Person(caller.name, roles, known_as=known_as) if roles else Reason.SCOPE
 
 
 def read_secret(path: Path) -> bytes:

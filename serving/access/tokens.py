@@ -148,7 +148,8 @@ class Tokens:
         name = _name(claims.get(self._expected.caller_claim))
         if name is None:
             return Reason.CLAIMS
-        caller = Caller(name, known_scopes(_listed(claims.get(self._expected.scopes_claim))))
+        scopes = known_scopes(_listed(claims.get(self._expected.scopes_claim)))
+        caller = Caller(name, scopes, subject=_name(claims.get("sub")))
         if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]  # the oldest
         self._verified[digest] = end, caller

@@ -11,6 +11,7 @@ from serving.http.problems import (
     RateLimitedError,
     UnauthorizedError,
 )
+from serving.routes import AccessScope
 
 _BEARER = UnauthorizedError.default_headers["WWW-Authenticate"]
 
@@ -26,9 +27,11 @@ def denial(denied: Denied) -> ProblemError:
             headers={"WWW-Authenticate": challenge},
         )
     if denied.reason is Reason.GUARDED:
+        remedy = "set CREDIT_RISK_ACCESS to keys or issuer"
+        if denied.scope is AccessScope.DESK:
+            remedy += ", or CREDIT_RISK_DESK_PROXIES"
         return ForbiddenError(
-            "while access is open, this route answers programs on the service's own machine only; "
-            "set CREDIT_RISK_ACCESS to keys or issuer"
+            f"while access is open, this route answers programs on the service's own machine only; {remedy}"
         )
     if denied.reason is Reason.RATE:
         return RateLimitedError(headers={"Retry-After": str(denied.retry_seconds)})

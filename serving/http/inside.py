@@ -19,7 +19,7 @@ from serving.access.people import PERSON, Person
 from serving.http.edge import PROBLEM
 from serving.http.idempotency import HEADER
 from serving.http.information import Information
-from serving.http.problems import MEDIA_TYPE, InternalError, NotReadyError, ProblemError
+from serving.http.problems import MEDIA_TYPE, InternalError, NotReadyError, ProblemError, RecordsUnreadableError
 from serving.http.refusals import invalid
 from serving.lookup import Lookup
 from serving.routes import DESK, PREDICT_BATCH, PREDICT_EXPLAIN, Route
@@ -125,6 +125,11 @@ class Inside:
     def not_ready(self) -> Told:
         """What is said until something is served."""
         return _told(NotReadyError())
+
+    def unreadable(self, error: Exception) -> Told:
+        """What is said where the records can't be used; the log has why."""
+        service_log.error("records: can't be read", extra={"data": {"reason": str(error)}})
+        return _told(RecordsUnreadableError())
 
     def failed(self, what: str) -> Told:
         """What is said where the desk itself is at fault; the log has the exception that is being handled."""

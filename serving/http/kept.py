@@ -72,6 +72,16 @@ class KeptDecision(BaseModel):
     outcome: dict[str, Any] | None = Field(
         description=f"What became of the loan: `defaulted`, `date` ({_DATE[:-1]}) and `matured`."
     )
+    # The same of these three.
+    proposal: dict[str, Any] | None = Field(
+        description="An override that nobody has confirmed or declined yet: `decision`, `code`, `text`, `proposed_by` "
+        "and `proposed`."
+    )
+    override: dict[str, Any] | None = Field(
+        description="The same of the one that was confirmed last, which holds in place of `decision`; "
+        "`confirmed_by` and `confirmed`."
+    )
+    review: dict[str, Any] | None = Field(description="Who has looked into it last: `by`, `text` and `since`.")
     purged: str | None = Field(description=f"When its content was destroyed. {_TIME}")
     basis: dict[str, Any] = Field(
         default_factory=dict, description="What it was decided by: versions and digests. In a list it is left out."

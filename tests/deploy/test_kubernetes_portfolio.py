@@ -55,7 +55,9 @@ class TestPods:
         spec = pods(kind)[name]["spec"]
         (container,) = spec["containers"]
         user = spec["securityContext"]
-        assert (True, USER, USER, USER) == tuple(user[k] for k in ("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup"))
+        assert (True, USER, USER, USER) == tuple(
+            user[k] for k in ("runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup")
+        )
         assert {"type": "RuntimeDefault"} == user["seccompProfile"]
         assert {
             "allowPrivilegeEscalation": False,
@@ -75,7 +77,7 @@ class TestPods:
         assert volumes.keys() == set(mounts.values())
 
     def test_a_policy_is_for_it(self, kind: str, name: str) -> None:
-        """It picks the pods, and lets nobody in but them and the operator; nothing goes out but among them and to DNS."""
+        """It picks the pods; nobody gets in but them and the operator, nothing goes out but to them and to DNS."""
         policy = manifest("portfolio" if kind == "Job" else "portfolio-ray", "NetworkPolicy")["spec"]
         labels = pods(kind)[name]["metadata"]["labels"]
         assert policy["podSelector"]["matchLabels"] == labels

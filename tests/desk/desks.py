@@ -92,7 +92,7 @@ class Browser:
         page = Page(response.text)
         if tokens := page.root.all("input", name="token"):
             self.token = tokens[0].attributes["value"] or ""
-            self.key = page.root.one("input", name="key").attributes["value"] or ""
+            self.key = next((each.attributes["value"] or "" for each in page.root.all("input", name="key")), "")
         return page
 
     def send(self, path: str, document: Mapping[str, Any], **headers: str) -> httpx.Response:

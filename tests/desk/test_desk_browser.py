@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from preprocessing.contract import Contract
+from preprocessing.fields import Integer, Number
 from scoring.artifact import read_artifact
 from tests import expect
 from tests.books import BOOKS, EVERY_TYPE, documents, train_book
@@ -113,7 +114,7 @@ def test_shown_is_answered(book: Book, screen: Screen) -> None:
 def test_nothing_keeps_anybody_out(book: Book, browser: Any) -> None:
     """axe-core finds nothing, and nothing has to be scrolled sideways: in any state, size and scheme."""
     answers = of_each_outcome(book)
-    first = next(field.name for field in book.contract.fields if field.choices)
+    first = next(field for field in book.contract.fields if field.choices or isinstance(field, Number | Integer))
     for viewport, scheme in ((DESKTOP, "light"), (PHONE, "dark"), (NARROW, "light")):
         with browser.new_context(viewport=viewport, color_scheme=scheme) as context:
             screen = Screen(context, book.server.url)
@@ -131,10 +132,11 @@ def test_nothing_keeps_anybody_out(book: Book, browser: Any) -> None:
                 screen.fill(document)
                 screen.decide()
                 fit(outcome)
-            choice = screen.page.locator(f"#application [name={first}]")
-            other = next(each for each in book.contract.by_name[first].choices if each != choice.input_value())
+            control = screen.page.locator(f"#application [name={first.name}]")
+            values = [*first.choices] or [str(int(each)) for each in (first.least, first.greatest)]
+            other = next(each for each in values if each != control.input_value())
             with screen.page.expect_response("**/what-if"):
-                choice.select_option(other)
+                screen.fill({first.name: other})
             screen.page.locator(".tag").wait_for()
             fit("what if")
             screen.open("nothing")
@@ -142,14 +144,9 @@ def test_nothing_keeps_anybody_out(book: Book, browser: Any) -> None:
             assert [] == screen.wrong
 
 
-class TestWhatIf:
-    """On the default book alone: they are about the script, which knows of none."""
-
-    @pytest.fixture(autouse=True)
-    def _default(self, request: pytest.FixtureRequest, book: Book) -> None:
-        if request.node.callspec.params["book"] != "default":
-            pytest.skip("the script knows of no book")
-        assert book
+@pytest.mark.parametrize("book", ["default"], indirect=True)
+class TestScript:
+    """On one book: the script knows of none."""
 
     @pytest.fixture
     def answered(self, screen: Screen, example: dict[str, Any]) -> Any:
@@ -168,8 +165,9 @@ class TestWhatIf:
             slider.press("End")
         page.locator(".tag").wait_for()
         assert page.locator("[name=loan_amnt]").input_value() == slider.input_value()
-        page.locator("[name=loan_amnt]").fill("18000")
+        page.get_by_role("button", name="Back to as filed").click()
         page.locator(".tag").wait_for(state="detached")
+        assert "18000" == page.locator("[name=loan_amnt]").input_value()
         assert filed == page.locator("#answer").inner_html()
 
     def test_the_last_value_wins(self, answered: Any) -> None:

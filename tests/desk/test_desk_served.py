@@ -234,6 +234,27 @@ class TestDeciding:
         assert page.root.one("h2", id="decided").text == here.one("span").text
 
 
+@pytest.mark.slow
+def test_a_what_if_costs_little_more_than_its_explanation(server: Server, own: httpx.Client, browser: Browser) -> None:
+    """At most 1.5 times the processor time, the page's part of it included."""
+    document = {name: value for name, value in GOLDEN[0].items() if name != "loan_percent_income"}
+
+    def explain() -> None:
+        assert 200 == own.post("/predict/explain", json=document).status_code
+
+    def try_out() -> None:
+        assert 200 == browser.send("what-if", document, **PIECE).status_code
+
+    spent = {explain: 0.0, try_out: 0.0}
+    for _ in range(4):
+        for ask in spent:
+            before = sum(server.worker.cpu_times()[:2])
+            for _ in range(60):
+                ask()
+            spent[ask] += sum(server.worker.cpu_times()[:2]) - before
+    assert spent[try_out] <= 1.5 * spent[explain]
+
+
 class TestForgery:
     def _send(self, own: httpx.Client, browser: Browser, headers: dict[str, str], **form: str) -> int:
         data = {"token": browser.token, "key": "", **form}

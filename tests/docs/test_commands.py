@@ -50,6 +50,11 @@ WALKED = ("tests/docs/test_walk.py", r"^STEPS = .*PAGE")
 
 RUN_ELSEWHERE = {
     "python -m records performance ": ("tests/records/test_performance.py", r'"performance", "--page"'),
+    ".venv/bin/python -m portfolio score ": ("tests/portfolio/portfolios.py", r'"portfolio", "score"'),
+    "python -m portfolio score /shared/loans.parquet /shared/scored --engine ": (
+        "tests/portfolio/test_portfolio_cluster.py",
+        r'"--engine", ray\.address',
+    ),
     "make dev": WALKED,
     "cat my_book/": WALKED,
     "cp artifacts/books/heloc/": WALKED,
@@ -133,6 +138,7 @@ NOT_RUN = {
     "pip install -r ": "it makes an environment on another machine",
     "bentoml cloud ": "it needs an account",
     "bentoml deployment ": "it needs an account; tests/ecosystem/test_deployment.py holds the file against its classes",
+    "docker build -f deploy/image/ray.Dockerfile ": "it downloads 300 MB",
     "docker push ": "it needs a registry",
     "aws ": "it needs an account; tests/deploy/test_clouds.py holds the file against what AWS takes",
     "envsubst < deploy/clouds/": "it needs an account; tests/deploy/test_clouds.py holds the file against its form",

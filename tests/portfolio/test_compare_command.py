@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pyarrow import parquet
 from portfolio.__main__ import main
 from preprocessing.contract import Contract
 from tests.applications import POLICY_FILE
-from tests.artifacts import MODEL_FOLDER
+from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER
 from tests.books import csv_bytes, labelled
 
 MODEL = ("--model", str(MODEL_FOLDER))
@@ -66,6 +67,24 @@ class TestTold:
         assert 0 == run(POLICY_FILE, stricter, path, *MODEL, "--json")
         document = json.loads(capsys.readouterr().out)
         assert (200, 200, 0) == (document["applications"], document["known"], document["strange"])
+
+
+class TestStore:
+    def test_tags(
+        self, portfolio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What isn't named is the store's latest."""
+        monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
+        for name, version, folder in (
+            ("credit_risk_policy", "1.1.0", POLICY_FOLDER), ("credit_risk_gradient_boosting", "2.0.0", MODEL_FOLDER),
+        ):  # fmt: skip
+            shutil.copytree(folder, tmp_path / "models" / name / version)
+            (tmp_path / "models" / name / "latest").write_text(version, encoding="utf-8")
+        assert 0 == run("credit_risk_policy:1.1.0", POLICY_FILE, portfolio)
+        assert "0 decided otherwise" in capsys.readouterr().out
+        model = "credit_risk_gradient_boosting:2.0.0"
+        assert 0 == run(model, model, portfolio, "--policy-b", POLICY_FILE)
+        assert "0 decided otherwise" in capsys.readouterr().out
 
 
 class TestRefused:

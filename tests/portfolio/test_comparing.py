@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from portfolio.errors import CancelledError, NoApplicationsError, NotComparableE
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from tests.applications import POLICY_FILE
-from tests.artifacts import MODEL_FOLDER
+from tests.artifacts import MODEL_FOLDER, edit_signed
 from tests.portfolio.blocks import blocks_of, with_grades
 
 BY = Assumptions(0.12, 0.6)
@@ -243,6 +244,28 @@ class TestSides:
         a, b = open_models(MODEL_FOLDER, MODEL_FOLDER, POLICY_FILE, stricter)
         comparison = compare(a.assessor, b.assessor, loans.schema, blocks_of(loans.slice(0, 100)))
         assert ("1.1.0", "2.0.0") == (comparison.a.policy_version, comparison.b.policy_version)
+
+    def test_two_contracts(self, loans: pa.Table, tmp_path: Path) -> None:
+        """Only what both read is compared, and each reads its own way."""
+
+        def young(contract: dict[str, Any]) -> None:
+            age = next(field for field in contract["fields"] if field["name"] == contract["age"])
+            contract["version"], age["maximum"] = "9.0.0", 60
+
+        def only_young(golden: dict[str, Any]) -> None:
+            golden["applications"] = [e for e in golden["applications"] if e["application"]["person_age"] <= 60]
+
+        other = tmp_path / "model"
+        shutil.copytree(MODEL_FOLDER, other)
+        edit_signed(other, "contract.json", young)
+        edit_signed(other, "golden_applications.json", only_young)
+        a, b = open_models(MODEL_FOLDER, other, POLICY_FILE, POLICY_FILE)
+        comparison = compare(a.assessor, b.assessor, loans.schema, blocks_of(loans))
+        inside = sum(age <= 60 for age in loans.column("person_age").to_pylist())
+        assert 0 < inside < 1500
+        assert ((0, 1500 - inside), inside) == (comparison.unread, comparison.applications)
+        assert (False, 0) == (comparison.same_model, comparison.changed)
+        assert comparison.brier_difference.value == 0
 
     def test_an_unfit_policy_is_compared_and_told(self, sides: tuple[Side, Side]) -> None:
         """Its approvals reach below the reference population; that is to be mended before it is served."""

@@ -103,7 +103,7 @@ class TestCommand:
     def test_text(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert 0 == main(["monitor", str(file), *ARGUMENTS])
         printed = capsys.readouterr().out
-        for expected in ("1,500 applications", "APPROVE", "loan_int_rate", "probability_of_default", "shifted"):
+        for expected in ("1,500 applications", "APPROVE", "21.87% of the training data", "shifted"):
             assert expected in printed
 
     def test_json_and_metrics(

@@ -96,6 +96,7 @@ def test_the_driver_killed(portfolio_file: Path, undisturbed: Path, tmp_path: Pa
     until(process, lambda: receipts(tmp_path / "out") >= 2)
     orphans = workers(process)
     process.kill()
+    process.communicate(timeout=HANG_SECONDS)
     done = receipts(tmp_path / "out")
     assert not (tmp_path / "out" / "manifest.json").exists()
     code, told, err = finished(command(portfolio_file, tmp_path / "out", *ARGUMENTS))

@@ -15,6 +15,7 @@ from preprocessing.contract import read_contract
 from records.__main__ import main
 from records.basis import Basis
 from records.chain import Entry
+from records.events.reviewing import Reviewer, Who
 from records.events.standing import Outcome
 from records.events.telling import Teller
 from records.identifiers import as_text
@@ -38,6 +39,8 @@ def kept(book: Ledger, place: str, key_file: Path, monkeypatch: pytest.MonkeyPat
     teller = Teller(book, ring)
     teller.notified(entries[:1], date(2026, 10, 1))
     teller.hold(entries[:1], "a case", "lea")
+    Reviewer(teller, ring, Who.known("ann")).propose(entries[0], 2, "APPROVE", "DOCUMENTS_SEEN", "payslips")
+    Reviewer(teller, ring, Who.known("bob")).confirm(entries[0], 3)
     teller.outcomes({entries[0].id: Outcome(defaulted=True, date=date(2026, 10, 2), matured=False)}, entries[:1])
     book.destroy_keys(ring.tag("ref-1"))
     book.close()
@@ -77,6 +80,8 @@ def test_every_column(kept: list[Entry], tmp_path: Path, capsys: pytest.CaptureF
         "received": record.received,
         "notified": date(2026, 10, 1),
         "held": True,
+        "override": "APPROVE",
+        "override_code": "DOCUMENTS_SEEN",
         "defaulted": True,
         "outcome_date": date(2026, 10, 2),
         "matured": False,
@@ -87,11 +92,14 @@ def test_every_column(kept: list[Entry], tmp_path: Path, capsys: pytest.CaptureF
         "policy_version": "1.0.0",
         "processor": BASIS.processor,
         "basis": BASIS.digest.hex(),
-    } == {name: value for name, value in first.items() if name != "writer"}
+    } == {name: value for name, value in first.items() if name not in {"writer", "reviewed"}}
     assert (True, "REJECT", None, None, None) == tuple(
         erased[name] for name in ("erased", "decision", "reference", "field_home", "probability_of_default")
     )
-    assert (2, None, False, None) == tuple(last[name] for name in ("row", "notified", "held", "defaulted"))
+    assert first["reviewed"] > datetime(2026, 9, 21, tzinfo=UTC)
+    assert (2, None, False, None, None) == tuple(
+        last[name] for name in ("row", "notified", "held", "override", "defaulted")
+    )
 
 
 def test_fields_have_their_contracts_types(book: Ledger, key_file: Path, tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_arrows_point_downward(module: str) -> None:
     assert [] == sorted(name for name in beneath if part(name) != part(module) and floor(name) >= floor(module))
 
 
+@pytest.mark.parametrize("module", ["service", "serving.bento.container"])
+def test_nothing_that_serves_loads_what_portfolios_need(module: str, tmp_path: Path) -> None:
+    """The image has both: pyarrow costs memory, and time at the start."""
+    code = f"import sys, {module}; print(*(name.partition('.')[0] for name in sys.modules))"
+    assert set() == {"portfolio", "pyarrow", "ray"} & set(run_python("-c", code, home=tmp_path).split())
+
+
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("serving.http")])
 def test_http_leans_on_no_framework(module: str) -> None:
     """BentoML's API and inside are the bento wing's; the store's is the store's."""

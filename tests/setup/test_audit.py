@@ -28,7 +28,7 @@ PART = f"{FOUND}\nuv Dependency not found on PyPI and could not be audited: uv (
     ],
     ids=["nothing", "a finding", "a finding among the unknown", "no advisories", "out of reach", "broken"],
 )
-@pytest.mark.parametrize("lock", ["requirements-dev.txt", "setup/requirements.txt"])
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-ray.txt", "setup/requirements.txt"])
 def test_ends_with(tmp_path: Path, lock: str, said: str, status: int, normal: int, strict: int) -> None:
     """A finding in any lock fails it; where nothing can be looked up, only --strict does."""
     (tmp_path / ".ci").mkdir()
@@ -53,10 +53,18 @@ def pins(name: str) -> set[str]:
 def test_the_largest_lock_has_all() -> None:
     """So that one audit is of all, and what is tested with is what is served and imported with."""
     assert pins("requirements.txt") < pins("requirements-import.txt") < pins("requirements-dev.txt")
+    assert pins("requirements.txt") < pins("requirements-ray.txt")
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-import.txt", "requirements-dev.txt", "setup/requirements.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-import.txt",
+        "requirements-dev.txt",
+        "requirements-ray.txt",
+        "setup/requirements.txt",
+    ],
 )
 def test_locks_hold_digests_and_no_index(name: str) -> None:
     """Of every package, and nothing of where it came from."""
