@@ -61,7 +61,7 @@ information.challenger = recording.challenger
 lookup = Lookup(settings)
 responses = Responses(telemetry, recording)
 descriptors = Descriptors(bodies, responses)
-inside = Inside(information, lookup)
+inside = Inside(information, lookup, telemetry)
 with refusals_as_lines():
     try:
         desk_app = Desk(inside, letter=read_letter(settings.desk_letter)) if settings.desk == "on" else None
@@ -127,6 +127,7 @@ class CreditRisk:
         lookup.serve(recording.basis, engine)
         self.engine = engine
         information.engine, information.digests = self.engine, served.digests
+        information.contents = served.contents
         information.signed_by = served.signed_by
         manifest, policy = served.scorer.manifest, served.policy.policy
         telemetry.metrics.describe(manifest.version, manifest.created, policy.version, list(Outcome))
@@ -136,6 +137,8 @@ class CreditRisk:
     @bentoml.on_shutdown
     def stop(self) -> None:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
+        if desk_app is not None:
+            desk_app.close()
         recording.stop()
         lookup.close()
         self.upkeep.stop()

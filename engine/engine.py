@@ -81,7 +81,7 @@ class Engine:
         self.contract = scorer.schema.contract
         self._improvements = Improvements(scorer)
         self.policy = files.policy
-        self._catalogue = files.catalogue
+        self.catalogue = files.catalogue
 
     def assess(self, applications: Sequence[Application]) -> list[Assessment]:
         """Score, decide and give reasons, each application by itself, in order."""
@@ -128,7 +128,7 @@ class Engine:
         pds = scores.pd.tolist()
         reasonings = {
             i: explaining(
-                decision, self._catalogue, applications[i], by_field.get(i, {}), self.policy.least_impact(pds[i])
+                decision, self.catalogue, applications[i], by_field.get(i, {}), self.policy.least_impact(pds[i])
             )
             for i, (decision, _) in enumerate(decided)
             if decision.outcome is not Outcome.APPROVE

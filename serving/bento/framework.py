@@ -38,7 +38,7 @@ from serving.http.direct import DirectRoute, Places
 from serving.http.edge import Edge
 from serving.http.inside import Inside
 from serving.http.responses import Responses
-from serving.routes import DESK, PREDICT_EXPLAIN
+from serving.routes import DESK, PREDICT_BATCH, PREDICT_EXPLAIN
 from serving.settings import Settings
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
@@ -210,7 +210,8 @@ class AppFactory(ServiceAppFactory):
         if self._hosted.desk is not None:
             traffic = BentoTraffic(metrics, telemetry.tallies, DESK.path)
             filed = replace(routes[PREDICT_EXPLAIN.path], route=DESK.path, traffic=traffic)
-            self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled))
+            many = replace(routes[PREDICT_BATCH.path], route=DESK.path, traffic=traffic)
+            self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled), many)
         return routes
 
     def _places(self) -> Places:
