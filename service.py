@@ -61,7 +61,7 @@ information.challenger = recording.challenger
 lookup = Lookup(settings)
 responses = Responses(telemetry, recording)
 descriptors = Descriptors(bodies, responses)
-inside = Inside(information, lookup)
+inside = Inside(information, lookup, telemetry)
 with refusals_as_lines():
     try:
         desk_app = Desk(inside, letter=read_letter(settings.desk_letter)) if settings.desk == "on" else None
@@ -72,8 +72,9 @@ MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
 between is spent on those that come after them."""
 
-SCORING_CHUNK = 50
-"""Rows of /predict/batch scored before other requests get their turn on the event loop."""
+SCORING_CHUNK = 25
+"""Rows of /predict/batch scored before other requests get their turn on the event loop: some millisecond. Half as many
+take a third longer each, twice as many a tenth less."""
 
 EXPLAINING_CHUNK = 8
 """Rows explained in one visit to a thread: an explanation costs some ten times a score."""
@@ -110,7 +111,7 @@ class CreditRisk:
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
         if tracing_options.enabled:
-            telemetry.tracing.start(tracer_provider())
+            telemetry.tracing.start(tracer_provider(), tracing_options.sample_rate)
         try:
             self._load(CreditRisk.bento)  # type: ignore[attr-defined]  # the decorator made it a Service
         except (ArtifactError, InvalidPolicyError, RecordsError) as exc:
@@ -126,6 +127,7 @@ class CreditRisk:
         lookup.serve(recording.basis, engine)
         self.engine = engine
         information.engine, information.digests = self.engine, served.digests
+        information.contents = served.contents
         information.signed_by = served.signed_by
         manifest, policy = served.scorer.manifest, served.policy.policy
         telemetry.metrics.describe(manifest.version, manifest.created, policy.version, list(Outcome))
@@ -135,6 +137,8 @@ class CreditRisk:
     @bentoml.on_shutdown
     def stop(self) -> None:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
+        if desk_app is not None:
+            desk_app.close()
         recording.stop()
         lookup.close()
         self.upkeep.stop()

@@ -13,18 +13,26 @@ LOSS = 0.15
 
 def loss(before: Ratio, now: Ratio) -> float:
     """How much worse a ratio has become, as a share: negative where it is better, NaN where a run has no value."""
-    if before.higher_is_better:
-        return 1 - now.over.median / before.over.median
-    return now.over.median / before.over.median - 1
+    return _loss(before, now.over.median)
+
+
+def _loss(before: Ratio, now: float) -> float:
+    share = now / before.over.median
+    return 1 - share if before.higher_is_better else share - 1
+
+
+def is_lost(before: Ratio, now: Ratio) -> bool:
+    """Whether a ratio has become worse by more than `LOSS` in every round: noise seldom spoils all of them."""
+    return bool(now.over.rounds) and all(_loss(before, each) > LOSS for each in now.over.rounds)
 
 
 def losses(before: Mapping[str, Section], now: Mapping[str, Section]) -> list[str]:
-    """A line for each ratio that both runs have and that has become worse by more than `LOSS`."""
+    """A line for each ratio that both runs have and that has become worse by more than `LOSS` in every round."""
     lines = []
     for name, section in now.items():
         earlier = before[name].ratios if name in before else {}
         for what, ratio in section.ratios.items():
-            if what in earlier and loss(earlier[what], ratio) > LOSS:
+            if what in earlier and is_lost(earlier[what], ratio):
                 was, is_ = number(earlier[what].over.median), number(ratio.over.median)
                 lines.append(f"{what}: {is_}, was {was}, worse by {loss(earlier[what], ratio):.0%}")
     return lines

@@ -134,6 +134,20 @@ def bundle(name: str = "bundle", **settings: str) -> Kind:
 
 BUNDLE = bundle()
 FLOOR = Kind("floor", PEERS / "floor" / "requirements.txt", _uvicorn("benchmarks.peers.floor.app:app"))
+ECHO = Kind(
+    "echo",
+    PEERS / "floor" / "requirements.txt",
+    _uvicorn("benchmarks.peers.echo.app:app"),
+    right=lambda case, answer: answer == {"ok": 1},  # noqa: ARG005  # the same for every case
+)
+GRANIAN = Kind(
+    "granian",
+    PEERS / "granian" / "requirements.txt",
+    lambda python, home, ports: [  # noqa: ARG005
+        *(str(python.with_name("granian")), "--interface", "asgi", "--loop", "uvloop", "--workers", "1"),
+        *("--host", "127.0.0.1", "--port", str(ports[0]), "--no-access-log", "benchmarks.peers.floor.app:app"),
+    ],
+)
 FASTAPI_SAME = Kind(
     "fastapi_same", PEERS / "fastapi_same" / "requirements.txt", _uvicorn("benchmarks.peers.fastapi_same.app:app")
 )

@@ -7,7 +7,7 @@ score's factors are disclosed too. More than four are not likely to help.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import compress
 from operator import itemgetter
@@ -117,6 +117,10 @@ class ScoreFactors(NamedTuple):
     lowering: Callable[[Sequence[Sequence[str]]], Sequence[bool]]
 
 
+Reasoning = Generator[Sequence[Sequence[str]], Sequence[bool], tuple[Reason, ...]]
+"""Asks for some groups of scored fields as `ScoreFactors.lowering` is asked, at most twice; returns the reasons."""
+
+
 def explain_decision(
     decision: Decision, catalogue: ReasonCatalogue, fields: Application, score: ScoreFactors
 ) -> tuple[Reason, ...]:
@@ -133,6 +137,24 @@ def explain_decision(
         fields: the applicant's own, to tell a missing value from a bad one.
         score: not read where it is not to be disclosed.
     """
+    reasoning = explaining(decision, catalogue, fields, score.attributions, score.least_impact)
+    try:
+        asked = next(reasoning)
+        while True:
+            asked = reasoning.send(score.lowering(asked))
+    except StopIteration as told:
+        reasons: tuple[Reason, ...] = told.value
+        return reasons
+
+
+def explaining(
+    decision: Decision,
+    catalogue: ReasonCatalogue,
+    fields: Application,
+    attributions: Mapping[str, float],
+    least_impact: float,
+) -> Reasoning:
+    """The same in steps, so that what many of them ask can be answered at once."""
     if decision.outcome is Outcome.APPROVE:
         return ()
     matched = [(rule, _reason(catalogue.codes[rule.reason], fields, "policy")) for rule in decision.rules]
@@ -140,7 +162,8 @@ def explain_decision(
     owed = _distinct((reason for _, reason in matched), told)
     if discloses_score(decision):
         room = max(1, MAX_REASONS - len(told) - len(owed))
-        for reason in _score_reasons(catalogue, fields, score):
+        for impact, entry in (yield from _adverse(catalogue, attributions, least_impact)):
+            reason = _reason(entry, fields, "score", impact)
             if same := next((rule for rule in owed if _repeats(reason, [rule])), None):
                 owed.remove(same)
                 told.append(same)
@@ -157,19 +180,22 @@ def discloses_score(decision: Decision) -> bool:
     return decision.outcome is decision.band and decision.outcome is not Outcome.APPROVE
 
 
-def _score_reasons(catalogue: ReasonCatalogue, fields: Application, score: ScoreFactors) -> Iterator[Reason]:
+_Ranked = list[tuple[float, CatalogueEntry]]
+_Ranking = Generator[Sequence[Sequence[str]], Sequence[bool], _Ranked]
+
+
+def _adverse(catalogue: ReasonCatalogue, attributions: Mapping[str, float], least_impact: float) -> _Ranking:
     """Every reason that is true and material, most adverse first; where none is, the strongest of the true ones."""
-    ranked = [(sum(map(score.attributions.__getitem__, entry.scores)), entry) for entry in catalogue.scored]
+    ranked = [(sum(map(attributions.__getitem__, entry.scores)), entry) for entry in catalogue.scored]
     ranked.sort(key=itemgetter(0), reverse=True)  # stable, also in reverse: ties keep their order
-    material = [pair for pair in ranked if pair[0] > 0 and pair[0] >= score.least_impact]
+    material = [pair for pair in ranked if pair[0] > 0 and pair[0] >= least_impact]
     # Something is owed even if nothing is true, as where all values are the best: then what weighs most.
-    chosen = _true(material, score) or _true(ranked, score)[:1] or ranked[:1]
-    return (_reason(entry, fields, "score", impact) for impact, entry in chosen)
+    return (yield from _true(material)) or (yield from _true(ranked))[:1] or ranked[:1]
 
 
-def _true(pairs: list[tuple[float, CatalogueEntry]], score: ScoreFactors) -> list[tuple[float, CatalogueEntry]]:
+def _true(pairs: _Ranked) -> _Ranking:
     """Those that some better value of some field would have made less adverse."""
-    return list(compress(pairs, score.lowering([entry.scores for _, entry in pairs]))) if pairs else []
+    return list(compress(pairs, (yield [entry.scores for _, entry in pairs]))) if pairs else []
 
 
 def _distinct(reasons: Iterable[Reason], besides: Iterable[Reason] = ()) -> list[Reason]:

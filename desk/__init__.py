@@ -13,6 +13,11 @@ pages/         the pages, a module each, and their list
 fields.py      a field of the contract as an input
 documents.py   from a form's texts to the application's JSON
 ranging.py     what each value of a field would get
+jobs/          what takes longer than a request: files that people send
+programs/      which open such files, in processes of their own
+health.py      the service's metrics as a person reads them
+alerts.py      what alerts watch, and how it stands
+wording.py     a policy in words
 results.py     an answer as a person reads it
 archive/       what is asked of the records
 acts.py        what was told of a decision as a person reads it

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from desk.files import read_files
 from desk.guarding import HEADERS, TOKEN, TOKEN_HEADER, is_foreign, is_token, keep_secret, new_secret, secret_of, token
 from desk.host import Host, Person, Told
+from desk.jobs.jobs import Jobs
 from desk.letters import Letter, read_letter
 from desk.pages import PAGES
 from desk.pages.page import Action, Page
@@ -50,6 +51,7 @@ class Desk:
         self._host = host
         self._letter = letter or read_letter(None)
         self._pages = pages
+        self._jobs = Jobs()
         self._files = read_files()
         self._rendering = Rendering({name: f"static/{file.name}" for name, file in self._files.items()})
         by_name = {file.name: file for file in self._files.values()}
@@ -82,6 +84,10 @@ class Desk:
             await self._refused(request, problem)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def close(self) -> None:
+        """The service stops: nothing of what people have sent is left."""
+        self._jobs.close()
 
     def _endpoint(self, page: Page, action: Action) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -152,6 +158,7 @@ class Desk:
             secret,
             token(secret, known.name),
             self._rendering,
+            self._jobs,
             navigation,
             paths,
             self._letter,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from starlette.types import Scope
@@ -49,6 +49,23 @@ class Told(Protocol):
     def headers(self) -> Mapping[str, str]: ...  # noqa: D102  # above
 
 
+class Sample(Protocol):
+    """One series of the service's metrics.
+
+    Attributes:
+        name: of the sample.
+        labels: of the series.
+        value: since the start, or at present.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102  # above
+    @property
+    def labels(self) -> Mapping[str, str]: ...  # noqa: D102  # above
+    @property
+    def value(self) -> float: ...  # noqa: D102  # above
+
+
 class Host(Protocol):
     """The service. A request's own ASGI scope says on whose behalf it is asked."""
 
@@ -59,6 +76,24 @@ class Host(Protocol):
     @property
     def kept(self) -> bool:
         """Whether decisions are recorded."""
+
+    @property
+    def most_rows(self) -> int:
+        """Of a request with many applications."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Of any request's body."""
+
+    @property
+    def most_upload(self) -> int:
+        """Bytes of a file that somebody sends."""
+
+    def contents(self) -> Mapping[str, bytes]:
+        """The very bytes of the model's and the policy's files, by name."""
+
+    def samples(self) -> Sequence[Sample]:
+        """The service's own metrics, of all its workers."""
 
     def version(self) -> dict[str, Any]:
         """What /version answers."""
@@ -80,6 +115,9 @@ class Host(Protocol):
 
     async def file(self, request: Scope, document: bytes, key: str | None = None) -> Told:
         """Decide an application and put it on record, once for each key."""
+
+    async def file_many(self, request: Scope, document: bytes, key: str | None = None) -> Told:
+        """The same of a list of applications, the answers in its order; also when `request` has been answered."""
 
     async def try_out(self, request: Scope, document: bytes) -> Told:
         """What would be decided; nothing is kept of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class Rendering:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.filters |= {"number": number, "percent": percent, "signed": signed, "value": value}
+        filters = {"number": number, "percent": percent, "signed": signed, "value": value, "moment": moment}
+        self._environment.filters |= filters
         self._environment.globals |= {"static": static.__getitem__}
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
@@ -72,6 +74,13 @@ def signed(value: float) -> Markup:
 def signed_text(value: float) -> str:
     """The same as a text."""
     return f"{chr(0x2212) if value < 0 else '+'}{abs(value):.2f}"
+
+
+def moment(seconds: float) -> Markup:
+    """A time, of Unix; the page's script writes it in the reader's zone."""
+    stated = datetime.fromtimestamp(seconds, UTC)
+    text = f"{stated:%Y-%m-%d %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(stated.isoformat(timespec="seconds"), text)
 
 
 def value(stated: Any) -> Markup:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from desk.host import Host, Person, Told
+from desk.jobs.jobs import Jobs
 from desk.letters import Letter
 from desk.problems import Problem
 from desk.rendering import Rendering
@@ -48,6 +49,7 @@ class Visit:
         secret: that their browser keeps.
         token: for the forms that are answered with.
         rendering: makes pages.
+        jobs: what takes longer than a request.
         navigation: pages that this person may see: path below the desk, title, whether it is this one.
         paths: templates of all that they may be shown, by which a page knows whether it can lead somewhere.
         letter: to applicants.
@@ -60,6 +62,7 @@ class Visit:
     secret: str
     token: str
     rendering: Rendering
+    jobs: Jobs
     navigation: tuple[tuple[str, str, bool], ...]
     paths: frozenset[str]
     letter: Letter

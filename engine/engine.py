@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
-from decision import Decision, Outcome, PolicyFiles, Reason, decide, explain_decision
+from decision import Decision, Outcome, PolicyFiles, Reason, decide
 from decision.counterfactuals import Counterfactual, find_counterfactuals
-from decision.reasons import ScoreFactors, discloses_score
+from decision.reasons import Reasoning, discloses_score, explaining
 from preprocessing.application import Application
 from scoring.attribution import Attributor
-from scoring.improvements import Improvements
+from scoring.improvements import Improvements, Question
 from scoring.scorer import Scorer, Scores
 from scoring.turns import Turns
 
@@ -82,22 +81,35 @@ class Engine:
         self.contract = scorer.schema.contract
         self._improvements = Improvements(scorer)
         self.policy = files.policy
-        self._catalogue = files.catalogue
+        self.catalogue = files.catalogue
 
     def assess(self, applications: Sequence[Application]) -> list[Assessment]:
         """Score, decide and give reasons, each application by itself, in order."""
         scores = self._score(applications)
         with self._span("decide"):
-            return [
-                self._assess(application, pd, turns)
-                for application, pd, turns in zip(applications, scores.pd.tolist(), scores.turns, strict=True)
-            ]
+            pds = scores.pd.tolist()
+            decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
+            # Most of an answer's cost, so only where something of it is told.
+            disclosed = [i for i, (decision, _) in enumerate(decided) if discloses_score(decision)]
+            by_field = dict(zip(disclosed, self._attribute(scores.turns[disclosed]), strict=True)) if disclosed else {}
+            return self._assess(applications, scores, decided, by_field)
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the smallest changes that would have got a better decision."""
         scores = self._score(applications)
         with self._span("explain"):
-            return [self._explain(application, scores, i) for i, application in enumerate(applications)]
+            pds = scores.pd.tolist()
+            decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
+            by_field = self._attribute(scores.turns)
+            assessments = self._assess(applications, scores, decided, dict(enumerate(by_field)))
+            base_value = self.attributor.base_value
+            return [
+                assessment._replace(
+                    attributions=Attributions(base_value, each),
+                    counterfactuals=self._counterfactuals(assessment.fields, assessment.decision.outcome),
+                )
+                for assessment, each in zip(assessments, by_field, strict=True)
+            ]
 
     def _score(self, applications: Sequence[Application]) -> Scores:
         with self._span("features"):
@@ -106,26 +118,47 @@ class Engine:
             return self.scorer.score_matrix(matrix)
 
     def _assess(
-        self, fields: Application, pd: float, turns: Turns, by_field: dict[str, float] | None = None
-    ) -> Assessment:
-        decision, outside = self._decide(fields, pd)
-        if by_field is None:
-            # Most of an answer's cost, so only where something of it is told.
-            by_field = self._attribute(turns) if discloses_score(decision) else {}
-        lowering = partial(self._improvements.lowering, fields, turns, pd)
-        score = ScoreFactors(by_field, self.policy.least_impact(pd), lowering)
-        reasons = explain_decision(decision, self._catalogue, fields, score)
-        reference = fields[self.contract.reference] if self.contract.reference else None
-        return Assessment(fields, pd, decision, reasons, self.identity, outside, reference)
+        self,
+        applications: Sequence[Application],
+        scores: Scores,
+        decided: Sequence[tuple[Decision, tuple[str, ...]]],
+        by_field: Mapping[int, Mapping[str, float]],
+    ) -> list[Assessment]:
+        """Assessments, by what was decided and by the attributions of those rows whose score is told."""
+        pds = scores.pd.tolist()
+        reasonings = {
+            i: explaining(
+                decision, self.catalogue, applications[i], by_field.get(i, {}), self.policy.least_impact(pds[i])
+            )
+            for i, (decision, _) in enumerate(decided)
+            if decision.outcome is not Outcome.APPROVE
+        }
+        reasons = self._told(reasonings, applications, scores.turns, pds)
+        identity, reference = self.identity, self.contract.reference
+        return [
+            Assessment(
+                fields, pd, decision, reasons.get(i, ()), identity, outside, fields[reference] if reference else None
+            )
+            for i, (fields, pd, (decision, outside)) in enumerate(zip(applications, pds, decided, strict=True))
+        ]
 
-    def _explain(self, application: Application, scores: Scores, i: int) -> Assessment:
-        turns = scores.turns[i]
-        by_field = self._attribute(turns)
-        assessment = self._assess(application, float(scores.pd[i]), turns, by_field)
-        return assessment._replace(
-            attributions=Attributions(self.attributor.base_value, by_field),
-            counterfactuals=self._counterfactuals(application, assessment.decision.outcome),
-        )
+    def _told(
+        self, reasonings: Mapping[int, Reasoning], applications: Sequence[Application], turns: Turns, pds: list[float]
+    ) -> dict[int, tuple[Reason, ...]]:
+        """The reasons of some rows; what they ask is answered for all of them at once."""
+        reasons: dict[int, tuple[Reason, ...]] = {}
+        answers: dict[int, list[bool] | None] = dict.fromkeys(reasonings)
+        while answers:
+            asked: dict[int, Question] = {}
+            for i, answer in answers.items():
+                try:
+                    groups = reasonings[i].send(answer)  # type: ignore[arg-type]  # the first is nothing
+                except StopIteration as told:
+                    reasons[i] = told.value
+                else:
+                    asked[i] = Question(applications[i], turns[i], pds[i], groups)
+            answers = dict(zip(asked, self._improvements.lowering_each([*asked.values()]), strict=True))
+        return reasons
 
     def _counterfactuals(self, application: Application, outcome: Outcome) -> tuple[Counterfactual, ...]:
         return find_counterfactuals(self.contract, application, outcome, self.outcomes)
@@ -146,6 +179,7 @@ class Engine:
         outside = self.scorer.ranges.outside(fields)
         return decide(self.policy, fields, pd, outside.worse), outside.fields
 
-    def _attribute(self, turns: Turns) -> dict[str, float]:
-        impacts = self.attributor.attribute_one(turns).tolist()
-        return dict(zip(self.attributor.fields, impacts, strict=True))
+    def _attribute(self, turns: Turns) -> list[dict[str, float]]:
+        """By field, for each row of turns, shape (n, trees)."""
+        fields = self.attributor.fields
+        return [dict(zip(fields, row, strict=True)) for row in self.attributor.attribute_turns(turns).tolist()]

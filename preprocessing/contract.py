@@ -7,7 +7,7 @@ code outside of it names a field.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -240,15 +240,21 @@ class Contract(Strict):
         """What validates a document, and documents it as JSON Schema."""
         return validator(self.fields, self.example)
 
+    @cached_property
+    def _validate(self) -> Callable[[object], BaseModel]:
+        """`model_validate` without its options, a tenth of its time."""
+        validate: Callable[[object], BaseModel] = self.model.__pydantic_validator__.validate_python
+        return validate
+
     def parse(self, document: object) -> Application:
         """Read one decoded JSON document.
 
         Raises:
             InvalidApplicationError: with every wrong field named, and no value repeated.
         """
-        document, left_out = without_most_unknown(document, self.model.model_fields)
+        document, left_out = without_most_unknown(document, self.by_name)
         try:
-            values = self.model.model_validate(document).__dict__
+            values = self._validate(document).__dict__
         except ValidationError as exc:
             # Chaining would carry the values along into whatever prints the exception.
             raise InvalidApplicationError(field_errors(exc, left_out)) from None

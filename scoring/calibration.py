@@ -76,12 +76,13 @@ class Calibration(Strict):
         # Rounding could lift the end of a segment above the beginning of the next.
         return np.asarray(np.minimum(value[segment] + slope[segment] * (margins - at[segment]), most[segment]))
 
-    def stretch(self, start: float, end: float) -> float:
-        """The mean slope between two margins: what a change of the margin between them is worth in log-odds."""
-        calibrated = self.apply(np.array([start, end]))
-        if start == end:
-            return float(self._segments.slope[np.searchsorted(self._segments.at[1:], start, side="right")])
-        return float((calibrated[1] - calibrated[0]) / (end - start))
+    def stretch(self, start: float, ends: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean slope between a margin and others: what a change of the margin between them is worth in log-odds."""
+        segments = self._segments
+        same = segments.slope[np.searchsorted(segments.at[1:], start, side="right")]
+        slopes = np.full(len(ends), same)
+        np.divide(self.apply(ends) - self.apply(np.array(start)), ends - start, out=slopes, where=ends != start)
+        return slopes
 
 
 UNCALIBRATED = Calibration(format=1, knots=[0.0], values=[0.0], slope_below=1.0, slope_above=1.0)

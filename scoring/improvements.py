@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise
-from typing import Any
+from itertools import chain, islice, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,29 @@ from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Integer, Number, Ratio
 from scoring.scorer import Scorer
 from scoring.turns import Turns
+
+
+class Question(NamedTuple):
+    """Whether better values would have lowered one application's PD.
+
+    Attributes:
+        application: as the contract reads it.
+        turns: its own, shape (trees,).
+        pd: its own.
+        groups: names of scored fields, to be answered one group each.
+    """
+
+    application: Application
+    turns: Turns
+    pd: float
+    groups: Sequence[Sequence[str]]
+
+
+class _Alternatives(NamedTuple):
+    """What of a group's fields is tried: places among all the values that only replace turns, and fields that don't."""
+
+    places: Sequence[int]
+    moving: Sequence[AnyField]
 
 
 class Improvements:
@@ -32,6 +55,17 @@ class Improvements:
         self._moved = {field.name: _ratios_of(self._contract, field.name) for field in scored}
         self._cuts = {field.name: self._thresholds(field) for field in scored if not field.choices}
         self._replacements = {field.name: self._replacement(field) for field in scored if not self._moved[field.name]}
+        keeps: list[Turns] = []
+        others: list[Turns] = []
+        self._places: dict[str, range] = {}
+        for name, (keep, better) in self._replacements.items():
+            self._places[name] = range(len(others), len(others) + len(better))
+            keeps += [keep] * len(better)
+            others += [*better]
+        shape = len(others), len(self._ensemble.value)
+        self._keep = np.array(keeps, dtype=self._ensemble.word).reshape(shape)
+        self._others = np.array(others, dtype=self._ensemble.word).reshape(shape)
+        self._alternatives: dict[Sequence[str], _Alternatives] = {}
 
     def lowering(
         self, application: Application, turns: Turns, pd: float, groups: Iterable[Sequence[str]]
@@ -44,31 +78,49 @@ class Improvements:
             pd: its own.
             groups: names of scored fields.
         """
-        numbered = list(enumerate(groups))
+        (answer,) = self.lowering_each([Question(application, turns, pd, [*groups])])
+        return answer
+
+    def lowering_each(self, questions: Sequence[Question]) -> list[list[bool]]:
+        """The same of many applications, each by itself."""
+        asked = [(q, self._of(group)) for q, question in enumerate(questions) for group in question.groups]
         # Most groups have a field that moves alone, and turns are sooner replaced than found anew.
-        lower = self._lower_by_turns(turns, pd, numbered)
-        lower |= self._lower_anew(application, pd, [(i, group) for i, group in numbered if i not in lower])
-        return [number in lower for number, _ in numbered]
+        lower = self._lower_by_turns(questions, asked)
+        lower |= self._lower_anew(questions, [(i, *each) for i, each in enumerate(asked) if i not in lower])
+        answers = iter([i in lower for i in range(len(asked))])
+        return [list(islice(answers, len(question.groups))) for question in questions]
 
-    def _lower_by_turns(self, turns: Turns, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
-        alone = [(i, self._replacements[name]) for i, group in groups for name in group if name in self._replacements]
-        if not alone:
+    def _of(self, group: Sequence[str]) -> _Alternatives:
+        key = tuple(group)
+        if (known := self._alternatives.get(key)) is None:
+            known = self._alternatives[key] = _Alternatives(
+                [*chain.from_iterable(self._places.get(name, ()) for name in key)],
+                [self._contract.by_name[name] for name in key if self._moved[name]],
+            )
+        return known
+
+    def _lower_by_turns(self, questions: Sequence[Question], asked: Sequence[tuple[int, _Alternatives]]) -> set[int]:
+        places = [place for _, alternatives in asked for place in alternatives.places]
+        if not places:
             return set()
-        pds = self._scorer.pds(np.concatenate([turns & keep | others for _, (keep, others) in alone])).tolist()
-        group = [i for i, (_, others) in alone for _ in range(len(others))]
-        return {i for i, other_pd in zip(group, pds, strict=True) if other_pd < pd}
+        owners = [(i, q) for i, (q, alternatives) in enumerate(asked) for _ in alternatives.places]
+        turns = np.array([question.turns for question in questions])[[q for _, q in owners]]
+        turns &= self._keep[places]
+        turns |= self._others[places]
+        pds = self._scorer.pds(turns).tolist()
+        return {i for (i, q), pd in zip(owners, pds, strict=True) if pd < questions[q].pd}
 
-    def _lower_anew(self, application: Application, pd: float, groups: Iterable[tuple[int, Sequence[str]]]) -> set[int]:
-        moving = [(i, self._contract.by_name[name]) for i, group in groups for name in group if self._moved[name]]
+    def _lower_anew(self, questions: Sequence[Question], asked: Iterable[tuple[int, int, _Alternatives]]) -> set[int]:
         others = [
-            (i, self._contract.with_values(application, {field.name: value}))
-            for i, field in moving
-            for value in best_values(field) or self._between(field, application)
+            (i, questions[q].pd, self._contract.with_values(questions[q].application, {field.name: value}))
+            for i, q, alternatives in asked
+            for field in alternatives.moving
+            for value in best_values(field) or self._between(field, questions[q].application)
         ]
         if not others:
             return set()
-        pds = self._scorer.score([other for _, other in others]).pd.tolist()
-        return {i for (i, _), other_pd in zip(others, pds, strict=True) if other_pd < pd}
+        pds = self._scorer.score([other for _, _, other in others]).pd.tolist()
+        return {i for (i, own_pd, _), pd in zip(others, pds, strict=True) if pd < own_pd}
 
     def _replacement(self, field: AnyField) -> tuple[Turns, Turns]:
         """The turns that don't read a field, and those that do for each of its better values, shape (values, trees)."""

@@ -273,6 +273,13 @@ class Settings(BaseModel):
         ),
     ] = None
 
+    desk_upload_bytes: Annotated[
+        int,
+        Ge(1_048_576),
+        Le(1_073_741_824),
+        Field(description="Largest file that is taken at the desk, for a batch or to compare a draft over, bytes."),
+    ] = 33_554_432
+
     desk_letter: Annotated[
         Path | None,
         Field(description="The letter to applicants, a Jinja2 template of yours. Unset: one in plain language."),

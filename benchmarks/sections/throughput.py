@@ -7,10 +7,20 @@ from collections.abc import Callable
 
 from benchmarks.run import CONNECTIONS, Run
 from benchmarks.section import Ratio, Section, Table
-from benchmarks.servers import BENTOML_QUICKSTART, BUNDLE, FASTAPI_SAME, FLOOR, LITSERVE, MLSERVER, Server
+from benchmarks.servers import (
+    BENTOML_QUICKSTART,
+    BUNDLE,
+    ECHO,
+    FASTAPI_SAME,
+    FLOOR,
+    GRANIAN,
+    LITSERVE,
+    MLSERVER,
+    Server,
+)
 from benchmarks.spread import number, ratio, spread
 
-KINDS = (BUNDLE, FLOOR, FASTAPI_SAME, BENTOML_QUICKSTART, MLSERVER, LITSERVE)
+KINDS = (BUNDLE, ECHO, FLOOR, GRANIAN, FASTAPI_SAME, BENTOML_QUICKSTART, MLSERVER, LITSERVE)
 LOADS = (1, CONNECTIONS, 128)
 IDLE_SECONDS = 2.0
 MB = 1e6

@@ -15,12 +15,13 @@ from records.events.standing import Standing, standing
 from records.identifiers import as_text
 from records.reading import Archive, Kept
 from records.stores.base import Query
+from records.stores.ledger import Ledger, in_steps
 
 SHOWN = 50
 """Decisions on a page."""
 
 AT_ONCE = 600
-"""Decisions that are asked for at once: more than a batch can have, whose rows are of one moment."""
+"""Decisions that are asked for at once to look them through."""
 
 LOOKED_THROUGH = 3000
 """Decisions that are looked through for those that wait, before somebody asks for more."""
@@ -60,26 +61,34 @@ class Listed:
         found: those.
         until: before which the next ones lie, microseconds since 1970; None where there are none.
         looked: how many were looked through.
+        skip: how many of the next ones were shown already.
     """
 
     found: tuple[Found, ...]
     until: int | None
     looked: int
+    skip: int = 0
 
 
-def find(opened: Opened, query: Query, reference: str | None) -> Listed:
-    """Decisions that were asked for, a page of them; those of one moment stay together.
+def find(opened: Opened, query: Query, reference: str | None, skip: int = 0) -> Listed:
+    """A page of the decisions that were asked for.
 
     Args:
         opened: the records.
         query: which.
         reference: the caller's own.
+        skip: how many of them were on the page before, of its last moment: all rows of a batch are of one.
     """
-    archive = Archive(opened.ledger, opened.ring)
-    asked = replace(query, most=AT_ONCE)
-    kept, more = _page(archive.each(asked, reference))
+    tag = None if reference is None else opened.ring.tag(reference)
+    entries = opened.ledger.find(replace(query, tag=tag, most=skip + SHOWN + 1))
+    shown, more = entries[skip : skip + SHOWN], len(entries) > skip + SHOWN
+    kept = list(Archive(opened.ledger, opened.ring).opened(_in_turn(shown)).values())
     found = tuple(_standing(opened, kept))
-    return Listed(found, kept[-1].entry.time if more else None, len(kept))
+    if not more:
+        return Listed(found, None, len(kept))
+    last = shown[-1].time
+    again = sum(entry.time == last for entry in entries[: skip + SHOWN])
+    return Listed(found, last + 1, len(kept), again)
 
 
 def waiting(opened: Opened, until: int | None) -> Listed:
@@ -94,7 +103,7 @@ def waiting(opened: Opened, until: int | None) -> Listed:
     """
     archive, found, looked = Archive(opened.ledger, opened.ring), list[Found](), 0
     while looked < LOOKED_THROUGH and len(found) < SHOWN:
-        part, more = _moments(list(opened.ledger.find(Query(until=until, most=AT_ONCE))))
+        part, more = _moments(opened.ledger, until)
         looked += len(part)
         found += _those_waiting(opened, archive, part)
         until = part[-1].time if more else None
@@ -105,7 +114,7 @@ def waiting(opened: Opened, until: int | None) -> Listed:
 
 def _those_waiting(opened: Opened, archive: Archive, part: Sequence[Entry]) -> Iterator[Found]:
     ids = [entry.id for entry in part]
-    told = of_each(opened.ledger.told(ids), ids)
+    told = _told(opened, ids)
     for entry in _in_turn(entry for entry in part if entry.key is not None):
         kinds = {event.kind for event in told[entry.id]}
         if Kind.PROPOSED not in kinds and kinds & REVIEWED:
@@ -125,7 +134,7 @@ def calls_for_review(kept: Kept) -> bool:
 
 def _standing(opened: Opened, kept: Sequence[Kept]) -> Iterator[Found]:
     ids = [each.entry.id for each in kept]
-    told = of_each(opened.ledger.told(ids), ids)
+    told = _told(opened, ids)
     for each in _in_turn(kept):
         yield Found(each, _stands(opened, each.entry, told[each.entry.id]))
 
@@ -134,22 +143,18 @@ def _stands(opened: Opened, entry: Entry, events: Sequence[Event]) -> Standing:
     return standing(events, entry.key, opened.ring)
 
 
-def _page(each: Iterator[Kept]) -> tuple[list[Kept], bool]:
-    """A page of decisions, and whether there are more behind it; none of its last moment are."""
-    shown: list[Kept] = []
-    for kept in _in_turn(each):
-        if len(shown) >= SHOWN and kept.entry.time != shown[-1].entry.time:
-            return shown, True
-        shown.append(kept)
-    return shown, False
+def _moments(ledger: Ledger, until: int | None) -> tuple[Sequence[Entry], bool]:
+    """Some entries, none of whose moments has others besides, and whether there are more."""
+    most = AT_ONCE
+    while len(entries := ledger.find(Query(until=until, most=most))) == most:
+        if whole := [entry for entry in entries if entry.time != entries[-1].time]:
+            return whole, True
+        most *= 4
+    return entries, False
 
 
-def _moments(entries: list[Entry]) -> tuple[list[Entry], bool]:
-    """Entries without those of the last moment, of which there may be more, and whether there are."""
-    if len(entries) < AT_ONCE:
-        return entries, False
-    whole = [entry for entry in entries if entry.time != entries[-1].time]
-    return (whole or entries), True
+def _told(opened: Opened, ids: Sequence[bytes]) -> dict[bytes, list[Event]]:
+    return of_each((event for step in in_steps(ids) for event in opened.ledger.told(step)), ids)
 
 
 def _in_turn(items: Iterable[T]) -> Iterator[T]:

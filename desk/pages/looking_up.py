@@ -57,9 +57,7 @@ async def _listed(visit: Visit, asked: Mapping[str, str]) -> Response:
     first, last = (_day(asked.get(name, ""), name, errors) for name in (SINCE, UNTIL))
     if asked.get(OUTCOME) and asked[OUTCOME] not in set(Outcome):
         raise UnfitFormError
-    before = asked.get(BEFORE, "")
-    if before and not (before.isascii() and before.isdecimal() and len(before) < 20):
-        raise UnfitFormError
+    before, skip = _where(asked.get(BEFORE, ""))
     if errors:
         return _shown(visit, asked, None, errors)
 
@@ -71,10 +69,20 @@ async def _listed(visit: Visit, asked: Mapping[str, str]) -> Response:
         since = None if first is None else from_time(first.isoformat())
         # The day itself is meant too; where older ones of the same are asked for, those before the last one shown.
         until = None if last is None else from_time((last + timedelta(days=1)).isoformat())
-        query = Query(since=since, until=int(before) if before else until, outcome=asked.get(OUTCOME) or None)
-        return find(opened, query, asked.get(REFERENCE) or None)
+        query = Query(since=since, until=until if before is None else before, outcome=asked.get(OUTCOME) or None)
+        return find(opened, query, asked.get(REFERENCE) or None, skip)
 
     return _shown(visit, asked, await ask(visit, work), {})
+
+
+def _where(text: str) -> tuple[int | None, int]:
+    """Where the next page begins: before a moment, and behind how many of those before it."""
+    parts = text.split(".")
+    if not text:
+        return None, 0
+    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in parts):
+        raise UnfitFormError
+    return int(parts[0]), int(parts[1])
 
 
 def _day(text: str, name: str, errors: dict[str, str]) -> date | None:

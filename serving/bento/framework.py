@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.context import server_context
+from bentoml._internal.marshal import dispatcher as dispatching
 from bentoml._internal.marshal.dispatcher import Job, Optimizer
 from bentoml.exceptions import ServiceUnavailable
 from starlette.applications import Starlette
@@ -36,7 +38,7 @@ from serving.http.direct import DirectRoute, Places
 from serving.http.edge import Edge
 from serving.http.inside import Inside
 from serving.http.responses import Responses
-from serving.routes import DESK, PREDICT_EXPLAIN
+from serving.routes import DESK, PREDICT_BATCH, PREDICT_EXPLAIN
 from serving.settings import Settings
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
@@ -127,6 +129,23 @@ def _letting_go(outbound_call: Callable[..., Awaitable[None]]) -> Callable[..., 
     return work_off
 
 
+def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
+    """A dispatcher's way in, by which only the first of those that wait wakes it: it sleeps while nobody does."""
+
+    async def inbound_call(data: Any) -> Any:
+        future = asyncio.get_running_loop().create_future()
+        queue = dispatcher._queue  # noqa: SLF001  # as the method that this is in place of
+        now: float = vars(dispatching)["time"].time()  # by the dispatchers' own clock: see serving.bento.clock
+        queue.append(Job(now, data, future))
+        if len(queue) == 1:
+            woken = dispatcher._wake_event  # noqa: SLF001  # the same
+            async with woken:
+                woken.notify_all()
+        return await future
+
+    return inbound_call
+
+
 class AppFactory(ServiceAppFactory):
     """BentoML's application, its dispatchers eager, and trained before the first request."""
 
@@ -138,6 +157,7 @@ class AppFactory(ServiceAppFactory):
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
             dispatcher.get_batch_size = len
             dispatcher.outbound_call = _letting_go(dispatcher.outbound_call)
+            dispatcher.inbound_call = _waking_once(dispatcher)
             if name not in self._hosted.in_threads:
                 # While a batch is worked off, its dispatcher looks every millisecond whether that is done. On the event
                 # loop it is done at the loop's next turn.
@@ -190,7 +210,8 @@ class AppFactory(ServiceAppFactory):
         if self._hosted.desk is not None:
             traffic = BentoTraffic(metrics, telemetry.tallies, DESK.path)
             filed = replace(routes[PREDICT_EXPLAIN.path], route=DESK.path, traffic=traffic)
-            self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled))
+            many = replace(routes[PREDICT_BATCH.path], route=DESK.path, traffic=traffic)
+            self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled), many)
         return routes
 
     def _places(self) -> Places:

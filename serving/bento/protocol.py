@@ -57,9 +57,6 @@ _UNFINISHED = re.compile(rb"\n(u(?:p(?:g(?:r(?:a(?:d(?:e)?)?)?)?)?)?)\Z", re.IGN
 """The beginning of the header's name at the end of what has been received."""
 
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
 def _no_room() -> OverloadedError:
     return OverloadedError(
         "the requests in progress hold as many bytes as they may; repeat the request after Retry-After seconds"
@@ -67,31 +64,77 @@ def _no_room() -> OverloadedError:
 
 
 class _WholeResponse:
-    """A connection's transport as the response to one POST sees it: its head waits for the first part of its body.
+    """Sends the response to one POST: its head waits for the first part of its body.
 
-    uvicorn writes them one by one, and each is a system call and a packet. What has a body only; HEAD would wait.
+    uvicorn writes them one by one, and each is a system call and a packet. What has a body only; HEAD would wait. A
+    response that is whole with that part, as nearly all are, is written past uvicorn, which looks into each header.
     """
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_cycle", "_send", "_start")
+
+    def __init__(self, cycle: RequestResponseCycle, send: ASGISendCallable) -> None:
+        self._cycle = cycle
+        self._send = send
+        self._start: Any = None
+
+    async def send(self, message: Any) -> None:
+        start, self._start = self._start, None
+        if start is None:
+            if message["type"] == "http.response.start":
+                self._start = message
+            else:
+                await self._send(message)
+            return
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if (content := self._content(start, message)) is None:
+            cycle.transport = together = _Together(cycle.transport)  # type: ignore[assignment]  # all that it uses
+            await self._send(start)
+            await self._send(message)
+            cycle.transport = together.transport
+        elif not cycle.disconnected:
+            cycle.waiting_for_100_continue = False
+            cycle.response_started = cycle.response_complete = True
+            cycle.transport.write(content)
+            cycle.message_event.set()
+            cycle.on_response()
+
+    def _content(self, start: Any, message: Any) -> bytes | None:
+        """A response's bytes; None where it isn't whole, or there is more to it than to be written."""
+        headers, body = start["headers"], message.get("body", b"")
+        by_name = dict(headers)
+        if (
+            message.get("more_body", False)
+            or not self._cycle.keep_alive
+            or by_name.get(b"content-length") != b"%d" % len(body)
+            or b"connection" in by_name
+        ):
+            return None
+        lines = [b"%b: %b\r\n" % header for header in (*self._cycle.default_headers, *headers)]
+        head = b"".join((STATUS_LINE[start["status"]], *lines))
+        # A line's end within a header is for uvicorn to refuse.
+        return head + b"\r\n" + body if head.count(b"\n") == head.count(b"\r") == len(lines) + 1 else None
+
+
+class _Together:
+    """A connection's transport, on which a head goes out with the first part of its body."""
+
+    __slots__ = ("_head", "transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self.transport = transport
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        if data == _CONTINUE:
-            self._transport.write(data)
-        elif self._head is None:
+        if self._head is None:
             self._head = data
         else:
-            self._transport.writelines((self._head, data))
+            self.transport.writelines((self._head, data))
             self._head = b""
 
     def close(self) -> None:
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
+        self.transport.close()
 
 
 class _OneAfterTheOther(FlowControl):
@@ -128,6 +171,7 @@ class HTTPProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         if self.timeout_keep_alive == UVICORN_KEEP_ALIVE_SECONDS:
             self.timeout_keep_alive = KEEP_ALIVE_SECONDS
+        self.access_log = False  # the edge logs every request
         self._in_head = self._in_body = False
         self._messages = 0
         self._watched: tuple[bool, int] | None = None
@@ -280,6 +324,8 @@ class HTTPProtocol(HttpToolsProtocol):
         send: ASGISendCallable,
     ) -> None:
         scope[PEER] = self.client  # type: ignore[literal-required]  # a server may add to it
+        if scope["method"] == "POST":  # type: ignore[typeddict-item]  # a request's, which has one
+            send = _WholeResponse(cycle, send).send
         try:
             await app(scope, receive, send)
         finally:
@@ -364,8 +410,6 @@ class HTTPProtocol(HttpToolsProtocol):
         held = self._held_by[self.cycle] = self._hold_message()  # only now: a target that is no URL ends it before
         if held == 0:
             self._drop()
-        if self.scope["method"] == "POST":
-            self.cycle.transport = _WholeResponse(self.transport)  # type: ignore[assignment]  # all that a cycle uses
 
         if self.expect_100_continue:
             # Refused without 100, its body may come or not: what follows can't be told from it (RFC 9110, 10.1.1).

@@ -208,21 +208,24 @@ def _partial(request: Request) -> bool:
     return value == "true"
 
 
-def _content_type(request: Request) -> str:
-    """The body's media type, which has to be declared once, and as JSON without an encoding.
+def _declared(request: Request) -> tuple[str, bytes]:
+    """The body's media type, which has to be declared once, and as JSON without an encoding; and its length.
 
     Raises:
         UnsupportedMediaTypeError: any header of either name says something else.
     """
     types: list[str] = []
+    length = b""
     for name, value in request.scope["headers"]:
         if name == b"content-type":
             types.append(value.decode("latin-1"))
+        elif name == b"content-length":
+            length = length or value
         elif name == b"content-encoding" and value.strip().lower() not in (b"identity", b""):
             raise UnsupportedMediaTypeError("send the body as it is, without a Content-Encoding")
     if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaTypeError
-    return types[0]
+    return types[0], length
 
 
 async def _read_body(request: Request, limits: Settings) -> tuple[bytes, str]:
@@ -230,9 +233,8 @@ async def _read_body(request: Request, limits: Settings) -> tuple[bytes, str]:
     if (arrived := request.scope.pop(_ARRIVED, None)) is not None:
         found: tuple[bytes, str] = arrived
         return found
-    content_type, limit = _content_type(request), limits.max_body_bytes
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    (content_type, length), limit = _declared(request), limits.max_body_bytes
+    if length.isdigit() and int(length) > limit:
         raise too_large(limit)
     body: bytes | bytearray = b""
     more = True

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from opentelemetry.trace import StatusCode
 from starlette.requests import Request
@@ -73,6 +74,47 @@ class Places:
             self.free += 1
 
 
+class TimeLimit:
+    """`asyncio.timeout` at a third of its cost, since it is never moved.
+
+    Attributes:
+        expired: whether it is over.
+    """
+
+    __slots__ = ("_cancelling", "_seconds", "_task", "_timer", "expired")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self.expired = False
+
+    def __enter__(self) -> Self:
+        """Begin, in a task."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+        self._timer = (
+            None if self._seconds is None else asyncio.get_running_loop().call_later(self._seconds, self._expire)
+        )
+        return self
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End; what cancels the task besides goes on.
+
+        Raises:
+            TimeoutError: the time was over, and the block has been cancelled.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from exc
+
+
 @dataclass(frozen=True, slots=True)
 class DirectRoute:
     """An ASGI application that answers one scoring route.
@@ -128,7 +170,7 @@ class DirectRoute:
             await asyncio.sleep(REFUSAL_SECONDS)
             return TooManyRequestsError().response(request_id())
         try:
-            async with asyncio.timeout(self.timeout) as limit:
+            with TimeLimit(self.timeout) as limit:
                 rows = await self.read(request, None)
                 # What is settled waits for no batch: neither an answer that there is, nor a refusal.
                 if len(rows) == 1 and isinstance(item := rows[0].item, SETTLED):
@@ -140,6 +182,6 @@ class DirectRoute:
                 return response
         except (TimeoutError, self.shed):
             # A dispatcher tells of a cancelled wait as of a shed one, so the exception alone doesn't say which it was.
-            return (RequestTimeoutError if limit.expired() else OverloadedError)().response(request_id())
+            return (RequestTimeoutError if limit.expired else OverloadedError)().response(request_id())
         finally:
             self.places.give_back(caller)

@@ -37,10 +37,13 @@ from serving.telemetry.exchange import Exchange, current_exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
 
+_NO_STORE = (b"cache-control", b"no-store")
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+_CONTENT_POLICY = (b"content-security-policy", POLICY.encode("ascii"))
+
 PROBLEM = "credit_risk.problem"
 """Where the desk finds in a request's scope why it gets no further: a ProblemError, to be told to a person."""
 
-_POLICY = POLICY.encode("ascii")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -200,15 +203,16 @@ class _Responder:
                 await self.problem(problem)
                 return
             self.started, self.status = True, message["status"]
+            names = [name for name, _ in headers]
             headers.append((b"x-request-id", self.exchange.request_id.encode("ascii")))
             if (span := self.tracing.current()) is not None:
                 self.exchange.span = span
                 headers.append((b"x-trace-id", b"%032x" % span.trace_id))
-            if not any(name == b"cache-control" for name, _ in headers):
-                headers.append((b"cache-control", b"no-store"))
-            headers.append((b"x-content-type-options", b"nosniff"))
-            if not any(name == b"content-security-policy" for name, _ in headers):
-                headers.append((b"content-security-policy", _POLICY))
+            if b"cache-control" not in names:
+                headers.append(_NO_STORE)
+            headers.append(_NO_SNIFF)
+            if b"content-security-policy" not in names:
+                headers.append(_CONTENT_POLICY)
             headers.extend(self.extra)
         elif not message.get("more_body", False):
             self.finished = True

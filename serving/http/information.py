@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +29,7 @@ class Information:
         self.settings = settings
         self.engine: Engine | None = None
         self.digests: dict[str, str] = {}
+        self.contents: Mapping[str, bytes] = {}
         self.signed_by: dict[str, str | None] = {"model": None, "policy": None}
         self.bento: str | None = None
         self.challenger: Callable[[], dict[str, Any] | None] = lambda: None

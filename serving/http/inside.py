@@ -5,7 +5,8 @@ What it is told are their very answers: the same reading, limits, batches, recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,9 +22,10 @@ from serving.http.information import Information
 from serving.http.problems import MEDIA_TYPE, InternalError, NotReadyError, ProblemError, RecordsUnreadableError
 from serving.http.refusals import invalid
 from serving.lookup import Lookup
-from serving.routes import PREDICT_EXPLAIN
-from serving.telemetry.exchange import request_id
+from serving.routes import DESK, PREDICT_BATCH, PREDICT_EXPLAIN, Route
+from serving.telemetry.exchange import Exchange, current_exchange, request_id
 from serving.telemetry.logs import service_log
+from serving.telemetry.telemetry import Sample, Telemetry
 
 if TYPE_CHECKING:
     from serving.lookup import Opened
@@ -52,22 +54,26 @@ class Inside:
     Args:
         information: what is served.
         lookup: has the records.
+        telemetry: has counted.
     """
 
-    def __init__(self, information: Information, lookup: Lookup) -> None:
+    def __init__(self, information: Information, lookup: Lookup, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self._information = information
         self._lookup = lookup
         self._filed: ASGIApp | None = None
         self._unfiled: ASGIApp | None = None
+        self._many: ASGIApp | None = None
 
-    def connect(self, filed: ASGIApp, unfiled: ASGIApp) -> None:
+    def connect(self, filed: ASGIApp, unfiled: ASGIApp, many: ASGIApp) -> None:
         """The routes to ask, once there are any.
 
         Args:
             filed: answers as /predict/explain does.
             unfiled: the same, of what is only tried out.
+            many: answers as /predict/batch does.
         """
-        self._filed, self._unfiled = filed, unfiled
+        self._filed, self._unfiled, self._many = filed, unfiled, many
 
     @property
     def engine(self) -> Engine | None:
@@ -82,6 +88,29 @@ class Inside:
     def version(self) -> dict[str, Any]:
         """What /version answers."""
         return self._information.version()
+
+    @property
+    def most_rows(self) -> int:
+        """Of a request with many applications."""
+        return self._information.settings.max_batch_rows
+
+    @property
+    def most_bytes(self) -> int:
+        """Of any request's body."""
+        return self._information.settings.max_body_bytes
+
+    @property
+    def most_upload(self) -> int:
+        """Bytes of a file that somebody sends to the desk."""
+        return self._information.settings.desk_upload_bytes
+
+    def contents(self) -> Mapping[str, bytes]:
+        """The very bytes of the model's and the policy's files, by name."""
+        return self._information.contents
+
+    def samples(self) -> Sequence[Sample]:
+        """The service's own metrics, of all its workers."""
+        return self._telemetry.samples()
 
     def person(self, request: Scope) -> Person:
         """Who sent a request to the desk that has come through."""
@@ -115,8 +144,26 @@ class Inside:
             document: the application, JSON.
             key: an Idempotency-Key, by which the same document gets the same answer again.
         """
-        headers = [] if key is None else [(HEADER.lower().encode(), key.encode())]
-        return await _ask(self._filed, request, document, headers)
+        return await _ask(self._filed, request, document, _with_key(key))
+
+    async def file_many(self, request: Scope, document: bytes, key: str | None = None) -> Told:
+        """Decide a list of applications as /predict/batch?partial=true does, and put them on record.
+
+        It may go on after the request that it is done on behalf of has been answered, so it is an exchange of its own.
+
+        Args:
+            request: on whose behalf.
+            document: the list, JSON.
+            key: as in `file`.
+        """
+        before = current_exchange.get()
+        exchange = Exchange(secrets.token_hex(16), "POST", DESK.path, caller=None if before is None else before.caller)
+        token = current_exchange.set(exchange)
+        try:
+            return await _ask(self._many, request, document, _with_key(key), PREDICT_BATCH, b"partial=true")
+        finally:
+            exchange.over()
+            current_exchange.reset(token)
 
     async def try_out(self, request: Scope, document: bytes) -> Told:
         """What would be decided; nothing is kept of it."""
@@ -137,16 +184,27 @@ class Inside:
         return await self._lookup.ask(work)
 
 
-async def _ask(route: ASGIApp | None, request: Scope, document: bytes, headers: list[tuple[bytes, bytes]]) -> Told:
+def _with_key(key: str | None) -> list[tuple[bytes, bytes]]:
+    return [] if key is None else [(HEADER.lower().encode(), key.encode())]
+
+
+async def _ask(  # noqa: PLR0913, PLR0917  # a request has as many parts
+    route: ASGIApp | None,
+    request: Scope,
+    document: bytes,
+    headers: list[tuple[bytes, bytes]],
+    of: Route = PREDICT_EXPLAIN,
+    query: bytes = b"",
+) -> Told:
     if route is None:
         return _told(NotReadyError())
     length = str(len(document)).encode()
     scope = {
         **request,
         "method": "POST",
-        "path": PREDICT_EXPLAIN.path,
-        "raw_path": PREDICT_EXPLAIN.path.encode(),
-        "query_string": b"",
+        "path": of.path,
+        "raw_path": of.path.encode(),
+        "query_string": query,
         "headers": [(b"content-type", b"application/json"), (b"content-length", length), *headers],
     }
     sent: list[Message] = []

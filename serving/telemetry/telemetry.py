@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry, multiprocess
 
 from serving.telemetry.callers import CallerMetrics
 from serving.telemetry.drift import Drift
@@ -14,6 +16,20 @@ from serving.telemetry.metrics import Metrics
 from serving.telemetry.tally import Tallies
 from serving.telemetry.tracing import Tracing
 from serving.telemetry.upkeep import Upkeep
+
+
+class Sample(NamedTuple):
+    """One series as it is now, over all workers.
+
+    Attributes:
+        name: of the sample, such as credit_risk_decisions_total.
+        labels: of the series.
+        value: since the start, or at present.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
 
 
 class Telemetry:
@@ -33,12 +49,27 @@ class Telemetry:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._files = shared_metric_files()
+        self._registry = registry
         self.tallies = Tallies()
         self.metrics = Metrics(self.tallies, registry)
         self.callers = CallerMetrics(self.tallies, registry)
         self.drift = Drift(self.tallies, registry)
         self.tracing = Tracing()
         self.logs = Logs(self.tracing, self.metrics.dropped_log_lines.inc)
+
+    def samples(self) -> list[Sample]:
+        """This service's own series, as /metrics has them."""
+        self.tallies.flush()
+        registry = self._registry
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
+        return [
+            Sample(sample.name, sample.labels, sample.value)
+            for family in registry.collect()
+            if family.name.startswith("credit_risk_")
+            for sample in family.samples
+        ]
 
     def upkeep(self, is_ready: Callable[[], bool], observe: Callable[[], None]) -> Upkeep:
         """What is to be done once a second, begun; to be called from the event loop's thread."""

@@ -7,6 +7,7 @@ requests: it goes under the first sampled one and is linked to all of them.
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -96,17 +97,25 @@ def _fresh_context() -> Iterator[None]:
 
 
 @contextmanager
-def _request_span(tracer: Tracer, route: str, scope: Mapping[str, Any]) -> Iterator[Span]:
-    from opentelemetry import propagate  # noqa: PLC0415  # dies of a bad OTEL_PROPAGATORS, which is refused before
+def _no_span() -> Iterator[Span]:
+    with _fresh_context():
+        yield trace.INVALID_SPAN
 
+
+@contextmanager
+def _request_span(tracer: Tracer, route: str, scope: Mapping[str, Any], *, sampled: bool) -> Iterator[Span]:
+    """The span of a request, under the caller's where there is one, which then decides whether it is sampled."""
     carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     # From an empty context, since a pipelined request's task inherits that of the request before.
-    caller = propagate.extract(carrier, context=Context())
-    attributes = {"http.request.method": "POST", "http.route": route}
-    if (caller_name := known_caller()) is not None:
-        attributes["enduser.id"] = caller_name
-    span = tracer.start_span(f"POST {route}", caller, SpanKind.SERVER, attributes)
-    # Not `use_span`: an unsampled request pays for its context only.
+    caller = propagate().extract(carrier, context=Context())
+    parent = trace.get_current_span(caller).get_span_context()
+    if parent.trace_flags.sampled if parent.is_valid else sampled:
+        attributes = {"http.request.method": "POST", "http.route": route}
+        if (caller_name := known_caller()) is not None:
+            attributes["enduser.id"] = caller_name
+        span = tracer.start_span(f"POST {route}", caller, SpanKind.SERVER, attributes)
+    else:
+        span = trace.NonRecordingSpan(parent)
     token = context.attach(trace.set_span_in_context(span, caller))
     try:
         yield span
@@ -115,17 +124,37 @@ def _request_span(tracer: Tracer, route: str, scope: Mapping[str, Any]) -> Itera
         span.end()
 
 
+def propagate() -> Any:
+    """What reads a caller's headers; imported with the first spans, for it dies of a bad OTEL_PROPAGATORS."""
+    from opentelemetry import propagate  # noqa: PLC0415  # see above; such a one is refused before
+
+    return propagate.get_global_textmap()
+
+
 class Tracing:
-    """Makes spans, or, until it is started, nothing at no cost."""
+    """Makes spans of what is sampled, and of all else, or until it is started, nothing at next to no cost."""
 
     def __init__(self) -> None:
         self._tracer: Tracer | None = None
         self._provider: Any = None
+        self._rate = 0.0
+        self._told_by: frozenset[bytes] = frozenset()
 
-    def start(self, provider: Any) -> None:
-        """Make spans of this tracer provider from now on."""
+    def start(self, provider: Any, rate: float) -> None:
+        """Make spans of this tracer provider from now on.
+
+        Args:
+            provider: whose own sampler is not asked: BentoML's has the SDK make and fill spans that nobody gets.
+            rate: share of the requests that are sampled where the caller says nothing, 0 to 1.
+        """
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415  # the SDK takes a service's time to load
+
         self._provider = provider
-        self._tracer = provider.get_tracer("credit_risk")
+        self._rate = rate
+        self._told_by = frozenset(name.lower().encode() for name in propagate().fields)
+        tracer = provider.get_tracer("credit_risk")
+        tracer.sampler = ALWAYS_ON
+        self._tracer = tracer
 
     def stop(self) -> None:
         """Export what waits, for a while: a collector that is away must not keep the process from ending."""
@@ -141,8 +170,13 @@ class Tracing:
         return NOTHING if self._tracer is None else _fresh_context()
 
     def request_span(self, route: str, scope: Mapping[str, Any]) -> AbstractContextManager[Span]:
-        """The span of a POST to a route, under the caller's where its headers name one."""
-        return NO_SPAN if self._tracer is None else _request_span(self._tracer, route, scope)
+        """The span of a POST to a route, under the caller's where its headers name one; none where it isn't sampled."""
+        if self._tracer is None:
+            return NO_SPAN
+        sampled = random.random() < self._rate  # noqa: S311  # no secret
+        if not sampled and not any(name in self._told_by for name, _ in scope["headers"]):
+            return NO_SPAN if trace.get_current_span() is trace.INVALID_SPAN else _no_span()
+        return _request_span(self._tracer, route, scope, sampled=sampled)
 
     def span(self, name: str) -> AbstractContextManager[Any]:
         """A span under the current one, where that one is sampled."""

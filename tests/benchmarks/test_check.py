@@ -33,6 +33,14 @@ def test_a_loss_of_over_15_percent_is_named() -> None:
     assert losses(run(2.0), run(1.69)) == ["a ÷ b: 1.69, was 2, worse by 16%"]
 
 
+def test_one_round_as_good_as_before_is_no_loss() -> None:
+    """A neighbour on the machine spoils rounds, and speeds none up."""
+    now = {"part": Section("Part", (), {"a ÷ b": Ratio(spread([1.1, 1.2, 1.75]), higher_is_better=True)})}
+    assert losses(run(2.0), now) == []
+    worse = {"part": Section("Part", (), {"a ÷ b": Ratio(spread([1.1, 1.2, 1.65]), higher_is_better=True)})}
+    assert losses(run(2.0), worse) == ["a ÷ b: 1.2, was 2, worse by 40%"]
+
+
 @pytest.mark.parametrize("now", [1.71, 2.0, 9.0])
 def test_a_smaller_loss_and_any_gain_pass(now: float) -> None:
     assert losses(run(2.0), run(now)) == []

@@ -122,7 +122,7 @@ class TestRecord:
         def fail(*_: object) -> None:
             raise StoreUnavailableError("full")
 
-        monkeypatch.setattr("records.stores.sqlite_events.linked", fail)
+        monkeypatch.setattr("records.stores.sqlite.events.linked", fail)
         response = ann.get(f"records/{refused}")
         assert 503 == response.status_code
         assert refused not in response.text
@@ -205,7 +205,7 @@ class TestFinding:
         assert 400 == clerk.post("records", outcome="MAYBE").status_code
 
     def test_older_ones(self, archive: Office) -> None:
-        """Page by page each is shown once, and rows of one moment stay together."""
+        """Page by page each is shown once, also of many rows of one moment."""
         clerk = Clerk(archive, "ann", "viewer")
         page, found = clerk.open("records"), list[str]()
         for _ in range(9):
@@ -215,6 +215,7 @@ class TestFinding:
                 break
             page = Page(clerk.post("records", before=more[0].attributes["value"] or "").text)
         assert (130, 130) == (len(found), len(set(found)))
+        assert 400 == clerk.post("records", before="1").status_code
 
     def test_nothing_sought_is_in_an_address(self, archive: Office) -> None:
         page = Clerk(archive, "ann", "viewer").open("records")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
@@ -120,12 +121,12 @@ class TestOverride:
             with pytest.raises(ContradictionError, match="nothing is proposed"):
                 act(entry, 0, "x")
 
-    def test_two_at_once(self, book: Ledger, ring: KeyRing, entry: Entry, teller: Teller) -> None:
+    def test_two_at_once(self, open_book: Callable[[], Ledger], book: Ledger, ring: KeyRing, entry: Entry) -> None:
         """One of them has it; each other is told that somebody was first."""
 
         def propose(number: int) -> str:
             try:
-                Reviewer(teller, ring, Who.known(f"officer {number}")).propose(entry, 0, *WHY)
+                Reviewer(Teller(open_book(), ring), ring, Who.known(f"officer {number}")).propose(entry, 0, *WHY)
             except ContradictionError as exc:
                 return exc.contradictions[0].field
             return ""

@@ -56,8 +56,9 @@ class TestStretch:
     def test_mean_slope(self) -> None:
         """Over the way between two margins, whichever comes first; and at one, the slope there."""
         bent = Calibration(**BENT)
-        assert (pytest.approx(3.5 / 2), pytest.approx(3.5 / 2)) == (bent.stretch(-2, 0), bent.stretch(0, -2))
-        assert (0.5, 2.0) == (bent.stretch(-3, -3), bent.stretch(1, 1))
+        there, back, nowhere = (bent.stretch(start, np.array([0.0, -2.0, 1.0])).tolist() for start in (-2, 0, 1))
+        assert (pytest.approx(3.5 / 2), pytest.approx(3.5 / 2)) == (there[0], back[1])
+        assert (0.5, 2.0) == (bent.stretch(-3, np.array([-3.0]))[0], nowhere[2])
 
 
 class TestRefused:

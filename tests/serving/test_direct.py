@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
-from serving.http.direct import DirectRoute, Places
+from serving.http.direct import DirectRoute, Places, TimeLimit
 from serving.telemetry.tracing import Tracing
 
 
@@ -55,6 +55,34 @@ class Counted:
         assert 0 <= seconds < 5
         self.in_progress -= 1
         self.statuses.append(status)
+
+
+class TestTimeLimit:
+    def test_it_cancels_what_takes_longer(self) -> None:
+        async def wait(seconds: float | None) -> bool:
+            with TimeLimit(seconds) as limit:
+                await asyncio.sleep(0.01 if seconds is None else 10)
+            return limit.expired
+
+        with pytest.raises(TimeoutError):
+            asyncio.run(wait(0.001))
+        assert asyncio.run(wait(None)) is False
+
+    def test_a_cancelled_task_stays_cancelled(self) -> None:
+        """Also where the time is over in the same turn: whoever cancelled it waits for that."""
+
+        async def wait() -> None:
+            with TimeLimit(0.0):
+                await asyncio.sleep(10)
+
+        async def cancel() -> None:
+            task = asyncio.create_task(wait())
+            await asyncio.sleep(0)
+            task.cancel()
+            await task
+
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(cancel())
 
 
 class TestRoute:
@@ -128,7 +156,7 @@ class TestRoute:
         exporter, provider = InMemorySpanExporter(), TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         tracing = Tracing()
-        tracing.start(provider)
+        tracing.start(provider, 1.0)
         with pytest.raises(RuntimeError):
             self._call(self._route(Counted(), Places(1), failing, tracing))
         for infer in (never, answered):

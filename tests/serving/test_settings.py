@@ -157,7 +157,7 @@ class TestEnvironment:
     def test_every_number_has_two_bounds(self) -> None:
         """What is too much is refused at start, not found out under load."""
         numbers = [name for name, value in Settings() if isinstance(value, int | float)]
-        assert len(numbers) == 13
+        assert len(numbers) == 14
         assert [name for name in numbers if not allowed_range(name)] == []
 
     def test_every_bound_is_in_the_documentation(self) -> None:

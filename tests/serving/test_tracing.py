@@ -14,15 +14,16 @@ from uuid import uuid4
 import aiohttp
 import httpx
 import pytest
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import SpanLimits
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, StaticSampler
 
 from serving.bento.install import tracing_configuration
 from serving.settings import SettingsError
-from serving.telemetry.tracing import TracingSettings, tracing_settings
+from serving.telemetry.tracing import Tracing, TracingSettings, tracing_settings
 from tests.collector import Collector, collecting
 from tests.crowd import run, session
 from tests.servers import HANG_SECONDS, ROOT, Server, copy_store, environment, serving, wait_for
@@ -164,6 +165,50 @@ def traced(store: Path, tmp_path_factory: pytest.TempPathFactory, collector: Col
 
 def traceparent(trace_id: str, *, sampled: bool) -> dict[str, str]:
     return {"traceparent": f"00-{trace_id}-{PARENT}-{'01' if sampled else '00'}"}
+
+
+class TestSampling:
+    """Which requests get a span; in this process."""
+
+    @pytest.fixture
+    def told(self) -> Iterator[tuple[Tracing, InMemorySpanExporter]]:
+        """Nothing is sampled where the caller says nothing. The provider would record all, as BentoML's does."""
+        exporter = InMemorySpanExporter()
+        provider = TracerProvider(sampler=StaticSampler(Decision.RECORD_ONLY))
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        tracing = Tracing()
+        tracing.start(provider, 0.0)
+        yield tracing, exporter
+        provider.shutdown()
+
+    def scope(self, **headers: str) -> dict[str, Any]:
+        return {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
+
+    def test_unsampled_there_is_none(self, told: tuple[Tracing, InMemorySpanExporter]) -> None:
+        tracing, exporter = told
+        with tracing.request_span("/predict", self.scope()) as span:
+            assert (trace.INVALID_SPAN, None) == (span, tracing.current())
+        assert () == exporter.get_finished_spans()
+
+    def test_all_are_sampled_at_a_rate_of_1(self, told: tuple[Tracing, InMemorySpanExporter]) -> None:
+        tracing, exporter = told
+        tracing._rate = 1.0  # a provider is started once
+        with tracing.request_span("/predict", self.scope()), tracing.span("validate"):
+            assert tracing.current() is not None
+        assert ["validate", "POST /predict"] == [span.name for span in exporter.get_finished_spans()]
+
+    def test_the_caller_decides(self, told: tuple[Tracing, InMemorySpanExporter]) -> None:
+        """Either way its trace is known; and a request that follows on its connection, without one, is in none."""
+        tracing, exporter = told
+        for sampled in (False, True):
+            trace_id = uuid4().hex
+            with tracing.request_span("/predict", self.scope(**traceparent(trace_id, sampled=sampled))) as span:
+                current = tracing.current()
+                assert current is not None
+                assert (trace_id, sampled) == (f"{current.trace_id:032x}", span.is_recording())
+                with tracing.request_span("/predict", self.scope()):
+                    assert tracing.current() is None
+            assert sampled == bool(exporter.get_finished_spans())
 
 
 class TestRequests:

@@ -1,0 +1,1 @@
+"""The echo: what a request costs before anything is done with it."""
