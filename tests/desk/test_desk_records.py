@@ -217,6 +217,23 @@ class TestFinding:
         assert (130, 130) == (len(found), len(set(found)))
         assert 400 == clerk.post("records", before="1").status_code
 
+    @pytest.mark.parametrize(
+        ("page", "sent", "status"),
+        [
+            ("records", {"until": "9999-12-31"}, 200),
+            ("records", {"since": "0001-01-01"}, 200),
+            ("records", {"before": f"{2**63 - 1}.0"}, 200),
+            ("records", {"before": f"{2**63}.0"}, 400),
+            ("records", {"before": f"1.{2**63 - 1}"}, 400),
+            ("reviews", {"before": f"{2**63}"}, 400),
+        ],
+    )
+    def test_days_and_numbers_at_their_ends(
+        self, archive: Office, page: str, sent: dict[str, str], status: int
+    ) -> None:
+        """Those that no store could keep are no fault of the service, and nobody has all decisions read at once."""
+        assert status == Clerk(archive, "ann", "viewer").ready_at("records").post(page, **sent).status_code
+
     def test_nothing_sought_is_in_an_address(self, archive: Office) -> None:
         page = Clerk(archive, "ann", "viewer").open("records")
         assert {"post"} == {each.attributes["method"] for each in page.root.all("form")}
