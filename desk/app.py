@@ -85,8 +85,12 @@ class Desk:
         else:
             await self._app(scope, receive, send)
 
+    def open(self) -> None:
+        """A worker of the service starts."""
+        self._jobs.open()
+
     def close(self) -> None:
-        """The service stops: nothing of what people have sent is left."""
+        """It stops: nothing of what people have sent is left by the last one."""
         self._jobs.close()
 
     def _endpoint(self, page: Page, action: Action) -> Callable[[Request], Awaitable[Response]]:
