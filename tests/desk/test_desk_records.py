@@ -116,6 +116,15 @@ class TestRecord:
             (act.kind, act.by, act.content) for act in told(office, refused)
         ]
 
+    @pytest.mark.parametrize(("dest", "status"), [("image", 403), ("iframe", 403), ("empty", 403), ("document", 200)])
+    def test_no_other_site_has_somebody_look(self, office: Office, dest: str, status: int) -> None:
+        """By what it puts into a page of its own; who follows a link from there looks."""
+        (decision,) = office.file([GOLDEN[0]])
+        clerk = Clerk(office, "ann", "viewer")
+        response = clerk.get(f"records/{decision}", **{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": dest})
+        assert status == response.status_code
+        assert (status == 200) == bool(office.ledger().told([from_text(decision)]))
+
     def test_nobody_sees_what_can_not_be_told(self, refused: str, ann: Clerk, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the event can't be kept, the record isn't shown."""
 
