@@ -12,13 +12,19 @@ let waiting = 0, filed = null;
 
 function inReadersFormat(root) {
   const locale = navigator.languages?.length ? navigator.languages : undefined;
-  const rewrite = (kind, options, times = 1) => {
+  const rewrite = (kind, options) => {
     const format = new Intl.NumberFormat(locale, options);
-    for (const element of root.querySelectorAll(`data.${kind}`))
-      if (!/[<>]/.test(element.textContent)) element.textContent = format.format(element.value * times);
+    for (const element of root.querySelectorAll(`data.${kind}`)) element.textContent = format.format(element.value);
   };
+  const percent = (value, digits) => new Intl.NumberFormat(locale, {
+    style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits,
+  }).format(value);
+  for (const element of root.querySelectorAll("data.p")) {
+    const {value, textContent: text, dataset: {digits}} = element, least = 10 ** -digits / 100;
+    element.textContent = text[0] === "<" ? `< ${percent(least, digits)}`
+      : text[0] === ">" ? `> ${percent(1 - least, digits)}` : percent(value, digits);
+  }
   rewrite("n", {maximumFractionDigits: 6});
-  rewrite("p", {style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1});
   rewrite("s", {signDisplay: "always", minimumFractionDigits: 2, maximumFractionDigits: 2});
   const time = new Intl.DateTimeFormat(locale, {dateStyle: "medium", timeStyle: "medium"});
   for (const element of root.querySelectorAll("time[datetime]"))
