@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from prometheus_client import CollectorRegistry
 from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
@@ -31,6 +32,7 @@ from serving.http.information import Information
 from serving.http.inside import Inside
 from serving.lookup import Lookup
 from serving.settings import load_settings
+from serving.telemetry.telemetry import Telemetry
 from tests.applications import CONTRACT, POLICY_FILE
 from tests.desk.desks import SAME_ORIGIN, Browser
 from tests.records.samples import chained
@@ -70,7 +72,7 @@ class Office:
         information, self.lookup = Information(settings), Lookup(settings)
         information.engine = self.engine
         self.lookup.serve(self.basis.digest, self.engine)
-        self.desk = Desk(Inside(information, self.lookup), letter=letter)
+        self.desk = Desk(Inside(information, self.lookup, Telemetry(CollectorRegistry())), letter=letter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
