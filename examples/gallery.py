@@ -51,9 +51,13 @@ PATIENCE = 120_000
 def picture(png: bytes) -> bytes:
     """The same with as many colours as `MOST_BYTES` have room for."""
     drawn = Image.open(io.BytesIO(png)).convert("RGB")
+    counted, palette = drawn.getcolors(drawn.width * drawn.height), Image.new("P", (1, 1))
     for colours in COLOURS:
         file = io.BytesIO()
-        few = drawn.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        # The page's own colours as they are, and the edges of letters by the nearest of them.
+        most = sorted(counted, reverse=True)[:colours]
+        palette.putpalette([part for _, colour in most for part in colour])
+        few = drawn.quantize(palette=palette, dither=Image.Dither.NONE)
         few.save(file, "PNG", optimize=True)
         if len(file.getvalue()) <= MOST_BYTES:
             return file.getvalue()
