@@ -174,7 +174,7 @@ def test_policy_owner(desk: Desk, tmp_path: Path) -> None:
         assert "0 of 60 applications would be decided otherwise" in page.locator(".big").inner_text()
         with page.expect_navigation():
             page.get_by_role("link", name="The policy in force").click()
-        assert page.get_by_role("link", name="1.2.0").is_visible(), "a draft is found again"
+        assert page.get_by_role("link", name="1.2.0 over past.csv").is_visible(), "a draft is found again"
 
 
 def test_a_screen_tells_what_went_wrong(desk: Desk) -> None:
