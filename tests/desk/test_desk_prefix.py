@@ -1,4 +1,4 @@
-"""The desk in a real browser behind a real nginx, below a prefix that it takes off and one that it leaves on; and /docs."""
+"""The desk in a real browser behind a real nginx, below a prefix taken off and one left on; and /docs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from records.keyring import add_key
 from tests.desk.screens import DESKTOP, PHONE, Screen, chromium
-from tests.serving.test_proxies import nginx
 from tests.servers import Server, copy_store, serving
+from tests.serving.test_proxies import nginx
 
 pytestmark = pytest.mark.slow
 
