@@ -9,7 +9,7 @@ BIN := .venv/bin
 export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: always port serve demo test dev import train lock build image test-image bench release docs clean
+.PHONY: always port serve demo test dev import train lock build image test-image bench release docs gallery clean
 
 # Decisions are kept beside the models, unless CREDIT_RISK_RECORDS says where.
 serve: export CREDIT_RISK_RECORDS ?= sqlite:$(BENTOML_HOME)/records
@@ -53,6 +53,9 @@ release: .venv/.dev
 
 docs: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+gallery: .venv/.dev
+	$(BIN)/python -m examples.gallery
 
 dev: .venv/.dev
 

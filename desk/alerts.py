@@ -141,7 +141,7 @@ def _of_records(figures: Figures) -> Iterator[Alert]:
 def _share(name: str, what: str, share: float | None, limit: float) -> Alert:
     if share is None:
         return Alert(name, what, "too few", "none yet")
-    said = f"{percentage(share) if share else '0'}; limit {plain(limit * 100)}\N{NO-BREAK SPACE}%"
+    said = f"{percentage(share) if share else '0'}; limit {plain(limit * 100)}%"
     return Alert(name, what, "beyond" if share > limit else "within", said)
 
 

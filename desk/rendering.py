@@ -52,7 +52,9 @@ def number(value: float, digits: int = 6) -> Markup:
 
 def percent(share: float, digits: int = 1) -> Markup:
     """A share of one in percent; one that is not nothing is never written as 0 or 100."""
-    return Markup('<data class="p" value="{}">{}</data>').format(share, percentage(share, digits))
+    return Markup('<data class="p" value="{}" data-digits="{}">{}</data>').format(
+        share, digits, percentage(share, digits)
+    )
 
 
 def percentage(share: float, digits: int = 1) -> str:
@@ -60,10 +62,10 @@ def percentage(share: float, digits: int = 1) -> str:
     least = 10.0**-digits
     of_hundred = share * 100
     if 0 < of_hundred < least:
-        return f"< {least:g}\N{NO-BREAK SPACE}%"
+        return f"< {least:g}%"
     if 100 - least < of_hundred < 100:
-        return f"> {100 - least:g}\N{NO-BREAK SPACE}%"
-    return f"{of_hundred:.{digits}f}\N{NO-BREAK SPACE}%"
+        return f"> {100 - least:g}%"
+    return f"{of_hundred:.{digits}f}%"
 
 
 def signed(value: float) -> Markup:

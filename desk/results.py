@@ -110,8 +110,7 @@ def result(engine: Engine, application: Application, answer: Mapping[str, Any]) 
 
 def _band_text(policy: Policy, band: Outcome) -> str:
     approve, reject = (
-        f"{share * 100:.6g}\N{NO-BREAK SPACE}%"
-        for share in (policy.thresholds.approve_below, policy.thresholds.reject_from)
+        f"{share * 100:.6g}%" for share in (policy.thresholds.approve_below, policy.thresholds.reject_from)
     )
     return {
         Outcome.APPROVE: f"The probability of default lies below {approve}, the threshold of approval.",

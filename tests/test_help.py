@@ -35,6 +35,7 @@ COMMANDS = (
     "portfolio monitor",
     "benchmarks",
     "examples.demo",
+    "examples.gallery",
     "examples.hurry",
     "examples.traffic",
     "deploy.image.release",

@@ -671,6 +671,7 @@ class TestRecovery:
         assert run("--policy", policy) == (0, [POLICY_TAG], [])
         assert str(bentoml.models.get(POLICY_ENTRY).tag) == POLICY_TAG
 
+    @pytest.mark.slow
     def test_killed_at_every_step(self, tmp_path: Path) -> None:
         """Killed before any change that it makes in the store, an import is completed by the next one."""
         run = python("tests/killed_import.py", MODEL_FOLDER, tmp_path, home=tmp_path)

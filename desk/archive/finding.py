@@ -109,6 +109,8 @@ def waiting(opened: Opened, until: int | None) -> Listed:
         until = part[-1].time if more else None
         if until is None:
             break
+    # What needs a second person first: one doesn't find it among the many that are conditional.
+    found.sort(key=lambda each: each.stands.proposal is None)
     return Listed(tuple(found), until, looked)
 
 

@@ -40,7 +40,7 @@ def ranged(found: Along, policy: Policy, value: float, span: tuple[float, float]
     y = Scale(min(*pds, thresholds[0] / 2), max(*pds, _of_twice_the_odds(thresholds[1])), BOTTOM, TOP, log_odds=True)
     parts = [
         f'<line class="threshold" x1="0" x2="100%" y1="{y(each):.1f}" y2="{y(each):.1f}"/>'
-        f'<text x="0" y="{y(each) - 3:.1f}">{each * 100:g} %</text>'
+        f'<text x="0" y="{y(each) - 3:.1f}">{each * 100:g}%</text>'
         for each in thresholds
     ]
     across = Scale(low, high, 0, WIDTH)

@@ -77,7 +77,7 @@ def _axis(scale: Scale, thresholds: Sequence[float]) -> Markup:
     for share in (*thresholds, *_TICKS):
         place = scale(share)
         if scale.low <= share <= scale.high and all(abs(place - other) >= APART for other, _ in kept):
-            kept.append((place, f"{share * 100:g} %"))
+            kept.append((place, f"{share * 100:g}%"))
     texts = "".join(
         f'<text x="{place:.2f}%" y="14" text-anchor="{_anchor(place)}">{text}</text>' for place, text in kept
     )

@@ -44,7 +44,7 @@ async def _sent(visit: Visit) -> Response:
         return notify(opened, visit.request.path_params["id"], who, day, correct=CORRECT in visit.form)
 
     against = await ask(visit, work)
-    return to_record(visit) if against == {} else await _shown(visit, against or {})
+    return to_record(visit, "letter") if against == {} else await _shown(visit, against or {})
 
 
 async def _shown(visit: Visit, against: Mapping[str, str]) -> Response:

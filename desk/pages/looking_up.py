@@ -116,7 +116,7 @@ async def _replay(visit: Visit) -> Response:
 
         return replay(opened, visit.request.path_params["id"], who)
 
-    return to_record(visit) if await ask(visit, work) else visit.show_problem(refused(404, NO_SUCH))
+    return to_record(visit, "replay") if await ask(visit, work) else visit.show_problem(refused(404, NO_SUCH))
 
 
 async def _again(visit: Visit) -> Response:

@@ -97,12 +97,13 @@ async def acted(visit: Visit, against: Mapping[str, str] | None) -> Response:
     """What is answered to an act: the decision's page anew, which a reload doesn't act by again."""
     if against is None:
         return visit.show_problem(refused(404, NO_SUCH))
-    return await show(visit, against) if against else to_record(visit)
+    return await show(visit, against) if against else to_record(visit, "done")
 
 
-def to_record(visit: Visit) -> Response:
-    """To the page of the decision that the path names."""
-    return RedirectResponse(visit.url(f"records/{visit.request.path_params['id']}"), 303)
+def to_record(visit: Visit, part: str = "") -> Response:
+    """To the page of the decision that the path names, where the part is that an act has changed."""
+    there = f"records/{visit.request.path_params['id']}"
+    return RedirectResponse(visit.url(f"{there}#{part}" if part else there), 303)
 
 
 def may_have_letter(case: Case) -> bool:

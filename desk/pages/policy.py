@@ -25,6 +25,7 @@ from desk.roles import Role, may
 from desk.visit import UnfitFormError, Visit
 from desk.wording import differences, scale, worded
 
+OVER = " over "
 KIND = "policy"
 
 DRAFTED = "draft"
@@ -78,7 +79,9 @@ async def _file(visit: Visit) -> Response:
         raise UnfitFormError("a file has been sent already; check the draft anew to compare over another", 409)
     size = size_of(visit.form.get("size", ""), visit.host.most_upload)
     (visit.jobs.folder(job) / INPUT).unlink(missing_ok=True)  # of a file that has not come in whole
-    coming = replace(job, state=State.ARRIVING, size=size, name=name_of(visit.form.get("name", "")))
+    # Several drafts may be compared over one file: they are told apart by their versions.
+    name = f"{job.name.partition(OVER)[0]}{OVER}{name_of(visit.form.get('name', ''))}"
+    coming = replace(job, state=State.ARRIVING, size=size, name=name)
     visit.jobs.keep(coming)
     page = visit.url(f"policy/drafts/{job.id}")
     return JSONResponse({"piece": f"{page}/piece", "page": page, "bytes": PIECE_BYTES})

@@ -7,18 +7,26 @@ const ranged = document.getElementById("along-range");
 const asFiled = document.getElementById("filed");
 const said = document.getElementById("said");
 const CHECK_AFTER = 350, ASK_AFTER = 90; // milliseconds without a change
+const UNREACHED = "The service can't be reached. What you have typed is still here; try again in a moment.";
+const SIGNED_OUT = "You are signed out. Sign in again in another tab; what you have typed is still here.";
 const asking = {};
 let waiting = 0, filed = null;
 
 function inReadersFormat(root) {
   const locale = navigator.languages?.length ? navigator.languages : undefined;
-  const rewrite = (kind, options, times = 1) => {
+  const rewrite = (kind, options) => {
     const format = new Intl.NumberFormat(locale, options);
-    for (const element of root.querySelectorAll(`data.${kind}`))
-      if (!/[<>]/.test(element.textContent)) element.textContent = format.format(element.value * times);
+    for (const element of root.querySelectorAll(`data.${kind}`)) element.textContent = format.format(element.value);
   };
+  const percent = (value, digits) => new Intl.NumberFormat(locale, {
+    style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits,
+  }).format(value);
+  for (const element of root.querySelectorAll("data.p")) {
+    const {value, textContent: text, dataset: {digits}} = element, least = 10 ** -digits / 100;
+    element.textContent = text[0] === "<" ? `< ${percent(least, digits)}`
+      : text[0] === ">" ? `> ${percent(1 - least, digits)}` : percent(value, digits);
+  }
   rewrite("n", {maximumFractionDigits: 6});
-  rewrite("p", {style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1});
   rewrite("s", {signDisplay: "always", minimumFractionDigits: 2, maximumFractionDigits: 2});
   const time = new Intl.DateTimeFormat(locale, {dateStyle: "medium", timeStyle: "medium"});
   for (const element of root.querySelectorAll("time[datetime]"))
@@ -51,10 +59,13 @@ async function ask(kind, path) {
   const mine = asking[kind] = new AbortController();
   const response = await fetch(path, {
     method: "POST", body: new URLSearchParams(new FormData(form)), signal: mine.signal,
-    headers: {"X-Desk-Piece": "1"}, credentials: "same-origin", redirect: "error",
+    headers: {"X-Desk-Piece": "1"}, credentials: "same-origin", redirect: "manual",
   });
-  const isJson = response.headers.get("content-type").startsWith("application/json");
+  // What stands in front sends whoever has been signed out to its own page, or says itself that nothing answers.
+  if (response.type === "opaqueredirect") throw new Error(SIGNED_OUT);
+  const isJson = response.headers.get("content-type")?.startsWith("application/json");
   const content = await (isJson ? response.json() : response.text());
+  if (!response.ok && !isJson && !content.includes("panel problem")) throw new Error(UNREACHED);
   if (mine !== asking[kind]) throw new DOMException("", "AbortError");
   reached();
   return {response, content};
@@ -122,7 +133,7 @@ function changed(event) {
 
 function offline(error) {
   if (error.name === "AbortError") return;
-  said.textContent = "The service can't be reached. What you have typed is still here; try again in a moment.";
+  said.textContent = error.message === SIGNED_OUT ? SIGNED_OUT : UNREACHED;
   said.classList.add("alarm");
 }
 
@@ -151,5 +162,5 @@ if (form) {
       goAlong().catch(offline);
     });
   }
-  (document.getElementById("problem") ?? document.getElementById("decided"))?.focus();
 }
+(document.getElementById("problem") ?? (form && document.getElementById("decided")))?.focus();

@@ -109,5 +109,4 @@
 
   const job = document.getElementById("job");
   if (job) look(job);
-  document.getElementById("problem")?.focus();
 }

@@ -215,6 +215,20 @@ class TestScript:
         answered.locator("[name=loan_amnt]").fill("20001")
         answered.locator(".tag").wait_for()
 
+    def test_what_stands_in_front_answers(self, answered: Any) -> None:
+        """Signed out, or nothing behind the proxy: said in words, never shown as if it were the desk's."""
+        sign_in = {"status": 302, "headers": {"Location": "/oauth2/sign_in"}}
+        answered.route("**/what-if", lambda route: route.fulfill(**sign_in))
+        answered.locator("[name=loan_amnt]").fill("20000")
+        answered.get_by_text("You are signed out").wait_for()
+        answered.unroute("**/what-if")
+        gateway = {"status": 502, "content_type": "text/html", "body": "<h1>502 Bad Gateway</h1><hr>nginx"}
+        answered.route("**/what-if", lambda route: route.fulfill(**gateway))
+        answered.locator("[name=loan_amnt]").fill("20001")
+        answered.get_by_text("The service can't be reached").wait_for()
+        assert not answered.get_by_text("Bad Gateway").count()
+        assert "20001" == answered.locator("[name=loan_amnt]").input_value()
+
     @pytest.mark.parametrize(
         ("status", "kind"), [(429, "too-many-requests"), (503, "overloaded"), (504, "timeout"), (500, "internal-error")]
     )

@@ -330,6 +330,7 @@ class TestQueue:
         assert {conditional, outside} == self._waiting(bob)
         ann.post(f"records/{rejected}/propose", seen=seen(ann.open(f"records/{rejected}")), **WHY)
         assert {conditional, outside, rejected} == self._waiting(bob)
+        assert rejected in bob.open("reviews").root.one("tbody").all("tr")[0].text
         page = bob.open(f"records/{conditional}")
         assert 303 == bob.post(f"records/{conditional}/stands", seen=seen(page), text="fine").status_code
         page = bob.open(f"records/{rejected}")

@@ -143,6 +143,7 @@ class TestCounterfactuals:
             assert promise["decision"] == answer["decision"]
             assert promise["probability_of_default"] == answer["probability_of_default"]
 
+    @pytest.mark.slow
     def test_they_are_what_trying_every_amount_finds(
         self, engine: Engine, refused: list[tuple[Application, Assessment]]
     ) -> None:

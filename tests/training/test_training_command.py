@@ -42,6 +42,7 @@ class TestSuccess:
         assert artifact.manifest.training_data["sha256"] in printed.err
         assert (artifact.manifest.version, artifact.manifest.created.isoformat()) == ("2.0.0", "2026-02-03")
 
+    @pytest.mark.slow
     def test_nothing_is_replaced_unasked(
         self,
         rows: list[Row],

@@ -75,6 +75,7 @@ class TestArtifact:
         assert schema.file == artifact.schema.file
         assert np.array_equal(expected.predict_proba(matrix), written.predict_proba(matrix))
 
+    @pytest.mark.slow
     def test_order_of_sets_and_memory(
         self, artifact: Artifact, rows: list[Row], write_csv: WriteCsv, small: Recipe, book: Book, tmp_path: Path
     ) -> None:
