@@ -142,7 +142,7 @@ class TestRecord:
         """And a reload of what is shown then doesn't make it again."""
         ann.open(f"records/{refused}")
         response = ann.post(f"records/{refused}/replay")
-        assert (303, f"../../records/{refused}") == (response.status_code, response.headers["Location"])
+        assert (303, f"../../records/{refused}#replay") == (response.status_code, response.headers["Location"])
         assert "made it again: identical" in ann.open(f"records/{refused}").root.one("p", class_="verdict").text
         assert {"verdict": "identical", "what": []} == told(office, refused)[1].content
 
