@@ -110,6 +110,8 @@ class CreditRisk:
         self.engine: Engine | None = None
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
+        if desk_app is not None:
+            desk_app.open()
         if tracing_options.enabled:
             telemetry.tracing.start(tracer_provider(), tracing_options.sample_rate)
         try:

@@ -13,7 +13,18 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from desk.files import read_files
-from desk.guarding import HEADERS, TOKEN, TOKEN_HEADER, is_foreign, is_token, keep_secret, new_secret, secret_of, token
+from desk.guarding import (
+    HEADERS,
+    TOKEN,
+    TOKEN_HEADER,
+    is_embedded,
+    is_foreign,
+    is_token,
+    keep_secret,
+    new_secret,
+    secret_of,
+    token,
+)
 from desk.host import Host, Person, Told
 from desk.jobs.jobs import Jobs
 from desk.letters import Letter, read_letter
@@ -85,8 +96,12 @@ class Desk:
         else:
             await self._app(scope, receive, send)
 
+    def open(self) -> None:
+        """A worker of the service starts."""
+        self._jobs.open()
+
     def close(self) -> None:
-        """The service stops: nothing of what people have sent is left."""
+        """It stops: nothing of what people have sent is left by the last one."""
         self._jobs.close()
 
     def _endpoint(self, page: Page, action: Action) -> Callable[[Request], Awaitable[Response]]:
@@ -117,6 +132,8 @@ class Desk:
             return visit.show_problem(self._host.failed(action.path))
 
     def _unfit(self, visit: Visit, action: Action) -> Told | None:
+        if is_embedded(visit.request):
+            return refused(403, "the request came from a page that is not the desk's")
         if not may(visit.person, action.role):
             return refused(403, f"this needs the role {action.role}; you are {_listed(visit.person.roles)}")
         return self._host.not_ready() if self._host.engine is None else None

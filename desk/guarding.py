@@ -73,3 +73,12 @@ def is_foreign(request: Request) -> bool:
     origin = urlsplit(request.headers.get("origin", "")).netloc
     hosts = [request.headers.get("host"), request.headers.get("x-forwarded-host", "").partition(",")[0].strip()]
     return not origin or origin not in hosts
+
+
+def is_embedded(request: Request) -> bool:
+    """Whether another site's page has asked for something to put into itself; a link that is followed asks for none.
+
+    It would be shown none of it, but what is told of whoever has looked at a decision would be told of its reader.
+    """
+    site = request.headers.get("sec-fetch-site", "none")
+    return site in {"cross-site", "same-site"} and request.headers.get("sec-fetch-dest") != "document"

@@ -273,7 +273,7 @@ def _rule(contract: Contract) -> Document:
     }
 
 
-def train_book(root: Path, source: Document | Path = EVERY_TYPE) -> tuple[Path, Path]:
+def train_book(root: Path, source: Document | Path = EVERY_TYPE, rows: int = 900) -> tuple[Path, Path]:
     """A small model of drawn rows, of an invented book or of one that is copied.
 
     Returns:
@@ -287,7 +287,7 @@ def train_book(root: Path, source: Document | Path = EVERY_TYPE) -> tuple[Path, 
     else:
         write_book(book, source, recipe=recipe)
     contract = read_contract((book / "contract.json").read_bytes())
-    data.write_bytes(csv_bytes(contract, labelled(contract, 900, seed=9)))
+    data.write_bytes(csv_bytes(contract, labelled(contract, rows, seed=9)))
     from training.__main__ import main  # noqa: PLC0415  # the image, in which most of this is used, lacks what it needs
 
     assert main(["--book", str(book), "--data", str(data), "--out", str(model), "--quick"]) == 0

@@ -28,11 +28,14 @@ BEAT_SECONDS = 5.0
 MOST_OF_ONE, MOST_OF_ALL = 5, 40
 """Jobs that are kept at a time; who has more removes one first."""
 
+SWEEP_SECONDS = 60.0
+"""Between two looks for what is past its time."""
+
 AT_ONCE = 2
 """That a worker does; others wait."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
-_JOB, _ALIVE, _CANCEL = "job.json", "alive", "cancel"
+_JOB, _ALIVE, _CANCEL, _BEGUN, _WORKER = "job.json", "alive", "cancel", "begun.", "worker."
 _LOST = "the worker that did this has ended before its time; what is decided so far is kept, begin anew with the rest"
 
 
@@ -59,7 +62,14 @@ class Jobs:
         self._given = root
         self._root: Path | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._sweeping: asyncio.Task[None] | None = None
         self._room: asyncio.Semaphore | None = None
+
+    def open(self) -> None:
+        """A worker has started: what no service's jobs are any more is removed, now and from now on."""
+        with contextlib.suppress(OSError):  # whoever begins a job is told
+            (self.root / f"{_WORKER}{os.getpid()}").touch()
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep_on())
 
     def new(self, kind: str, owner: str, name: str = "", **facts: Any) -> Job:
         """One more job.
@@ -119,32 +129,43 @@ class Jobs:
         """With all its files."""
         shutil.rmtree(self.folder(job), ignore_errors=True)
 
-    def begin(self, job: Job, work: Work, failed: Failed) -> None:
-        """Have this worker do a job.
+    def begin(self, job: Job, work: Work, failed: Failed) -> bool:
+        """Have this worker do a job; False where another one has begun the same already.
 
         Args:
             job: in the state that it is in meanwhile.
             work: does it, and returns what it is then; it keeps what it has done so far itself.
             failed: is called where it raises anything else than `CancelledJobError`, while that is handled.
         """
+        try:
+            (self.folder(job) / f"{_BEGUN}{job.state}").touch(exist_ok=False)
+        except FileExistsError:
+            return False
         self.keep(job)
         (self.folder(job) / _ALIVE).touch()
         task = asyncio.create_task(self._done(job, work, failed))
         self._tasks[job.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
+        return True
 
     def close(self) -> None:
-        """The service stops, all its workers with it: nothing of what people have sent is left."""
+        """The worker stops: nothing of what people have sent is left by the last one; one alone leaves the others'."""
+        if self._sweeping is not None:
+            with contextlib.suppress(RuntimeError):  # as below
+                self._sweeping.cancel()
         for task in list(self._tasks.values()):
             with contextlib.suppress(RuntimeError):  # its event loop is closed, and it with it
                 task.cancel()
-        if self._root is not None:
+        if self._root is None:
+            return
+        (self._root / f"{_WORKER}{os.getpid()}").unlink(missing_ok=True)
+        if not any(_runs(int(other.name.removeprefix(_WORKER))) for other in self._root.glob(f"{_WORKER}*")):
             shutil.rmtree(self._root, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove what is past its time."""
         old = time.time() - KEPT_SECONDS
-        for folder in self.root.iterdir():
+        for folder in self._folders():
             job = self._read(folder.name)
             if _changed(folder / _JOB if job is not None else folder) < old and not (job is not None and job.active):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -187,8 +208,17 @@ class Jobs:
             await asyncio.sleep(BEAT_SECONDS)
 
     def _all(self) -> list[Job]:
-        found = [self._read(folder.name) for folder in self.root.iterdir()]
+        found = [self._read(folder.name) for folder in self._folders()]
         return [job for job in found if job is not None]
+
+    def _folders(self) -> list[Path]:
+        return [each for each in self.root.iterdir() if not each.name.startswith(_WORKER)]
+
+    async def _sweep_on(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self.sweep)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     def _read(self, identifier: str) -> Job | None:
         folder = self.root / identifier

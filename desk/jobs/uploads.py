@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,18 +61,29 @@ async def take(visit: Visit, jobs: Jobs, job: Job) -> Job:
         piece += chunk
         if len(piece) > PIECE_BYTES:
             raise UnfitFormError("the piece is too large", 413)
-    path = jobs.folder(job) / INPUT
-    there = path.stat().st_size if path.exists() else 0
-    if stated != str(there) or not piece or there + len(piece) > job.size:
+    there = await to_thread.run_sync(_append, jobs.folder(job) / INPUT, stated, bytes(piece), job.size)
+    if there is None:
         raise UnfitFormError("this is not the file's next piece; send the file anew", 409)
-    await to_thread.run_sync(_append, path, bytes(piece))
-    if there + len(piece) < job.size:
+    if there < job.size:
         return job
     complete = replace(job, state=State.WAITING)
     jobs.keep(complete)
     return complete
 
 
-def _append(path: Path, piece: bytes) -> None:
-    with path.open("ab") as file:
+def _append(path: Path, stated: str, piece: bytes, most: int) -> int | None:
+    """The file's size with one more piece; None where that isn't the next one.
+
+    The same piece may come twice at once, to two workers.
+    """
+    try:
+        file = path.open("ab")
+    except FileNotFoundError:  # the job was removed while the piece came in
+        return None
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        there = os.fstat(file.fileno()).st_size
+        if stated != str(there) or not piece or there + len(piece) > most:
+            return None
         file.write(piece)
+    return there + len(piece)

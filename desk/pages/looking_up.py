@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import RedirectResponse, Response
 
 from decision import Outcome
-from desk.pages.on_record import NO_SUCH, ask, show, to_record, unrecorded
+from desk.pages.on_record import NO_SUCH, ask, number, show, to_record, unrecorded
 from desk.pages.page import Action, Page
 from desk.problems import refused
 from desk.results import WORDS
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from records.events.reviewing import Who
 
 ID, REFERENCE, SINCE, UNTIL, OUTCOME, BEFORE = "id", "reference", "since", "until", "outcome", "before"
+
+MOST_SKIPPED = 100_000
+"""Decisions of one moment, ten times as many as a batch may have: those that are skipped are read, too."""
 
 
 async def _latest(visit: Visit) -> Response:
@@ -68,7 +71,7 @@ async def _listed(visit: Visit, asked: Mapping[str, str]) -> Response:
 
         since = None if first is None else from_time(first.isoformat())
         # The day itself is meant too; where older ones of the same are asked for, those before the last one shown.
-        until = None if last is None else from_time((last + timedelta(days=1)).isoformat())
+        until = None if last in {None, date.max} else from_time((last + timedelta(days=1)).isoformat())
         query = Query(since=since, until=until if before is None else before, outcome=asked.get(OUTCOME) or None)
         return find(opened, query, asked.get(REFERENCE) or None, skip)
 
@@ -80,9 +83,9 @@ def _where(text: str) -> tuple[int | None, int]:
     parts = text.split(".")
     if not text:
         return None, 0
-    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in parts):
+    if len(parts) != 2 or number(parts[1]) > MOST_SKIPPED:
         raise UnfitFormError
-    return int(parts[0]), int(parts[1])
+    return number(parts[0]), number(parts[1])
 
 
 def _day(text: str, name: str, errors: dict[str, str]) -> date | None:

@@ -16,7 +16,7 @@ from desk.fields import labels
 from desk.problems import refused
 from desk.results import WORDS, result
 from desk.roles import Role, may
-from desk.visit import Visit
+from desk.visit import UnfitFormError, Visit
 
 if TYPE_CHECKING:
     from desk.archive.cases import Case, Opened
@@ -27,7 +27,21 @@ T = TypeVar("T")
 CONFLICTS = frozenset({"seen", "by", "proposal"})
 """What stands against an act through no fault of what was typed."""
 
+_MOST = 2**63
+"""What no number of the store reaches."""
+
 NO_SUCH = "there is no decision of this id on record"
+
+
+def number(text: str) -> int:
+    """A number that a form of a page here has carried.
+
+    Raises:
+        UnfitFormError: it can be none.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 20) or (found := int(text)) >= _MOST:
+        raise UnfitFormError
+    return found
 
 
 async def ask(visit: Visit, work: Callable[[Opened, Who], T]) -> T:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from desk.fields import labels
-from desk.pages.on_record import acted, ask, to_record, unrecorded
+from desk.pages.on_record import acted, ask, number, to_record, unrecorded
 from desk.pages.page import Action, Answer, Page
 from desk.results import WORDS
 from desk.roles import Role
-from desk.visit import UnfitFormError, Visit
+from desk.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ async def _waiting(visit: Visit) -> Response:
 
 
 async def _older(visit: Visit) -> Response:
-    return await _listed(visit, _number(visit.form.get(BEFORE, "")))
+    return await _listed(visit, number(visit.form.get(BEFORE, "")))
 
 
 async def _listed(visit: Visit, before: int | None) -> Response:
@@ -52,7 +52,7 @@ def _acting(do: Callable[[Visit, Reviewer, Kept, int], None]) -> Answer:
     """What answers the form of an act."""
 
     async def answer(visit: Visit) -> Response:
-        seen = _number(visit.form.get(SEEN, ""))
+        seen = number(visit.form.get(SEEN, ""))
 
         def work(opened: Opened, who: Who) -> Mapping[str, str] | None:
             from desk.archive.cases import act  # noqa: PLC0415  # see desk.archive
@@ -84,12 +84,6 @@ def _stands(visit: Visit, reviewer: Reviewer, kept: Kept, seen: int) -> None:
 
 def _text(visit: Visit) -> str:
     return visit.form.get(TEXT, "").replace("\r\n", "\n")
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 20):
-        raise UnfitFormError
-    return int(text)
 
 
 async def _again(visit: Visit) -> Response:

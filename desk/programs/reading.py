@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from desk.jobs.batch import CONTRACT, MISFITS
 from desk.jobs.job import INPUT, PARTS
 from desk.programs.limits import run, tell
+from portfolio.errors import UnreadableInputError
 from preprocessing.contract import Contract, read_contract
 from preprocessing.fields import Ratio, Reference
 
@@ -29,8 +30,11 @@ PART_ROWS = 100_000
 MOST_ROWS = 200_000
 """Of a file; for more there is `python -m portfolio`."""
 
-MOST_TOLD = 40
-"""Columns that are named."""
+MOST_TOLD, LONGEST_TOLD = 40, 100
+"""Columns that are named, and characters of each name."""
+
+MOST_BYTES = 512 << 20
+"""Of all that is made of a file: one of a few kilobytes can hold any number of long texts."""
 
 _WHOLE = 2.0**53
 
@@ -38,7 +42,6 @@ _WHOLE = 2.0**53
 def main(folder: Path, arguments: list[str]) -> None:
     """Read FOLDER/input."""
     from portfolio.columnar.layout import lay_out  # noqa: PLC0415  # only the program leans on Arrow
-    from portfolio.errors import UnreadableInputError  # noqa: PLC0415
     from portfolio.reading.opening import open_source  # noqa: PLC0415
     from portfolio.reading.reading import blocks_of  # noqa: PLC0415
 
@@ -50,7 +53,11 @@ def main(folder: Path, arguments: list[str]) -> None:
         found.append(layout)
         columns = dict.fromkeys(layout.columns.values())
         others = [name for name in schema.names if name not in columns]
-        tell(columns=matched(contract, layout.columns), others=others[:MOST_TOLD], left_out=len(others))
+        tell(
+            columns=matched(contract, layout.columns),
+            others=[name[:LONGEST_TOLD] for name in others[:MOST_TOLD]],
+            left_out=len(others),
+        )
         return list(columns)
 
     source, parts = open_source(folder / INPUT, contract.file, wanted, PART_ROWS)
@@ -92,6 +99,7 @@ class _Parts:
         self._rows: list[int] = []
         self._texts: list[bytes] = []
         self._size = 2
+        self._written = 0
         self.number = 0
 
     def add(self, rows: Sequence[int], documents: Sequence[dict[str, Any]]) -> None:
@@ -107,6 +115,12 @@ class _Parts:
         """The last one."""
         if self._rows:
             content = json.dumps(self._rows).encode() + b"\n[" + b",".join(self._texts) + b"]"
+            self._written += len(content)
+            if self._written > MOST_BYTES:
+                raise UnreadableInputError(
+                    f"the file's rows take more than {MOST_BYTES >> 20} MiB; leave out what is too long for its field, "
+                    "or part the file"
+                )
             (self._folder / str(self.number)).write_bytes(content)
             self.number += 1
             self._rows, self._texts, self._size = [], [], 2

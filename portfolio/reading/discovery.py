@@ -44,7 +44,8 @@ def discover(path: Path) -> tuple[Kind, list[Found]]:
     What begins with `_` or `.` is left out, as others that read such folders do: they hold no rows.
 
     Raises:
-        UnreadableInputError: there are none, of several kinds, packed, or under folders that don't say the same.
+        UnreadableInputError: there are none, of several kinds, packed, behind links, or under folders that don't say
+            the same.
     """
     if path.is_file():
         return _kind(path), [Found(path.name, path)]
@@ -52,8 +53,14 @@ def discover(path: Path) -> tuple[Kind, list[Found]]:
         raise UnreadableInputError(
             f"{path}: is neither a file nor a folder; name the Parquet or CSV that is to be scored"
         )
-    names = sorted(p.relative_to(path) for p in path.rglob("*") if p.is_file())
-    names = [name for name in names if not any(part.startswith(("_", ".")) for part in name.parts)]
+    under = sorted(p.relative_to(path) for p in path.rglob("*"))
+    under = [name for name in under if not any(part.startswith(("_", ".")) for part in name.parts)]
+    if linked := [name for name in under if (path / name).is_symlink() and not (path / name).is_file()]:
+        raise UnreadableInputError(
+            f"{path / linked[0]}: is a link to a folder or to nothing, whose rows would be left out; put the files "
+            "there, or take it out of the folder"
+        )
+    names = [name for name in under if (path / name).is_file()]
     if other := [name for name in names if name.suffix.lower() not in SUFFIXES]:
         remedy = "unpack it" if other[0].suffix.lower() in PACKED else "take it out of the folder"
         raise UnreadableInputError(f"{path / other[0]}: is called neither .parquet nor .csv; {remedy}")

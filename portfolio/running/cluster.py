@@ -74,7 +74,7 @@ class Cluster:
                 **here,
             )
         except Exception as exc:
-            raise EngineError(_unreachable(self._address or "this machine", type(exc).__name__)) from exc
+            raise EngineError(_not_started(exc) if self._address is None else _unreachable(self._address, exc)) from exc
         return ray
 
 
@@ -86,11 +86,20 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except OSError as exc:
-        raise EngineError(_unreachable(address, exc.strerror or str(exc))) from None
+        raise EngineError(_unreachable(address, exc)) from None
 
 
-def _unreachable(address: str, why: str) -> str:
+def _unreachable(address: str, exc: Exception) -> str:
+    why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc).partition("\n")[0] or type(exc).__name__
     return f"--engine: no Ray cluster can be reached at {address} ({why}); start one, or name another"
+
+
+def _not_started(exc: Exception) -> str:
+    why = str(exc).partition("\n")[0] or type(exc).__name__
+    return (
+        f"--engine ray: Ray didn't start on this machine ({why}); its agents have 15 seconds, too few where others are "
+        "at work: try again, name a cluster that is there, or leave --engine out"
+    )
 
 
 class _Tasks:

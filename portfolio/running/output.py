@@ -104,6 +104,8 @@ class Output:
     def _stands(self, receipt: Receipt, part: Part, plan: str) -> bool:
         return (
             (receipt.plan, receipt.part, receipt.rows) == (plan, part.number, part.rows)
+            and receipt.answered + receipt.quarantined == receipt.rows
+            and sum(receipt.decisions.values()) == receipt.answered
             and receipt.answers.is_at(self.answers(part.number))
             and (receipt.quarantine is None or receipt.quarantine.is_at(self.quarantine(part.number)))
         )

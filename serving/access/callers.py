@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from serving.routes import AccessScope
 
 MAX_NAME = 64
 """Characters of a caller's name in lines, spans and labels."""
+
+_DIGEST = 16
+"""Hexadecimal digits that tell apart what would be cut, or written, alike."""
 
 _BY_NAME = {scope.value: scope for scope in AccessScope}
 
@@ -50,6 +54,18 @@ class Caller:
     scopes: frozenset[AccessScope]
     key: str | None = None
     subject: str | None = field(default=None, compare=False)
+
+
+def one_line(name: str) -> str:
+    """A name as it is where that is short and printable, else what tells it apart from all others.
+
+    Whoever is known by it has limits, answers and jobs of their own: two must never become one by being cut.
+    """
+    if name.isprintable() and len(name) <= MAX_NAME:
+        return name
+    shown = name if name.isprintable() else ascii(name)[1:-1]
+    digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGEST]
+    return f"{shown[: MAX_NAME - _DIGEST - 1]}~{digest}"
 
 
 def address(request: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_args
 
-from serving.access.callers import MAX_NAME, Caller, Reason
+from serving.access.callers import Caller, Reason, one_line
 from serving.routes import AccessScope, DeskRole
 from serving.setting_values import Network
 
@@ -89,13 +89,14 @@ class Proxies:
         sent = _values(request, _SECRET)
         if len(sent) != 1 or not hmac.compare_digest(sent[0], self._secret):
             return Reason.PROXY
-        said = [_values(request, name) for name in _NAMES]
+        said = [_values(request, name) for name in (*_NAMES, _GROUPS)]
         if any(len(values) > 1 for values in said):
             return Reason.MALFORMED
-        names = [named for values in said for value in values if (named := _printable(value))]
+        *of_names, of_groups = said
+        names = [one_line(named) for values in of_names for value in values if (named := _text(value).strip())]
         if not names:
             return Reason.MISSING
-        groups = {group.strip() for value in _values(request, _GROUPS) for group in _text(value).split(",")}
+        groups = {group.strip() for value in of_groups for group in _text(value).split(",")}
         roles = frozenset(role for role, group in self._groups if group in groups)
         return Person(names[0], roles, known_as=frozenset(names)) if roles else Reason.SCOPE
 
@@ -138,9 +139,4 @@ def _values(request: Mapping[str, Any], name: bytes) -> list[bytes]:
 
 
 def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
-def _printable(value: bytes) -> str | None:
-    name = _text(value).strip()[:MAX_NAME]
-    return (name if name.isprintable() else ascii(name)[1:-1][:MAX_NAME]) or None
+    return value.decode("utf-8", "surrogateescape")  # what is no UTF-8 stays told apart from other such

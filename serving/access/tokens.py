@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic_core import from_json
 
-from serving.access.callers import MAX_NAME, Caller, Reason, known_scopes
+from serving.access.callers import Caller, Reason, known_scopes, one_line
 
 LEEWAY_SECONDS = 30
 """What the issuer's clock and this one's may differ by."""
@@ -178,10 +178,7 @@ class Tokens:
 
 
 def _name(claim: Any) -> str | None:
-    if not isinstance(claim, str) or not claim.strip():
-        return None
-    name = claim[:MAX_NAME]
-    return name if name.isprintable() else ascii(name)[1:-1][:MAX_NAME]
+    return one_line(claim) if isinstance(claim, str) and claim.strip() else None
 
 
 def _listed(claim: Any) -> Iterable[str]:

@@ -152,6 +152,6 @@ class Clerk(Browser):
         data = {"token": self.token, **form}
         return self._client.post(f"/desk/{path}", data=data, headers=headers, follow_redirects=False)
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str, **headers: str) -> Any:
         """An answer, whatever it is."""
-        return self._client.get(f"/desk/{path}", headers=self._headers, follow_redirects=False)
+        return self._client.get(f"/desk/{path}", headers=self._headers | headers, follow_redirects=False)

@@ -10,7 +10,10 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -21,7 +24,10 @@ from desk.jobs.drafts import check
 from desk.jobs.job import INPUT, PARTS, Job, State
 from desk.jobs.jobs import KEPT_SECONDS, LOST_SECONDS, MOST_OF_ONE, Jobs, TooManyJobsError
 from desk.jobs.results import Error, Results, harmless
+from desk.jobs.uploads import _append
+from desk.programs import reading
 from desk.wording import differences, worded
+from portfolio.errors import UnreadableInputError
 from serving.telemetry.telemetry import Sample
 from tests.applications import CONTRACT
 from tests.artifacts import ROOT
@@ -108,6 +114,64 @@ class TestJobs:
 
         assert end is asyncio.run(do()).state
         assert [ValueError] * (end is State.FAILED) == [type(each) for each in told]
+
+    def test_are_begun_once(self, jobs: Jobs) -> None:
+        """Also where a form is sent twice at once, to two workers."""
+        done: list[str] = []
+
+        async def work(job: Job) -> Job:
+            done.append(job.id)
+            return replace(job, state=State.DONE)
+
+        async def do() -> tuple[bool, bool]:
+            job = replace(jobs.new("batch", "ann"), state=State.RUNNING)
+            begun = jobs.begin(job, work, lambda _: None), Jobs(jobs.root).begin(job, work, lambda _: None)
+            await asyncio.sleep(0.1)
+            return begun
+
+        assert (True, False) == asyncio.run(do())
+        assert 1 == len(done)
+
+    def test_a_piece_comes_in_once(self, tmp_path: Path) -> None:
+        """Two workers may be sent the same one at once; and the job may be gone."""
+        assert [4, None, 6, None] == [_append(tmp_path / INPUT, at, b"1234"[:n], 6) for at, n in (
+            ("0", 4), ("0", 4), ("4", 2), ("6", 1),
+        )]  # fmt: skip
+        assert b"123412" == (tmp_path / INPUT).read_bytes()
+        assert None is _append(tmp_path / "gone" / INPUT, "0", b"1", 1)
+
+    def test_one_worker_stops(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another takes its place: what the others have is left; after the last one there is nothing."""
+
+        async def do() -> None:
+            one, other = Jobs(tmp_path / "jobs"), Jobs(tmp_path / "jobs")
+            one.open()
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", os.getppid)
+                other.open()
+            job = other.new("batch", "ann")
+            one.close()
+            assert job == other.find("batch", "ann", job.id)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", os.getppid)
+                other.close()
+            assert not (tmp_path / "jobs").exists()
+
+        asyncio.run(do())
+
+    def test_are_gone_after_their_time_whoever_comes(self, tmp_path: Path) -> None:
+        """Nobody has to begin another one for that."""
+
+        async def do() -> None:
+            before, jobs = Jobs(tmp_path / "jobs"), Jobs(tmp_path / "jobs")
+            job = before.new("batch", "ann")
+            aged(before.folder(job) / "job.json", KEPT_SECONDS + 1)
+            jobs.open()
+            while jobs.folder(job).exists():  # noqa: ASYNC110  # in a file
+                await asyncio.sleep(0.01)
+            jobs.close()
+
+        asyncio.run(asyncio.wait_for(do(), 60))
 
     def test_stop_with_their_worker(self, tmp_path: Path) -> None:
         """And with all their files."""
@@ -279,3 +343,29 @@ class TestHealth:
         for alert in alerting.alerts(Figures([]), {}):
             assert alert.name in by_name
             assert (ROOT / alert.runbook).is_file()
+
+
+class TestReading:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "contract.json").write_bytes((ROOT / "artifacts" / "model" / "contract.json").read_bytes())
+        return tmp_path
+
+    def _write(self, folder: Path, rows: int, **more: Any) -> None:
+        table = {name: [value] * rows for name, value in CONTRACT.example.items()}
+        pq.write_table(pa.table(table | more), folder / INPUT)
+
+    def test_what_unfolds_without_end(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file of kilobytes that would fill the disk is stopped on the way."""
+        monkeypatch.setattr(reading, "MOST_BYTES", 100_000)
+        self._write(folder, 100, reference=["r" * 10_000] * 100)
+        assert (folder / INPUT).stat().st_size < 10_000
+        with pytest.raises(UnreadableInputError, match="leave out what is too long"):
+            reading.main(folder, ["5", "1000000"])
+        assert sum(part.stat().st_size for part in (folder / PARTS).iterdir()) < 100_000
+
+    def test_long_names(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Of columns that are left alone: a line to the worker stays one that it reads."""
+        self._write(folder, 1, **{"n" * 400_000 + str(i): [1] for i in range(5)})
+        reading.main(folder, ["5", "1000000"])
+        assert max(map(len, capsys.readouterr().out.splitlines())) < 10_000

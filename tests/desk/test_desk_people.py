@@ -56,12 +56,13 @@ class Door:
         client: tuple[str, int] | None = None,
         host: str = "desk.example",
         server: str = "10.0.0.2",
+        more: tuple[tuple[str, str], ...] = (),
     ) -> Person | str:
         """Who came in, or why nobody did."""
         scope: Scope = {
             "type": "http", "method": "GET", "path": "/desk/", "query_string": b"", "server": (server, 3000),
             "client": client or peer, PEER: peer,
-            "headers": [(k.lower().encode(), v.encode()) for k, v in {"Host": host, **headers}.items()],
+            "headers": [(k.lower().encode(), v.encode()) for k, v in (("Host", host), *headers.items(), *more)],
         }  # fmt: skip
 
         async def receive() -> Message:
@@ -105,6 +106,19 @@ class TestProxies:
         long = door.knock(headers | {"X-Forwarded-User": "a\u0007" + "b" * 200})
         assert isinstance(long, Person)
         assert (64, True) == (len(long.name), long.name.isprintable())
+
+    def test_two_people_never_become_one(self, door: Door) -> None:
+        """By a name that is cut, or written so that it can be shown: each has jobs, limits and acts of their own."""
+        for pair in (("a" * 64 + "1@x", "a" * 64 + "2@x"), ("a\u0007", "a\\x07")):
+            names = {door.knock(SIGNED_IN | {"X-Forwarded-Email": name}) for name in pair}
+            assert 2 == len(names)
+
+    @pytest.mark.parametrize("name", ["x-forwarded-groups", "x-forwarded-email", "x-forwarded-user", "x-desk-secret"])
+    def test_a_header_that_stands_there_twice(self, door: Door, name: str) -> None:
+        """A proxy that adds to what a client has sent has made two: one of them is anybody's."""
+        said = {name.lower(): value for name, value in (SIGNED_IN | {"X-Forwarded-User": "ann"}).items()}
+        assert isinstance(door.knock(said), Person)
+        assert "401 unauthorized" == door.knock(said, more=((name, "desk-reviewer"),))
 
     @pytest.mark.parametrize("groups", ["", "desk-officers", "officer", "Desk-Officer"])
     def test_nothing_for_other_groups(self, door: Door, groups: str) -> None:

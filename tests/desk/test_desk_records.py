@@ -116,6 +116,15 @@ class TestRecord:
             (act.kind, act.by, act.content) for act in told(office, refused)
         ]
 
+    @pytest.mark.parametrize(("dest", "status"), [("image", 403), ("iframe", 403), ("empty", 403), ("document", 200)])
+    def test_no_other_site_has_somebody_look(self, office: Office, dest: str, status: int) -> None:
+        """By what it puts into a page of its own; who follows a link from there looks."""
+        (decision,) = office.file([GOLDEN[0]])
+        clerk = Clerk(office, "ann", "viewer")
+        response = clerk.get(f"records/{decision}", **{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": dest})
+        assert status == response.status_code
+        assert (status == 200) == bool(office.ledger().told([from_text(decision)]))
+
     def test_nobody_sees_what_can_not_be_told(self, refused: str, ann: Clerk, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the event can't be kept, the record isn't shown."""
 
@@ -216,6 +225,23 @@ class TestFinding:
             page = Page(clerk.post("records", before=more[0].attributes["value"] or "").text)
         assert (130, 130) == (len(found), len(set(found)))
         assert 400 == clerk.post("records", before="1").status_code
+
+    @pytest.mark.parametrize(
+        ("page", "sent", "status"),
+        [
+            ("records", {"until": "9999-12-31"}, 200),
+            ("records", {"since": "0001-01-01"}, 200),
+            ("records", {"before": f"{2**63 - 1}.0"}, 200),
+            ("records", {"before": f"{2**63}.0"}, 400),
+            ("records", {"before": f"1.{2**63 - 1}"}, 400),
+            ("reviews", {"before": f"{2**63}"}, 400),
+        ],
+    )
+    def test_days_and_numbers_at_their_ends(
+        self, archive: Office, page: str, sent: dict[str, str], status: int
+    ) -> None:
+        """Those that no store could keep are no fault of the service, and nobody has all decisions read at once."""
+        assert status == Clerk(archive, "ann", "viewer").ready_at("records").post(page, **sent).status_code
 
     def test_nothing_sought_is_in_an_address(self, archive: Office) -> None:
         page = Clerk(archive, "ann", "viewer").open("records")

@@ -84,6 +84,11 @@ class Cluster:
             time.sleep(0.2)
         return number
 
+    def at_least(self, count: int) -> list[int]:
+        """The nodes of one CPU that there are, and as many more as are lacking."""
+        there = sorted(self._processes)[1:]
+        return [*there, *(self.start(1) for _ in range(count - len(there)))]
+
     def log(self, number: int) -> str:
         """What a node has said."""
         return (self._folder / f"node{number}.log").read_text()

@@ -20,13 +20,13 @@ from tests.servers import HANG_SECONDS
 
 pytestmark = pytest.mark.slow
 
-PARTS = 40
+PARTS = 24
 PART_ROWS = 2000
 
 
 @pytest.fixture(scope="module")
 def portfolio_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """80,000 rows, 1% of them wrong."""
+    """48,000 rows, 1% of them wrong."""
     rows = rows_of(PART_ROWS, every=100)
     return write_parquet(tmp_path_factory.mktemp("in") / "a.parquet", rows, times=PARTS)
 
@@ -41,7 +41,7 @@ def undisturbed(assessor: Assessor, portfolio_file: Path, tmp_path_factory: pyte
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Cluster]:
-    """A head; each test starts its nodes, and kills them."""
+    """A head; each test starts the nodes that it lacks, for each takes its seconds."""
     with cluster() as running:
         yield running
 
@@ -76,20 +76,19 @@ def assert_finished(process: subprocess.Popen[str], undisturbed: Path, out: Path
 def test_a_node_that_is_killed_with_a_peer_alive(
     ray: Cluster, portfolio_file: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    first, second = ray.start(1), ray.start(1)
+    first, _ = ray.at_least(2)
     process = begun(ray, portfolio_file, tmp_path / "out")
     until(process, lambda: receipts(tmp_path / "out") >= 1 and bool(ray.workers(first)))
     ray.kill(first)
     assert receipts(tmp_path / "out") < PARTS
     assert_finished(process, undisturbed, tmp_path / "out")
-    ray.kill(second)
 
 
 def test_all_nodes_killed_and_one_that_joins_later(
     ray: Cluster, portfolio_file: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     """The command waits for it."""
-    nodes = [ray.start(1), ray.start(1)]
+    nodes = ray.at_least(1)
     process = begun(ray, portfolio_file, tmp_path / "out")
     until(process, lambda: receipts(tmp_path / "out") >= 1)
     for node in nodes:
@@ -97,16 +96,15 @@ def test_all_nodes_killed_and_one_that_joins_later(
     done = receipts(tmp_path / "out")
     assert done < PARTS
     assert process.poll() is None
-    later = ray.start(1)
+    ray.start(1)
     assert_finished(process, undisturbed, tmp_path / "out")
-    ray.kill(later)
 
 
 def test_a_worker_and_then_the_driver_killed(
     ray: Cluster, portfolio_file: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     """What the cluster has done stays done, and the processes of this machine do the rest."""
-    node = ray.start(1)
+    node, *_ = ray.at_least(1)
     process = begun(ray, portfolio_file, tmp_path / "out")
     until(process, lambda: receipts(tmp_path / "out") >= 1 and bool(ray.workers(node)))
     for worker in ray.workers(node):
@@ -116,7 +114,8 @@ def test_a_worker_and_then_the_driver_killed(
     process.kill()
     process.communicate()
     assert receipts(tmp_path / "out") < PARTS
-    ray.kill(node)
+    for each in ray.at_least(1):
+        ray.kill(each)
     local = command(portfolio_file, tmp_path / "out", "--part-rows", str(PART_ROWS), "--workers", "1", "--json")
     out, err = local.communicate(timeout=HANG_SECONDS)
     assert 0 == local.returncode, err

@@ -123,6 +123,19 @@ class TestParquet:
         with pytest.raises(UnreadableInputError, match=f"{found}.*; |{found}.*name"):
             opened(assessor, path, tmp_path / "out")
 
+    @pytest.mark.parametrize("leads_to", ["elsewhere", "nowhere"])
+    def test_no_rows_are_left_out_behind_a_link(self, assessor: Assessor, tmp_path: Path, leads_to: str) -> None:
+        """A file may be one; a folder's files would not be found, and nobody would know."""
+        folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+        folder.mkdir()
+        elsewhere.mkdir()
+        file = write_parquet(elsewhere / "a.parquet", rows_of(3))
+        (folder / "a.parquet").symlink_to(file)
+        assert 3 == opened(assessor, folder, tmp_path / "out").plan["input"]["rows"]
+        (folder / "more.parquet").symlink_to(tmp_path / leads_to)
+        with pytest.raises(UnreadableInputError, match=r"more.parquet: is a link to a folder or to nothing"):
+            opened(assessor, folder, tmp_path / "out")
+
 
 class TestCSV:
     def test_the_same_answers_as_of_parquet(

@@ -62,7 +62,16 @@ class TestResumed:
         assert files_of(undisturbed) == files_of(tmp_path / "out")
 
     @pytest.mark.parametrize(
-        "damage", ["torn answers", "other answers", "no answers", "torn quarantine", "no receipt", "torn receipt"]
+        "damage",
+        [
+            "torn answers",
+            "other answers",
+            "no answers",
+            "torn quarantine",
+            "no receipt",
+            "torn receipt",
+            "false receipt",
+        ],
     )
     def test_a_part_that_is_not_whole_is_made_anew(
         self, assessor: Assessor, portfolio_file: Path, undisturbed: Path, tmp_path: Path, damage: str
@@ -75,6 +84,9 @@ class TestResumed:
             path.unlink()
         elif what == "torn":
             path.write_bytes(path.read_bytes()[:-10])
+        elif what == "false":
+            receipt = json.loads(path.read_bytes())
+            path.write_text(json.dumps(receipt | {"answered": receipt["answered"] + 1}), encoding="utf-8")
         else:
             shutil.copy(out / "answers" / "part-000002.parquet", path)
         (out / "manifest.json").unlink()

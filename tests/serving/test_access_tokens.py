@@ -170,6 +170,9 @@ class TestGood:
         caller = verify(RSA.sign(claims(ISSUER, sub="a\n{}" + "b" * 500)))
         assert isinstance(caller, Caller)
         assert (True, 64) == (caller.name.isprintable(), len(caller.name))
+        other = verify(RSA.sign(claims(ISSUER, sub="a\n{}" + "b" * 499 + "c")))
+        assert isinstance(other, Caller)
+        assert caller.name != other.name, "whose limits and kept answers are not each other's"
 
     def test_is_verified_once_and_until_it_expires(self, monkeypatch: pytest.MonkeyPatch) -> None:
         tokens, token = Tokens(KeySet(key_set(RSA)), EXPECTED), RSA.sign(claims(ISSUER)).encode()

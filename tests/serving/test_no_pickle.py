@@ -19,8 +19,8 @@ assert served.scorer.golden_deviation() == 0
 assert len(engine.explain(served.scorer.golden)) == len(engine.assess(served.scorer.golden)) > 1
 """
 
-TRAINING = ("sklearn", "scipy", "joblib", "model_signing")
-"""What training, signing and importing load."""
+TRAINING = ("sklearn", "scipy", "joblib", "model_signing", "pyarrow")
+"""What training, signing, importing and portfolios load."""
 
 LOADED = "print(*{name.partition('.')[0] for name in sys.modules})"
 
