@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from serving.access.callers import Caller, Reason
@@ -69,6 +70,7 @@ def is_at_home(request: Mapping[str, Any]) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(address: Any) -> bool:
     try:
         parsed = ipaddress.ip_address(address)

@@ -13,15 +13,19 @@ import httpx
 import pytest
 
 from preprocessing.fields import Ratio
+from records.keyring import add_key
 from tests import expect
 from tests.applications import CONTRACT
 from tests.desk.desks import PIECE, SAME_ORIGIN, Browser, Element, Page
-from tests.servers import HANG_SECONDS, Server
+from tests.servers import HANG_SECONDS, Server, copy_store, serving
 
 GOLDEN = [
     each["application"]
     for each in json.loads(Path("artifacts/model/golden_applications.json").read_text(encoding="utf-8"))["applications"]
 ]
+
+ROUNDS = 12
+"""Of all golden applications, for a figure of the processor's time, which is told in hundredths of a second."""
 
 
 @pytest.fixture(scope="module")
@@ -236,24 +240,37 @@ class TestDeciding:
 
 
 @pytest.mark.slow
-def test_a_what_if_costs_little_more_than_its_explanation(server: Server, own: httpx.Client, browser: Browser) -> None:
-    """At most 1.5 times the processor time, the page's part of it included."""
-    document = {name: value for name, value in GOLDEN[0].items() if name != "loan_percent_income"}
+def test_a_what_if_costs_little_more_than_its_explanation(store: Path, tmp_path: Path) -> None:
+    """At most 1.5 times the processor time of one that is kept, as `make serve` keeps it; the page's part included."""
+    key_file = tmp_path / "keys.json"
+    add_key(key_file)
+    kept = {"CREDIT_RISK_RECORDS": f"sqlite:{tmp_path}/records", "CREDIT_RISK_RECORDS_KEY_FILE": str(key_file)}
+    with (
+        serving(copy_store(store, tmp_path / "home"), **kept) as server,
+        httpx.Client(base_url=server.url, timeout=HANG_SECONDS) as own,
+    ):
+        ratio = _cost(server, own, Browser(own).ready())
+    assert ratio <= 1.5
 
-    def explain() -> None:
+
+def _cost(server: Server, own: httpx.Client, browser: Browser) -> float:
+    documents = [{name: value for name, value in each.items() if name != "loan_percent_income"} for each in GOLDEN]
+
+    def explain(document: dict[str, Any]) -> None:
         assert 200 == own.post("/predict/explain", json=document).status_code
 
-    def try_out() -> None:
+    def try_out(document: dict[str, Any]) -> None:
         assert 200 == browser.send("what-if", document, **PIECE).status_code
 
     spent = {explain: 0.0, try_out: 0.0}
-    for _ in range(4):
+    for _ in range(ROUNDS):
         for ask in spent:
             before = sum(server.worker.cpu_times()[:2])
-            for _ in range(60):
-                ask()
+            for document in documents:
+                ask(document)
             spent[ask] += sum(server.worker.cpu_times()[:2]) - before
-    assert spent[try_out] <= 1.5 * spent[explain]
+    print(f"what-if / explain: {spent[try_out]:.2f} s / {spent[explain]:.2f} s of {ROUNDS * len(documents)} each")
+    return spent[try_out] / spent[explain]
 
 
 class TestForgery:
