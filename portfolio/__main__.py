@@ -8,7 +8,8 @@ import sys
 from types import FrameType
 
 from portfolio.commands import compare, monitor, score
-from portfolio.commands.options import EXIT_CODES, Commands, Refusal, Run
+from portfolio.commands.options import EXIT_CODES
+from records.commands.options import Commands, Refusal, Run, enough
 
 COMMANDS = (score, compare, monitor)
 """In the order in which --help lists them."""
@@ -32,7 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     run: Run = options.run
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code  # noqa: TRY300  # what is flushed may be what fails
+    except BrokenPipeError:
+        return enough()
     except Refusal as exc:
         print(exc, file=sys.stderr)
         return 1

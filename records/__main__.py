@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import ExitStack
 
@@ -24,7 +23,7 @@ from records.commands import (
     telling,
     verify,
 )
-from records.commands.options import EXIT_CODES, Commands, Refusal, Run
+from records.commands.options import EXIT_CODES, Commands, Refusal, Run, enough
 
 COMMANDS = (
     key,
@@ -62,9 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
             code = run(options)
             sys.stdout.flush()
             return code
-    except BrokenPipeError:  # whoever reads has enough, as `head` has; what Python writes at its end goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        return enough()
     except (Refusal, RecordsError) as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -223,11 +223,6 @@ class Attributor:
         ends = self._base_margin + margins.sum(axis=1)
         return margins * self._calibration.stretch(self._base_margin, ends)[:, np.newaxis]
 
-    def attribute_one(self, turns: Turns) -> NDArray[np.float64]:
-        """The same of one application alone: its turns, shape (trees,)."""
-        attributions: NDArray[np.float64] = self.attribute_turns(turns[np.newaxis])[0]
-        return attributions
-
     def _states(self, turns: Turns) -> NDArray[np.uint8]:
         """The states of all subtrees, shape (n, trees, subtrees)."""
         of_bytes = turns.astype(turns.dtype.newbyteorder("<"), order="C", copy=False).view(np.uint8)

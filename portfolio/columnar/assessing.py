@@ -15,7 +15,6 @@ from portfolio.columnar.deciding import Decided, Decider
 from portfolio.columnar.model import model_of
 from portfolio.columnar.outside import Outside, Ranges
 from portfolio.columnar.reasoning import Reasoner, Reasons
-from scoring.turns import Turns
 
 
 class Assessed(NamedTuple):
@@ -56,10 +55,5 @@ class ColumnarEngine:
             decided,
             outside,
             self._reasoner.reasons(columns, scored, decided) if reasons else None,
-            self._attributions(scored.turns(np.arange(rows))) if explain else None,
+            self._engine.attributor.attribute_turns(scored.turns(np.arange(rows))) if explain else None,
         )
-
-    def _attributions(self, turns: Turns) -> NDArray[np.float64]:
-        attribute = self._engine.attributor.attribute_one
-        fields = len(self._engine.attributor.fields)
-        return np.array([attribute(one) for one in turns]).reshape(len(turns), fields)

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portfolio.commands.options import MODEL, POLICY, Commands, Refusal, add_model, the_folder, writable, write
+from portfolio.commands.options import MODEL, POLICY, add_model, the_folder, writable, write
+from records.commands.options import Commands, Refusal
 
 if TYPE_CHECKING:
     from portfolio.comparing.borrowing import Assumptions
@@ -18,7 +19,9 @@ BLOCK_ROWS = 5_000
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    compare = commands.add("compare", _run, "decide every row by two policies, or by two models, and tell what differs")
+    compare = commands.add(
+        "compare", _run, "decide every row by two policies, or by two models, and tell what differs", stored=False
+    )
     compare.add_argument("a", metavar="A", help="the policy in force, a file or a tag of the store; or the model")
     compare.add_argument("b", metavar="B", help="the one proposed, of the same kind")
     compare.add_argument("input", metavar="IN", type=Path, help="Parquet or CSV: a file, or a folder")

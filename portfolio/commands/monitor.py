@@ -6,7 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from portfolio.commands.options import Commands, Refusal, add_model, the_assessor, writable, write
+from portfolio.commands.options import add_model, the_assessor, writable, write
+from records.commands.options import Commands, Refusal
 
 BLOCK_ROWS = 5_000
 PART_ROWS = 100_000
@@ -14,7 +15,9 @@ PART_ROWS = 100_000
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    monitor = commands.add("monitor", _run, "fields, PD and decisions of Parquet or CSV against the training data")
+    monitor = commands.add(
+        "monitor", _run, "fields, PD and decisions of Parquet or CSV against the training data", stored=False
+    )
     monitor.add_argument("input", metavar="IN", type=Path, help="a file, or a folder, partitioned or not")
     add_model(monitor)
     monitor.add_argument("--metrics", type=Path, metavar="FILE", help="also as gauges, in Prometheus's text format")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from records.commands.options import Refusal
 
 if TYPE_CHECKING:
     from portfolio.assessor import Assessor
@@ -18,35 +19,6 @@ EXIT_CODES = (
 
 MODEL, POLICY = "credit_risk_gradient_boosting", "credit_risk_policy"
 """What they are called in BentoML's store."""
-
-Run = Callable[[argparse.Namespace], int]
-
-
-class Refusal(Exception):  # noqa: N818  # what is printed, and no fault of the program
-    """What a command can't do, in one line."""
-
-
-class Commands:
-    """Takes commands.
-
-    Args:
-        parser: of the program.
-    """
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(self, name: str, run: Run, text: str) -> argparse.ArgumentParser:
-        """A command, to which arguments of its own can be added.
-
-        Args:
-            name: of the command.
-            run: does it, and returns the exit code.
-            text: says what it does.
-        """
-        added = self._commands.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
-        added.set_defaults(run=run)
-        return added
 
 
 def add_model(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portfolio.commands.options import Commands, Refusal, add_model, the_assessor
+from portfolio.commands.options import add_model, the_assessor
+from records.commands.options import Commands, Refusal
 
 if TYPE_CHECKING:
     from portfolio.running.engine import Engine
@@ -21,7 +22,9 @@ MOST_SHOWN = 12
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    score = commands.add("score", _run, "answer every row of Parquet or CSV; run again, it goes on where it was ended")
+    score = commands.add(
+        "score", _run, "answer every row of Parquet or CSV; run again, it goes on where it was ended", stored=False
+    )
     score.add_argument("input", metavar="IN", type=Path, help="a file, or a folder, partitioned or not")
     score.add_argument("output", metavar="OUT", type=Path, help="a folder, for this input alone")
     add_model(score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -39,6 +40,7 @@ class Commands:
     """
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._epilog = parser.epilog
         self._commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(self, name: str, run: Run, text: str, *, stored: bool = True) -> argparse.ArgumentParser:
@@ -50,13 +52,23 @@ class Commands:
             text: says what it does.
             stored: whether it is about a store.
         """
-        added = self._commands.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
+        added = self._commands.add_parser(name, help=text, description=text, epilog=self._epilog)
         added.set_defaults(run=run)
         if stored:
             added.add_argument("--records", default=os.environ.get(RECORDS), help=f"the store (default: {RECORDS})")
             added.add_argument("--key-file", default=os.environ.get(KEY_FILE), help=f"its keys (default: {KEY_FILE})")
             added.add_argument("--json", action="store_true", help="for programs")
         return added
+
+
+def enough() -> int:
+    """Whoever reads has enough, as `head` has: what Python writes at its end goes nowhere.
+
+    Returns:
+        The exit code.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def the_place(options: argparse.Namespace) -> str:
