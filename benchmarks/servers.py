@@ -163,7 +163,7 @@ BENTOML_QUICKSTART = Kind(
     bentoml_serve("benchmarks.peers.bentoml_quickstart.service:CreditRiskQuickstart"),
     ready="/readyz",
     ask=lambda case: {"applications": [case.document]},
-    right=lambda case, answer: answer == [case.pd],
+    right=lambda case, answer: answer == [case.model_pd],
     prepare=lambda python, home: _run(python, home, "-m", "benchmarks.peers.bentoml_quickstart.save", MODEL_FILE),
 )
 MLSERVER = Kind(
@@ -173,7 +173,7 @@ MLSERVER = Kind(
     path="/v2/models/credit-risk/infer",
     ready="/v2/models/credit-risk/ready",
     ask=_tensor,
-    right=lambda case, answer: answer["outputs"][0]["data"][1] == case.pd,
+    right=lambda case, answer: answer["outputs"][0]["data"][1] == case.model_pd,
     # Inference in the server's own process: faster here than the one inference process that is the default.
     settings={"MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0"},
 )
@@ -185,7 +185,7 @@ LITSERVE = Kind(
     ],
     ready="/health",
     ask=_vector,
-    right=lambda case, answer: answer["probability_of_default"] == case.pd,
+    right=lambda case, answer: answer["probability_of_default"] == case.model_pd,
     stop=signal.SIGINT,  # on SIGTERM it leaves its other processes behind
     restless=True,  # its processes poll their queues: an eighth of a core
 )
