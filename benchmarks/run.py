@@ -74,7 +74,9 @@ class Run:
         each = bodies or [server.kind.body(case) for case in mix()]
         url = server.base + (path or server.kind.path)
         with server.awake():
-            load = closed_loop(url, each, connections, seconds or self.seconds, refusals=refusals)
+            load = closed_loop(
+                url, each, connections, seconds or self.seconds, headers=server.headers, refusals=refusals
+            )
             server.settle()
         return load
 
@@ -122,7 +124,7 @@ class Run:
     ) -> OpenLoop:
         """One open-loop round with the portfolio's mix, whether or not the generator kept to its schedule."""
         bodies = [server.kind.body(case) for case in mix()]
-        outcome = open_loop(server.url, bodies, rate, seconds, most_connections)
+        outcome = open_loop(server.url, bodies, rate, seconds, most_connections, headers=server.headers)
         if settle:
             server.settle()
         return outcome
