@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,13 @@ def engine() -> Engine:
     return load_engine()
 
 
-def _cases(documents: Iterable[dict[str, Any]]) -> Iterator[Case]:
-    estimator = load_estimator(read_artifact(MODEL))
+def cases_of(documents: Iterable[dict[str, Any]], answering: Engine, model: Path) -> Iterator[Case]:
+    """Cases of these applications, as an engine of the model in this folder answers them."""
+    estimator = load_estimator(read_artifact(model))
     for document in documents:
-        application = CONTRACT.parse(document)
-        (assessment,) = engine().assess([application])
-        features = engine().scorer.schema.matrix([application])
+        application = answering.contract.parse(document)
+        (assessment,) = answering.assess([application])
+        features = answering.scorer.schema.matrix([application])
         ((_, model_pd),) = estimator.predict_proba(features).tolist()
         yield Case(document, features[0].tolist(), model_pd, prediction(assessment))
 
@@ -64,13 +66,14 @@ def _cases(documents: Iterable[dict[str, Any]]) -> Iterator[Case]:
 @cache
 def mix() -> tuple[Case, ...]:
     """A portfolio's mix."""
-    return tuple(_cases(portfolio(NUMBER, SEED)))
+    return tuple(cases_of(portfolio(NUMBER, SEED), engine(), MODEL))
 
 
 @cache
 def approved() -> tuple[Case, ...]:
     """As many applications that are all approved."""
-    return tuple(islice((case for case in _cases(portfolio(3 * NUMBER, SEED)) if case.approved), NUMBER))
+    cases = cases_of(portfolio(3 * NUMBER, SEED), engine(), MODEL)
+    return tuple(islice((case for case in cases if case.approved), NUMBER))
 
 
 def matrix(cases: tuple[Case, ...]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.applications import Case
+from benchmarks.applications import Case, mix
 from benchmarks.environments import ROOT, python_of
 from benchmarks.load import NO_HEADERS
 from benchmarks.peers.assessing import MODEL
@@ -64,6 +64,7 @@ class Kind:
         command: from interpreter, folder of its own, and three free ports, the first for HTTP.
         path: what is posted to.
         ready: what says 200 once it can answer.
+        cases: what it is asked.
         ask: one case to the JSON document that is posted.
         right: whether an answer is the one for a case.
         prepare: done once in its folder before it starts.
@@ -78,6 +79,7 @@ class Kind:
     command: Callable[[Path, Path, list[int]], list[str]]
     path: str = "/predict"
     ready: str = "/ready"
+    cases: Callable[[], tuple[Case, ...]] = mix
     ask: Callable[[Case], Any] = _document
     right: Callable[[Case, Any], bool] = _same_decision
     prepare: Callable[[Path, Path], None] | None = None
@@ -94,6 +96,10 @@ class Kind:
     def body(self, case: Case) -> bytes:
         """What is posted."""
         return json.dumps(self.ask(case)).encode()
+
+    def bodies(self) -> list[bytes]:
+        """All that is posted."""
+        return [self.body(case) for case in self.cases()]
 
 
 def _run(python: Path, home: Path, *arguments: str | Path) -> str:
@@ -141,7 +147,7 @@ def bundle(name: str = "bundle", **settings: str) -> Kind:
     )
 
 
-def everything(name: str = "everything", **settings: str) -> Kind:
+def everything(name: str = "everything", cases: Callable[[], tuple[Case, ...]] = mix, **settings: str) -> Kind:
     """The service with records and keys on, and these settings besides."""
     on = {
         "CREDIT_RISK_RECORDS": "sqlite:{home}/records",
@@ -149,7 +155,7 @@ def everything(name: str = "everything", **settings: str) -> Kind:
         "CREDIT_RISK_ACCESS": "keys",
         "CREDIT_RISK_KEYS_FILE": f"{{home}}/{KEYS}",
     }
-    return replace(bundle(name, **on, **settings), keyed=True)
+    return replace(bundle(name, **on, **settings), cases=cases, keyed=True)
 
 
 BUNDLE = bundle()
@@ -272,7 +278,7 @@ class Server:
             if self.cpu() - before < 0.02:
                 return
 
-    def check(self, cases: tuple[Case, ...]) -> None:
+    def check(self, cases: Sequence[Case]) -> None:
         """Ask for these cases.
 
         Raises:

@@ -23,12 +23,12 @@ POLICY = ARTIFACTS / "policy" / "decision_policy.json"
 CONTRACT = read_contract((MODEL / CONTRACT_FILE).read_bytes())
 
 
-def load_engine() -> Engine:
+def load_engine(model: Path = MODEL, policy: Path = POLICY) -> Engine:
     """What the bundle answers with, without BentoML and its store."""
-    artifact = read_artifact(MODEL)
+    artifact = read_artifact(model)
     scorer = Scorer(artifact)
     return Engine(
-        scorer, Attributor(scorer.leaves, artifact.tables, artifact.calibration), read_policy(POLICY, artifact.contract)
+        scorer, Attributor(scorer.leaves, artifact.tables, artifact.calibration), read_policy(policy, artifact.contract)
     )
 
 
@@ -37,7 +37,7 @@ Read = Application | InvalidApplicationError
 
 
 def validated(document: Any) -> Read:
-    """What the contract reads, for peers that merge requests: an invalid one must not refuse the others of its batch."""
+    """What the contract reads, for peers that merge requests: an invalid one must not refuse its neighbours."""
     try:
         return CONTRACT.parse(document)
     except InvalidApplicationError as exc:
