@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import machine, report
 from benchmarks.arguments import ON_REQUEST, PARTS
 from benchmarks.check import LOSS, LOSS_OF_A_TRIAL, losses
+from benchmarks.environments import NoEnvironmentError
 from benchmarks.load import LoadError, wrk
 from benchmarks.run import Run, say, start_run
 from benchmarks.section import Section
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         wrk()
         results = measure(only, rounds, seconds, options.servers)
-    except (LoadError, WrongAnswerError) as exc:
+    except (LoadError, NoEnvironmentError, WrongAnswerError) as exc:
         say(f"no results: {exc}")
         return 2
     print(f"\n## Targets\n\n{table(results.sections).markdown()}")

@@ -21,7 +21,6 @@ import psutil
 
 from benchmarks.applications import Case, mix
 from benchmarks.environments import ROOT, python_of
-from benchmarks.load import NO_HEADERS
 from benchmarks.peers.assessing import MODEL
 from benchmarks.processes import Usage, cpu_seconds, tree, usage
 from tests.servers import environment
@@ -232,13 +231,15 @@ class Server:
         pid: of the process that was started; the others are its descendants.
         start_seconds: from its start until it was ready.
         headers: that it asks for.
+        log: what its processes wrote.
     """
 
     kind: Kind
     base: str
     pid: int
     start_seconds: float
-    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    headers: Mapping[str, str]
+    log: Path
 
     @property
     def url(self) -> str:
@@ -288,7 +289,8 @@ class Server:
             for case in cases:
                 response = client.post(self.url, content=self.kind.body(case))
                 if response.status_code != httpx.codes.OK or not self.kind.right(case, response.json()):
-                    raise WrongAnswerError(f"{self.kind.name}: {response.status_code} {response.text[:500]}")
+                    said = f"{self.kind.name}: {response.status_code} {response.text[:500]}"
+                    raise WrongAnswerError(f"{said}; its log ends:\n{_end(self.log)}")
 
 
 class Yard:
@@ -326,7 +328,7 @@ class Yard:
             _wait_until_ready(f"{base}{kind.ready}", process, log)
             ready = time.perf_counter() - started
             key = {"Authorization": f"Bearer {(home / KEY).read_text(encoding='ascii').strip()}"} if kind.keyed else {}
-            yield Server(kind, base, process.pid, ready, key)
+            yield Server(kind, base, process.pid, ready, key, log)
         finally:
             _stop(process, kind.stop)
             shutil.rmtree(home)
@@ -352,8 +354,12 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     end = time.monotonic() + START_SECONDS
     while not _answers(url):
         if process.poll() is not None or time.monotonic() > end:
-            raise WrongAnswerError(f"{url} never was ready:\n{log.read_text(encoding='utf-8')[-3000:]}")
+            raise WrongAnswerError(f"{url} never was ready:\n{_end(log)}")
         time.sleep(0.02)
+
+
+def _end(log: Path) -> str:
+    return log.read_text(encoding="utf-8")[-3000:]
 
 
 def _answers(url: str) -> bool:
