@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.load import Load, closed_loop
+from benchmarks.load import Load, LoadError, closed_loop
 from benchmarks.openloop import MOST_CONNECTIONS, OpenLoop, open_loop
 from benchmarks.servers import EVERYTHING, Kind, Server, Yard
 from benchmarks.spread import Spread, spread
@@ -47,7 +47,14 @@ class Run:
         return max(1, self.rounds - 3)
 
     def wanted(self, kinds: Sequence[Kind]) -> list[Kind]:
-        """Those of them that this run measures."""
+        """Those of them that this run measures.
+
+        Raises:
+            LoadError: it names one that is not among them.
+        """
+        names = [kind.name for kind in kinds]
+        if unknown := sorted(set(self.servers or ()) - set(names)):
+            raise LoadError(f"no server is called {', '.join(unknown)}; there are {', '.join(names)}")
         return [kind for kind in kinds if self.servers is None or kind.name in self.servers]
 
     def server(self, kind: Kind) -> Server:

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import heloc
 from benchmarks.applications import engine, mix
-from benchmarks.load import closed_loop
+from benchmarks.arguments import ON_REQUEST, PARTS
+from benchmarks.load import LoadError, closed_loop
 from benchmarks.peers.assessing import answers, validated
 from benchmarks.run import Run
+from benchmarks.sections import book
 from benchmarks.servers import BUNDLE, ECHO, EVERYTHING, FLOOR, Yard
+from benchmarks.targets import TARGETS
 
 
 def run_of(rounds: int, tmp_path: Path, *servers: str) -> Run:
@@ -39,6 +43,8 @@ def test_only_the_named_servers_are_measured(tmp_path: Path) -> None:
     kinds = (BUNDLE, EVERYTHING, FLOOR, ECHO)
     assert run_of(1, tmp_path).wanted(kinds) == list(kinds)
     assert run_of(1, tmp_path, "echo", "bundle").wanted(kinds) == [BUNDLE, ECHO]
+    with pytest.raises(LoadError, match="no server is called ecco; there are bundle, everything, floor, echo"):
+        run_of(1, tmp_path, "ecco").wanted(kinds)
 
 
 def test_an_invalid_application_refuses_no_other_of_its_batch() -> None:
@@ -76,3 +82,14 @@ def test_the_closed_loop_sends_headers(key: str, refused: bool) -> None:
     thread.join()
     assert load.requests > 0
     assert load.refused == (load.requests if refused else 0)
+
+
+def test_a_book_whose_data_is_elsewhere_is_not_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(heloc, "DATA_FILE", tmp_path / "loans.csv")
+    section = book.measure(run_of(1, tmp_path))
+    assert section.notes == ("Not measured: loans.csv is not on this machine.",)
+    assert not section.ratios
+
+
+def test_every_target_is_about_a_part_that_each_run_has() -> None:
+    assert {target.section for target in TARGETS} <= set(PARTS) - set(ON_REQUEST)
