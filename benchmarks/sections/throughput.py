@@ -32,7 +32,7 @@ LOADS = {
 
 NO_TARGET = {
     1: (EVERYTHING.name,),
-    CONNECTIONS: (EVERYTHING.name, GRANIAN.name),
+    CONNECTIONS: (GRANIAN.name,),
     MANY: (BUNDLE.name,),
 }
 """What no target is about, which gets fewer rounds."""
