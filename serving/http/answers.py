@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from engine import Assessment
+if TYPE_CHECKING:
+    from engine import Assessment
 
 
 class ReasonGiven(BaseModel):
