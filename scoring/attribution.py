@@ -103,17 +103,18 @@ class LeafIndex:
             read = field_of[feature[leaves]], leaves
             splits[read] |= bit[leaves]
             right[read] |= np.where(goes_right, bit, 0)[leaves]
-        fields = [tuple(np.flatnonzero(read).tolist()) for read in splits.T]
-        order = sorted(range(len(tree)), key=fields.__getitem__)  # stable: trees stay in order
+        read = splits != 0
+        counts = read.sum(axis=0)
+        field, leaf = np.nonzero(read)
+        fields = np.full((len(tree), max(1, int(counts.max()))), -1)  # so that fewer of the same come first
+        fields[leaf, (np.cumsum(read, axis=0) - 1)[field, leaf]] = field
+        order = np.lexsort(fields.T[::-1])  # stable: trees stay in order
         self.tree, self.slot = tree[order], slot[order]
         self.leaf_value = self.ensemble.value[self.tree, self.slot]
-        counts = [len(fields[leaf]) for leaf in order]
-        sizes = [1 << count for count in counts]
-        self.offset = np.cumsum([0, *sizes[:-1]], dtype=np.intp)
-        self.shape = (sum(sizes), max(1, *counts))
-        self.leaf_fields = np.full((len(order), self.shape[1]), len(self.fields))
-        for of_leaf, leaf, count in zip(self.leaf_fields, order, counts, strict=True):
-            of_leaf[:count] = fields[leaf]
+        sizes = 1 << counts[order]
+        self.offset = np.cumsum(sizes) - sizes
+        self.shape = (int(sizes.sum()), fields.shape[1])
+        self.leaf_fields = np.where(fields < 0, len(self.fields), fields)[order]
         self._conditions = [(splits[field, order], right[field, order]) for field in self.leaf_fields.T]
 
     def patterns(self, turns: Turns) -> NDArray[np.uint8]:
