@@ -7,13 +7,14 @@ import `service` without any of this.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import bentoml
 from starlette.types import ASGIApp
 
 from decision import InvalidPolicyError, Outcome
-from desk import Desk, LetterError, read_letter
 from engine import Assessment, Engine
 from preprocessing.application import Application
 from preprocessing.fields import PD
@@ -26,16 +27,20 @@ from serving.http.bodies import Bodies
 from serving.http.decisions import Decisions
 from serving.http.information import Information
 from serving.http.inside import Inside
+from serving.http.later import Later
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
 from serving.lookup import Lookup
 from serving.once import Once
 from serving.recording import Recording
-from serving.settings import Settings, refused
+from serving.settings import Settings
 from serving.store import load_served
 from serving.telemetry.logs import Logs, service_log
 from serving.telemetry.telemetry import Telemetry
 from serving.telemetry.tracing import TracingSettings
+
+if TYPE_CHECKING:
+    from desk import Desk
 
 
 class Parts:
@@ -74,7 +79,7 @@ class Parts:
         self._lookup = Lookup(settings)
         self.responses = Responses(self.telemetry, self._recording)
         self.inside = Inside(self._information, self._lookup, self.telemetry)
-        self._desk = _desk(settings, self.inside)
+        self._desk = Later(partial(_desk, settings, self.inside)) if settings.desk == "on" else None
         self.routes = self._information.app(Decisions(self._lookup, self.bodies).routes())
 
     @property
@@ -157,8 +162,7 @@ class Parts:
         return self._engine
 
 
-def _desk(settings: Settings, inside: Inside) -> Desk | None:
-    if settings.desk != "on":
-        return None
-    with refused("DESK_LETTER", LetterError):
-        return Desk(inside, letter=read_letter(settings.desk_letter))
+def _desk(settings: Settings, inside: Inside) -> Desk:
+    from desk import Desk, read_letter  # noqa: PLC0415  # a quarter of what the service itself imports
+
+    return Desk(inside, letter=read_letter(settings.desk_letter))
