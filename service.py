@@ -25,20 +25,40 @@ from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY, StoreEntry
 from serving.bento.tls import check_tls
 from serving.checking import check_files
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
-from serving.settings import load_settings
+from serving.settings import load_settings, refused
 from serving.telemetry.buckets import DURATION_BUCKETS
 from serving.telemetry.logs import Logs, refusals_as_lines
 from serving.telemetry.tracing import Tracing, tracing_settings
 
 if TYPE_CHECKING:
+    from desk import Desk
     from serving.http.batches import Item, Queued, Result
+    from serving.http.inside import Inside
     from serving.parts import Parts
+
+
+def make_desk(inside: Inside) -> Desk:
+    """The page for people."""
+    from desk import Desk, read_letter  # noqa: PLC0415  # a quarter of what answering takes, and nobody waits for it
+
+    return Desk(inside, letter=read_letter(settings.desk_letter))
+
+
+def check_letter() -> None:
+    """Try the lender's own as the other files that settings name."""
+    if settings.desk == "on" and settings.desk_letter is not None:
+        from desk import LetterError, read_letter  # noqa: PLC0415  # the same
+
+        with refused("DESK_LETTER", LetterError):
+            read_letter(settings.desk_letter)
+
 
 with refusals_as_lines():
     settings = load_settings()
     tracing_options = tracing_settings(os.environ)
     check_tls(os.environ)
     check_files(settings)
+    check_letter()
 logs = Logs(Tracing())
 logs.configure(settings.log_level, [Shed()])
 descriptors = Descriptors()
@@ -63,7 +83,7 @@ def assemble() -> Parts:
 
     install(settings)
     with refusals_as_lines():
-        parts = Parts(settings, tracing_options, logs)
+        parts = Parts(settings, tracing_options, logs, make_desk if settings.desk == "on" else None)
     descriptors.connect(parts.bodies, parts.responses)
     return parts
 

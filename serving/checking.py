@@ -26,8 +26,3 @@ def check_files(settings: Settings) -> None:
 
         with refused("DESK_SECRET_FILE", SecretError):
             read_secret(settings.desk_secret_file)
-    if settings.desk == "on" and settings.desk_letter is not None:
-        from desk.letters import LetterError, read_letter  # noqa: PLC0415  # the same
-
-        with refused("DESK_LETTER", LetterError):
-            read_letter(settings.desk_letter)

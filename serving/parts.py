@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import bentoml
@@ -27,7 +26,7 @@ from serving.http.bodies import Bodies
 from serving.http.decisions import Decisions
 from serving.http.information import Information
 from serving.http.inside import Inside
-from serving.http.later import Later
+from serving.http.later import Later, Opened
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
 from serving.lookup import Lookup
@@ -39,9 +38,6 @@ from serving.telemetry.logs import Logs, service_log
 from serving.telemetry.telemetry import Telemetry
 from serving.telemetry.tracing import TracingSettings
 
-if TYPE_CHECKING:
-    from desk import Desk
-
 
 class Parts:
     """The parts of one process; metrics can be made once in it.
@@ -50,6 +46,7 @@ class Parts:
         settings: for all of them.
         tracing: whether and where spans go.
         logs: configured before.
+        make_desk: makes the page for people; None where there is none.
 
     Attributes:
         settings: limits, and whose pages may read the answers.
@@ -65,7 +62,9 @@ class Parts:
         SettingsError: a file that a setting names can't be used any more; see `serving.checking`.
     """
 
-    def __init__(self, settings: Settings, tracing: TracingSettings, logs: Logs) -> None:
+    def __init__(
+        self, settings: Settings, tracing: TracingSettings, logs: Logs, make_desk: Callable[[Inside], Opened] | None
+    ) -> None:
         self.settings = settings
         self.telemetry = Telemetry(logs=logs)
         self.access = Access(settings, self.telemetry)
@@ -79,7 +78,7 @@ class Parts:
         self._lookup = Lookup(settings)
         self.responses = Responses(self.telemetry, self._recording)
         self.inside = Inside(self._information, self._lookup, self.telemetry)
-        self._desk = Later(partial(_desk, settings, self.inside)) if settings.desk == "on" else None
+        self._desk = Later(partial(make_desk, self.inside)) if make_desk is not None else None
         self.routes = self._information.app(Decisions(self._lookup, self.bodies).routes())
 
     @property
@@ -160,9 +159,3 @@ class Parts:
         if self._engine is None:
             raise NotReadyError
         return self._engine
-
-
-def _desk(settings: Settings, inside: Inside) -> Desk:
-    from desk import Desk, read_letter  # noqa: PLC0415  # a quarter of what the service itself imports
-
-    return Desk(inside, letter=read_letter(settings.desk_letter))

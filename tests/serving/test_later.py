@@ -17,7 +17,7 @@ class App:
     def __init__(self) -> None:
         self.told: list[Any] = []
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, *_: Any) -> None:
         self.told.append(scope)
 
     def open(self) -> None:
