@@ -6,9 +6,11 @@ what answers.
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics leave a lender's machine
+gc.disable()  # what is imported stays, and is not looked through again and again meanwhile
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -169,3 +171,6 @@ class CreditRisk:
     async def predict_explain(self, rows: list[Queued]) -> list[Result]:
         """Decide one application and say what moved its probability of default."""
         return await self._parts.explain(PREDICT_EXPLAIN.path, rows, EXPLAINING_CHUNK)
+
+
+gc.enable()

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -29,7 +28,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from serving.access.access import Access
-from serving.bento.lifecycle import settle_heap
+from serving.bento.lifecycle import loading, settle_heap
 from serving.bento.traffic import BentoTraffic, traffic_metrics
 from serving.bento.versions import TESTED
 from serving.http.batches import Item, Queued, Result
@@ -176,7 +175,8 @@ class AppFactory(ServiceAppFactory):
 
     async def create_instance(self, app: Starlette) -> None:
         """Make the service instance, then let each dispatcher learn on the instance's own warm-up items."""
-        await super().create_instance(app)
+        with loading():
+            await super().create_instance(app)
         instance: Hosted = self._service_instance
         items = instance.warm_up_items()
 
@@ -252,7 +252,6 @@ def application(service: Service[Hosted], *, is_main: bool) -> Edge:
         SystemExit: BentoML has changed inside, so that the scoring routes can't be made; the log says so.
     """
     parts = service.inner.assemble()
-    gc.freeze()  # so that settling, later, looks at little more than what loading the model leaves
     service.inject_config()
     if parts.routes is not None:
         service.mount_asgi_app(parts.routes, path="/")

@@ -5,9 +5,12 @@ Whoever only asks what there is to serve makes no application, and imports nothi
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, TypeVar
 
 from _bentoml_sdk.service.factory import Service
+
+from serving.bento.lifecycle import loading
 
 if TYPE_CHECKING:
     from serving.bento.framework import Hosted
@@ -30,6 +33,9 @@ class HostedService(Service[T]):
         Raises:
             SystemExit: BentoML has changed inside, so that the scoring routes can't be made; the log says so.
         """
-        from serving.bento.framework import application  # noqa: PLC0415  # see above
+        with loading():
+            from serving.bento.framework import application  # noqa: PLC0415  # see above
 
-        return application(self, is_main=is_main)
+            app = application(self, is_main=is_main)
+            gc.freeze()  # before anything is loaded, so that settling looks only at what that leaves
+            return app

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -14,6 +15,16 @@ from serving.telemetry.logs import service_log
 
 YOUNG_OBJECTS = 20_000
 """New objects between two looks of the garbage collector at the youngest generation; CPython's default is 700."""
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Have the garbage collector not look, again and again, through what is loaded and stays: a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def settle_heap() -> None:
