@@ -210,15 +210,21 @@ class Logs:
     """The process's logs.
 
     Attributes:
+        tracing: knows the spans that lines are of.
+        count_dropped: told of lines that are lost.
         request: a line for each request.
         decision: a line for each decision.
     """
 
-    def __init__(self, tracing: Tracing, count_dropped: Callable[[int], None]) -> None:
+    def __init__(self, tracing: Tracing) -> None:
+        self.tracing = tracing
+        self.count_dropped: Callable[[int], None] = _count_nothing
         self.request = EventLog("credit_risk.request", tracing)
         self.decision = EventLog("credit_risk.decision", tracing)
-        self._tracing = tracing
-        self._count_dropped = count_dropped
+
+    def _dropped(self, lines: int) -> None:
+        """Metrics may be made after the first lines."""
+        self.count_dropped(lines)
 
     def configure(self, level: str, filters: Sequence[logging.Filter] = ()) -> None:
         """Send every logger of the process through one handler that writes JSON lines to standard output.
@@ -230,8 +236,8 @@ class Logs:
 
         def handler() -> QueuedHandler:
             """Made by `dictConfig`, which closes the handlers that were made before."""
-            made = QueuedHandler(self._count_dropped)
-            made.setFormatter(JSONFormatter(self._tracing))
+            made = QueuedHandler(self._dropped)
+            made.setFormatter(JSONFormatter(self.tracing))
             for each in filters:
                 made.addFilter(each)
             self.request.handler = self.decision.handler = made
@@ -273,7 +279,7 @@ def refusals_as_lines() -> Iterator[None]:
     try:
         yield
     except SettingsError as exc:
-        Logs(Tracing(), _count_nothing).configure("INFO")
+        Logs(Tracing()).configure("INFO")
         service_log.critical(str(exc))
         raise SystemExit(1) from None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from serving.bento.install import Shed
+from serving.bento.configuration import Shed
 from serving.telemetry import logs
 from serving.telemetry.output import Output
 from serving.telemetry.tracing import Tracing
