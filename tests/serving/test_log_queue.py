@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from serving.bento.install import Shed
+from serving.bento.configuration import Shed
 from serving.telemetry import logs
 from serving.telemetry.output import Output
 from serving.telemetry.tracing import Tracing
@@ -29,9 +29,9 @@ class Blocked(Output):
 
     def __init__(self) -> None:
         self.open = threading.Event()
-        self.lines: list[str] = []
+        self.lines: list[bytes] = []
 
-    def write(self, lines: Sequence[str]) -> int:
+    def write(self, lines: Sequence[bytes]) -> int:
         self.open.wait(10)
         self.lines += lines
         return 0
