@@ -38,8 +38,8 @@ MOST_ROWS = 2_000
 """Records in one transaction; what is left waits for the next one."""
 
 GATHER_SECONDS = 0.002
-"""From one transaction to the next while more than one request at a time comes, unless as many records wait as the last
-one held: where the disk is fast, each would hold but a few, and cost as much as one of many. A request that comes alone
+"""From one transaction to the next while more than one request at a time comes, unless as many wait as the last one
+held: where the disk is fast, each would hold but a few, and cost as much as one of many. A request that comes alone
 never waits for it."""
 
 SEALED_AT_ONCE = 100
@@ -107,8 +107,7 @@ class Committer:
         self._head: Head | None = None
         self._arrived: list[_Pending] = []
         self._pending: deque[_Pending] = deque()
-        self._rows = 0  # that are pending
-        self._enough = 1  # rows for which the thread is woken
+        self._enough = 1  # of them, for which the thread is woken
         self._sealing = threading.Lock()  # taken before the other one
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
@@ -179,8 +178,7 @@ class Committer:
             pending = self._all_sealed(arrived)
             with self._wake:
                 self._pending += pending
-                self._rows += _rows(pending)
-                if self._rows >= self._enough:
+                if len(self._pending) >= self._enough:
                     self._wake.notify()
 
     def _all_sealed(self, arrived: list[_Pending]) -> list[_Pending]:
@@ -217,12 +215,12 @@ class Committer:
                 error = RecordsUnavailableError("the decision could not be recorded")
             _tell(batch, error)
             if len(batch) > 1:
-                self._gather(_rows(batch), started + GATHER_SECONDS)
+                self._gather(len(batch), started + GATHER_SECONDS)
 
     def _gather(self, enough: int, until: float) -> None:
         with self._wake:
             self._enough = enough
-            while self._rows < enough and not self._ending and (left := until - time.monotonic()) > 0:
+            while len(self._pending) < enough and not self._ending and (left := until - time.monotonic()) > 0:
                 self._wake.wait(left)
             self._enough = 1
 
@@ -236,13 +234,11 @@ class Committer:
             while self._pending and (not batch or rows + len(self._pending[0].entries) <= MOST_ROWS):
                 batch.append(self._pending.popleft())
                 rows += len(batch[-1].entries)
-            self._rows -= rows
             return batch
 
     def _put_back(self, batch: Sequence[_Pending]) -> None:
         with self._wake:
             self._pending.extendleft(reversed(batch))
-            self._rows += _rows(batch)
 
     def _write(self, batch: Sequence[_Pending]) -> None:
         started = time.perf_counter()
@@ -262,10 +258,6 @@ class Committer:
         self._head = self._store.head(self.writer)
         self._watch.usable()
         return self._head
-
-
-def _rows(batch: Sequence[_Pending]) -> int:
-    return sum([len(pending.entries) for pending in batch])
 
 
 def _tell(batch: Sequence[_Pending], error: Exception | None) -> None:
