@@ -140,7 +140,11 @@ def _letting_go(outbound_call: Callable[..., Awaitable[None]]) -> Callable[..., 
 
 
 def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
-    """A dispatcher's way in, by which only the first of those that wait wakes it: it sleeps while nobody does."""
+    """A dispatcher's way in, by which only the first of those that wait wakes it: it sleeps while nobody does.
+
+    That one first lets the event loop take a turn, in which it reads what has arrived meanwhile: as soon as a batch is
+    answered its clients ask again, and half of them would be left for the next one.
+    """
 
     async def inbound_call(data: Any) -> Any:
         future = asyncio.get_running_loop().create_future()
@@ -148,6 +152,7 @@ def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
         now: float = vars(dispatching)["time"].time()  # by the dispatchers' own clock: see serving.bento.clock
         queue.append(Job(now, data, future))
         if len(queue) == 1:
+            await asyncio.sleep(0)
             woken = dispatcher._wake_event  # noqa: SLF001  # the same
             async with woken:
                 woken.notify_all()

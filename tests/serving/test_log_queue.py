@@ -29,9 +29,9 @@ class Blocked(Output):
 
     def __init__(self) -> None:
         self.open = threading.Event()
-        self.lines: list[str] = []
+        self.lines: list[bytes] = []
 
-    def write(self, lines: Sequence[str]) -> int:
+    def write(self, lines: Sequence[bytes]) -> int:
         self.open.wait(10)
         self.lines += lines
         return 0
