@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
@@ -178,23 +179,24 @@ class Attributor:
             self._sums, self._cell = sums, (part * (len(self.fields) + 1) + fields).ravel()
         self._workspace = _Workspace(self._first_states.shape, self._sums.shape[1])
 
-    def of_subtrees(self, tree: int, turns: Turns) -> NDArray[np.float64] | None:
-        """What each subtree of one tree adds to the margin by its turns; None where fields are too many.
+    def grouped(self, groups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What every subtree adds to the margin in each of its states, summed up by groups of fields.
 
         Args:
-            tree: which.
-            turns: in it, shape (m,).
+            groups: whether a field is in a group, shape (fields, groups); asked for where `is_dense`.
 
         Returns:
-            One attribution a field, shape (m, subtrees, fields).
+            Shape (places, groups); `places` tells which of them.
         """
-        if not self.is_dense:
-            return None
-        states = np.tile(self._first_states[tree], (len(turns), 1))
+        grouped: NDArray[np.float64] = self._sums @ groups
+        return grouped
+
+    def places(self, tree: int, subtrees: Sequence[int], turns: Turns) -> NDArray[np.intp]:
+        """Where the sums of some subtrees of one tree stand by its turns, shape (m,): shape (m, len(subtrees))."""
+        places = np.tile(self._first_states[tree, subtrees], (len(turns), 1))
         for byte, state in enumerate(self._state_by_byte):
-            states += state.take((turns >> 8 * byte).astype(np.uint8), axis=0)
-        sums: NDArray[np.float64] = self._sums[states]
-        return sums
+            places += state[:, subtrees].take((turns >> 8 * byte).astype(np.uint8), axis=0)
+        return places
 
     def calibrated(self, sums: NDArray[np.float64], margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of attributions in the margin, shape (n, k), in calibrated log-odds.

@@ -49,17 +49,22 @@ class Impacts:
     ) -> None:
         summed = np.array([[field in group for group in groups] for field in attributor.fields], dtype=np.float64)
         parts = list(_parts(ensemble.trees))
+        grouped = attributor.grouped(summed)
         sums = []
         for part in parts:
-            subtrees = attributor.of_subtrees(part.tree, part.turns(ensemble.word))
-            assert subtrees is not None, "asked for where fields are few"
-            sums.append(subtrees[:, part.subtrees].sum(axis=1) @ summed)
+            first, *others = attributor.places(part.tree, part.subtrees, part.turns(ensemble.word)).T
+            of_part = grouped.take(first, axis=0)
+            for other in others:
+                of_part += grouped.take(other, axis=0)
+            sums.append(of_part)
         self._sums = np.concatenate(sums)
         self._width = len(groups)
         self.none: NDArray[np.bool_] = np.logical_not(self._sums.any(axis=0))
         first = np.cumsum([0, *map(len, sums[:-1])])
-        self._places = [np.stack([part.place(turns) for part in parts], axis=1) for turns in tables.tables]
-        self._places[0] = self._places[0] + first
+        turns = np.concatenate(tables.tables)
+        places = np.stack([part.place(turns) for part in parts], axis=1)
+        self._places = np.split(places, np.cumsum([len(turns) for turns in tables.tables])[:-1])
+        self._places[0] += first
 
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows of the model's tables, shape (n, tables), to sums in margin, shape (n, groups)."""
