@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from decision import PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from engine import Engine, Identity, check_fit, open_model
+from engine.columnar.assessing import Assessed, ColumnarEngine
+from engine.columnar.columns import Columns
 from portfolio.answers import QUARANTINE, ROW, Answers, Lists, answer_fields
-from portfolio.columnar.assessing import Assessed, ColumnarEngine
 from portfolio.columnar.casting import Cells
-from portfolio.columnar.columns import Columns
 from portfolio.columnar.layout import Layout, lay_out
 from portfolio.columnar.reading import Read, Reader
 from portfolio.errors import ChangedModelError, UnfitInputError

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.columnar.columns import Column, Columns
+from engine.columnar.deciding import OUTCOMES
 from portfolio.assessor import DEFAULT, Assessor, Options
-from portfolio.columnar.columns import Column, Columns
-from portfolio.columnar.deciding import OUTCOMES
 from portfolio.errors import CancelledError, NoApplicationsError
 from portfolio.monitoring.findings import Findings, Shift
 from portfolio.reading.reading import Block

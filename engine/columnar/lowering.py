@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portfolio.columnar.columns import Columns, Mask, application, with_value
-from portfolio.columnar.model import Model, Scored
+from engine.columnar.columns import Columns, Mask, application, with_value
+from engine.columnar.model import Model, Scored
 from scoring.improvements import Improvements, best_values
 from scoring.scorer import Scorer
 from scoring.turns import Turns

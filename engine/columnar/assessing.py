@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from decision import PolicyFiles
 from engine import Engine
-from portfolio.columnar.columns import Columns
-from portfolio.columnar.deciding import Decided, Decider
-from portfolio.columnar.model import model_of
-from portfolio.columnar.outside import Outside, Ranges
-from portfolio.columnar.reasoning import Reasoner, Reasons
+from engine.columnar.columns import Columns
+from engine.columnar.deciding import Decided, Decider
+from engine.columnar.model import model_of
+from engine.columnar.outside import Outside, Ranges
+from engine.columnar.reasoning import Reasoner, Reasons
 
 
 class Assessed(NamedTuple):

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from portfolio.columnar.columns import Columns
-from portfolio.columnar.matrix import Matrix, TableRows
+from engine.columnar.columns import Columns
+from engine.columnar.matrix import Matrix, TableRows
 from scoring.exits import Exits
 from scoring.logistic import logistic
 from scoring.scorer import Scorer

@@ -20,10 +20,10 @@ from decision import PolicyFiles, explain_decision
 from decision.policy import Decision
 from decision.reasons import MAX_REASONS, CatalogueEntry, ReasonCatalogue, ScoreFactors
 from engine import Assessment, Engine
-from portfolio.columnar.columns import NUMBER, Columns, Mask, application
-from portfolio.columnar.deciding import APPROVED, OUTCOMES, Decided
-from portfolio.columnar.lowering import Lowering
-from portfolio.columnar.model import Model, Scored
+from engine.columnar.columns import NUMBER, Columns, Mask, application
+from engine.columnar.deciding import APPROVED, OUTCOMES, Decided
+from engine.columnar.lowering import Lowering
+from engine.columnar.model import Model, Scored
 from scoring.attribution import DENSE_FIELDS
 from scoring.impacts import UNSURE, Impacts
 from scoring.turns import Turns

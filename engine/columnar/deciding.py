@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from decision import Outcome, Policy
 from decision.policy import OUTSIDE, Condition
-from portfolio.columnar.columns import Column, Columns, Mask, names_of
-from portfolio.columnar.outside import Outside
+from engine.columnar.columns import Column, Columns, Mask, names_of
+from engine.columnar.outside import Outside
 from preprocessing.contract import Contract
 
 OUTCOMES = tuple(Outcome)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from portfolio.columnar.columns import Column, Columns, names_of
+from engine.columnar.columns import Column, Columns, names_of
 from preprocessing.base import Feature
 from preprocessing.features import FeatureSchema
 from scoring.turns import TurnTables
