@@ -140,6 +140,20 @@ def with_values(columns: Columns, rows: NDArray[np.intp], applications: Sequence
     return changed
 
 
+def column_of(field: AnyField, values: Sequence[Value]) -> Column:
+    """A field's values as an application has them."""
+    names = names_of(field)
+    named = [value is None or isinstance(value, str) for value in values]
+    numbers = None
+    if not field.choices:
+        numbers = np.array([0.0 if is_name else value for value, is_name in zip(values, named, strict=True)])
+        if not any(named):
+            return Column(names, None, numbers)
+    place = {name: i for i, name in enumerate(names)}
+    places = [place[value] if is_name else NUMBER for value, is_name in zip(values, named, strict=True)]
+    return Column(names, np.array(places, dtype=np.int16), numbers)
+
+
 def with_value(contract: Contract, columns: Columns, name: str, value: Value) -> Columns:
     """The same columns with another value in one field, the ratios that it moves computed anew where they are there."""
     held = columns[name]

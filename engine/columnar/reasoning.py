@@ -22,11 +22,10 @@ from decision.reasons import MAX_REASONS, CatalogueEntry, ReasonCatalogue, Score
 from engine import Assessment, Engine
 from engine.columnar.columns import NUMBER, Columns, Mask, application
 from engine.columnar.deciding import APPROVED, OUTCOMES, Decided
-from engine.columnar.lowering import Lowering
+from engine.columnar.lowering import Asked, Lowering
 from engine.columnar.model import Model, Scored
 from scoring.attribution import DENSE_FIELDS
 from scoring.impacts import UNSURE, Impacts
-from scoring.turns import Turns
 
 Codes = tuple[str, ...]
 
@@ -129,9 +128,7 @@ class Reasoner:
                 ruled |= mask
         # Where two may say the same, or a rule's reason may, a later one takes the place of one that isn't told.
         most = np.where(ruled[at] | bool(self._told_apart), len(entries), MAX_REASONS)
-        true = self._true(
-            columns, scored, _Case(at, scored.turns(at), order, material & sure[disclosed][:, np.newaxis], most)
-        )
+        true = self._true(columns, scored, _Case(at, order, material & sure[disclosed][:, np.newaxis], most))
         found[disclosed] = _gathered(order, true)
         # Where nothing is true and material, something else is told.
         sure[disclosed] &= true.any(axis=1)
@@ -140,18 +137,21 @@ class Reasoner:
     def _true(self, columns: Columns, scored: Scored, case: _Case) -> Mask:
         """Of the reasons in order, those that are true, as far as they are asked for."""
         true = np.zeros(case.order.shape, dtype=np.bool_)
-        count = np.zeros(len(case.rows), dtype=np.intp)
-        for rank in range(case.order.shape[1]):
-            asked = np.flatnonzero(case.material[:, rank] & (count < case.most))
-            if not len(asked):
-                break
-            place = case.order[asked, rank]
-            for entry in np.unique(place).tolist():
-                rows = asked[place == entry]
-                fields = self._catalogue.scored[entry].scores
-                true[rows, rank] = self._lowering.lower(columns, scored, case.turns[rows], case.rows[rows], fields)
-            count[asked] += true[asked, rank]
-        return true
+        asked = np.zeros(case.order.shape, dtype=np.bool_)
+        # At most as many as may be told; where some of them aren't true, as many more.
+        while True:
+            room = case.most - np.count_nonzero(true, axis=1)
+            open_ = case.material & ~asked
+            now = open_ & (np.cumsum(open_, axis=1) <= room[:, np.newaxis])
+            row, rank = np.nonzero(now)
+            if not len(row):
+                return true
+            place = case.order[row, rank]
+            entries = [(entry, np.flatnonzero(place == entry)) for entry in np.unique(place).tolist()]
+            questions = [Asked(case.rows[row[of]], self._catalogue.scored[entry].scores) for entry, of in entries]
+            for (_, of), lower in zip(entries, self._lowering.lower(columns, scored, questions), strict=True):
+                true[row[of], rank[of]] = lower
+            asked |= now
 
     def _least_impact(self, pd: NDArray[np.float64]) -> NDArray[np.float64]:
         least = math.ulp(0.5)
@@ -209,7 +209,6 @@ class _Case(NamedTuple):
     """Rows whose score is disclosed: their reasons in order, which of them are material, and the most to be told."""
 
     rows: NDArray[np.intp]
-    turns: Turns
     order: NDArray[np.int16]
     material: Mask
     most: NDArray[np.intp]
