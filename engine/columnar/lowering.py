@@ -86,7 +86,7 @@ class Lowering:
         return lower
 
     def _better_values(self, name: str) -> Sequence[NDArray[np.int64]]:
-        """What each of a field's better values adds to the rows of the tables; none where they move ratios, or are many."""
+        """What each better value of a field adds to the tables' rows; none where they move ratios, or are many."""
         field = self._contract.by_name[name]
         if self._improvements.replacement(name) is None or not isinstance(self._model, ByTables):
             return []
