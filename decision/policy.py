@@ -12,7 +12,8 @@ import operator
 from collections.abc import Callable, Container
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -46,6 +47,13 @@ def contract_of(info: ValidationInfo) -> Contract:
 
 FIRST_PROTECTED_AGE = 62
 """From this age on, an applicant's age must never count against them."""
+
+
+class Matches(Protocol):
+    """A test of an application."""
+
+    def __call__(self, fields: Application, outside: Container[str] = (), /) -> bool:
+        """Whether it holds; `outside` as in `decide`."""
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -130,14 +138,16 @@ class Condition(Strict):
             if self.op not in ("==", "!=", "in"):
                 raise ValueError(f"{state} is a state of {self.field}; compare it by ==, != or in")
 
-    def matches(self, fields: Application, outside: Container[str] = ()) -> bool:
-        """Whether `fields` satisfies this condition; `outside` as in `decide`."""
+    @cached_property
+    def matches(self) -> Matches:
+        """Whether an application satisfies this condition."""
+        field, bound = self.field, self.value
         if self.op == OUTSIDE:
-            return self.field in outside
-        value = fields[self.field]
-        if value is None or self.op == "is_null":
-            return value is None and self.op == "is_null"
-        return _COMPARE[self.op](value, self.value)
+            return lambda _, outside=(): field in outside
+        if self.op == "is_null":
+            return lambda fields, _=(): fields[field] is None
+        compare = _COMPARE[self.op]
+        return lambda fields, _=(): (value := fields[field]) is not None and compare(value, bound)
 
 
 class Rule(Strict):
@@ -173,12 +183,13 @@ class Rule(Strict):
         protected = told_apart(bounds, FIRST_PROTECTED_AGE, field.maximum, whole=isinstance(field, Integer))
         return any(all(c.matches({contract.age: age}) for c in ages) for age in protected)
 
-    def matches(self, fields: Application, outside: Container[str] = ()) -> bool:
-        """Whether every condition holds for `fields`; `outside` as in `decide`."""
-        for condition in self.conditions:  # a loop: twice as fast as all() over a generator  # noqa: SIM110
-            if not condition.matches(fields, outside):
-                return False
-        return True
+    @cached_property
+    def matches(self) -> Matches:
+        """Whether every condition holds of an application."""
+        first, *others = (condition.matches for condition in self.conditions)
+        if not others:
+            return first
+        return lambda fields, outside=(): first(fields, outside) and all(holds(fields, outside) for holds in others)
 
 
 class Thresholds(Strict):
@@ -192,6 +203,11 @@ class Thresholds(Strict):
         if self.approve_below > self.reject_from:
             raise ValueError("approve_below lies above reject_from; swap or correct them")
         return self
+
+    @cached_property
+    def log_odds(self) -> float:
+        """Those of `approve_below`."""
+        return _log_odds(self.approve_below)
 
 
 class Telling(Strict):
@@ -309,7 +325,7 @@ class Policy(Strict):
 
     def least_impact(self, pd: float) -> float:
         """The log-odds that a factor has to add to be one of the principal reasons for not approving at this PD."""
-        return self.reasons.materiality * (_log_odds(pd) - _log_odds(self.thresholds.approve_below))
+        return self.reasons.materiality * (_log_odds(pd) - self.thresholds.log_odds)
 
     def band(self, pd: float) -> Outcome:
         """The outcome that the PD alone would bring."""

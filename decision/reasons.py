@@ -92,33 +92,36 @@ class Reason(NamedTuple):
         field: the field it is about.
         text: what the applicant is told.
         source: "policy" where a rule gave it, "score" where the probability of default did.
-        attribution: summed log-odds of a score reason, else None; not part of an answer.
     """
 
     code: str
     field: str
     text: str
     source: Literal["policy", "score"]
-    attribution: float | None = None
 
 
 class ScoreFactors(NamedTuple):
     """What the model says of an application, where its score is to be disclosed.
 
     Attributes:
-        attributions: log-odds by scored field.
+        impacts: log-odds of each reason that the score can give, in the catalogue's order; see `impacts_of`.
         least_impact: log-odds that a reason has to add to be a principal one.
         lowering: of each of some groups of scored fields, whether better values of one, all else held, would have
             lowered the PD. Asked at most twice.
     """
 
-    attributions: Mapping[str, float]
+    impacts: Sequence[float]
     least_impact: float
     lowering: Callable[[Sequence[Sequence[str]]], Sequence[bool]]
 
 
 Reasoning = Generator[Sequence[Sequence[str]], Sequence[bool], tuple[Reason, ...]]
 """Asks for some groups of scored fields as `ScoreFactors.lowering` is asked, at most twice; returns the reasons."""
+
+
+def impacts_of(catalogue: ReasonCatalogue, attributions: Mapping[str, float]) -> list[float]:
+    """What each reason that the score can give sums up, by the log-odds of each scored field."""
+    return [sum(map(attributions.__getitem__, entry.scores)) for entry in catalogue.scored]
 
 
 def explain_decision(
@@ -137,7 +140,7 @@ def explain_decision(
         fields: the applicant's own, to tell a missing value from a bad one.
         score: not read where it is not to be disclosed.
     """
-    reasoning = explaining(decision, catalogue, fields, score.attributions, score.least_impact)
+    reasoning = explaining(decision, catalogue, fields, score.impacts, score.least_impact)
     try:
         asked = next(reasoning)
         while True:
@@ -151,7 +154,7 @@ def explaining(
     decision: Decision,
     catalogue: ReasonCatalogue,
     fields: Application,
-    attributions: Mapping[str, float],
+    impacts: Sequence[float],
     least_impact: float,
 ) -> Reasoning:
     """The same in steps, so that what many of them ask can be answered at once."""
@@ -162,8 +165,8 @@ def explaining(
     owed = _distinct((reason for _, reason in matched), told)
     if discloses_score(decision):
         room = max(1, MAX_REASONS - len(told) - len(owed))
-        for impact, entry in (yield from _adverse(catalogue, attributions, least_impact)):
-            reason = _reason(entry, fields, "score", impact)
+        for entry in (yield from _adverse(catalogue, impacts, least_impact)):
+            reason = _reason(entry, fields, "score")
             if same := next((rule for rule in owed if _repeats(reason, [rule])), None):
                 owed.remove(same)
                 told.append(same)
@@ -180,22 +183,21 @@ def discloses_score(decision: Decision) -> bool:
     return decision.outcome is decision.band and decision.outcome is not Outcome.APPROVE
 
 
-_Ranked = list[tuple[float, CatalogueEntry]]
-_Ranking = Generator[Sequence[Sequence[str]], Sequence[bool], _Ranked]
+_Ranking = Generator[Sequence[Sequence[str]], Sequence[bool], list[CatalogueEntry]]
 
 
-def _adverse(catalogue: ReasonCatalogue, attributions: Mapping[str, float], least_impact: float) -> _Ranking:
+def _adverse(catalogue: ReasonCatalogue, impacts: Sequence[float], least_impact: float) -> _Ranking:
     """Every reason that is true and material, most adverse first; where none is, the strongest of the true ones."""
-    ranked = [(sum(map(attributions.__getitem__, entry.scores)), entry) for entry in catalogue.scored]
-    ranked.sort(key=itemgetter(0), reverse=True)  # stable, also in reverse: ties keep their order
-    material = [pair for pair in ranked if pair[0] > 0 and pair[0] >= least_impact]
+    by_impact = sorted(zip(impacts, catalogue.scored, strict=True), key=itemgetter(0), reverse=True)
+    ranked = [entry for _, entry in by_impact]  # stable, also in reverse: ties keep their order
+    material = [entry for impact, entry in by_impact if impact > 0 and impact >= least_impact]
     # Something is owed even if nothing is true, as where all values are the best: then what weighs most.
     return (yield from _true(material)) or (yield from _true(ranked))[:1] or ranked[:1]
 
 
-def _true(pairs: _Ranked) -> _Ranking:
+def _true(entries: list[CatalogueEntry]) -> _Ranking:
     """Those that some better value of some field would have made less adverse."""
-    return list(compress(pairs, (yield [entry.scores for _, entry in pairs]))) if pairs else []
+    return list(compress(entries, (yield [entry.scores for entry in entries]))) if entries else []
 
 
 def _distinct(reasons: Iterable[Reason], besides: Iterable[Reason] = ()) -> list[Reason]:
@@ -216,7 +218,5 @@ def _repeats(reason: Reason, others: Iterable[Reason]) -> bool:
     return False
 
 
-def _reason(
-    entry: CatalogueEntry, fields: Application, source: Literal["policy", "score"], impact: float | None = None
-) -> Reason:
-    return Reason(entry.code, entry.field, entry.told(fields), source, impact)
+def _reason(entry: CatalogueEntry, fields: Application, source: Literal["policy", "score"]) -> Reason:
+    return Reason(entry.code, entry.field, entry.told(fields), source)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from preprocessing.documents import Strict
+
+_LOG_2 = math.log(2)
 
 
 class ScoreScale(Strict):
@@ -36,10 +39,14 @@ class ScoreScale(Strict):
             raise ValueError("minimum must lie below maximum; swap or correct them")
         return self
 
+    @cached_property
+    def _base_log_odds(self) -> float:
+        return math.log(self.base_odds)
+
     def score(self, pd: float) -> int:
         """The score of a probability of default, 0 to 1; a higher PD never scores higher."""
         if pd <= 0 or pd >= 1:
             return self.maximum if pd <= 0 else self.minimum
-        doublings = (math.log1p(-pd) - math.log(pd) - math.log(self.base_odds)) / math.log(2)
+        doublings = (math.log1p(-pd) - math.log(pd) - self._base_log_odds) / _LOG_2
         points = math.floor(self.base_score + self.points_to_double_odds * doublings + 0.5)
         return min(max(points, self.minimum), self.maximum)

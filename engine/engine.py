@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from decision import Decision, Outcome, PolicyFiles, Reason, decide
 from decision.counterfactuals import Counterfactual, find_counterfactuals
 from decision.reasons import Reasoning, discloses_score, explaining
+from engine.impacts import ReasonImpacts
 from preprocessing.application import Application
 from scoring.attribution import Attributor
 from scoring.improvements import Improvements, Question
@@ -80,6 +81,7 @@ class Engine:
         self.attributor = attributor
         self.contract = scorer.schema.contract
         self._improvements = Improvements(scorer)
+        self.impacts = ReasonImpacts(scorer, attributor, files.catalogue)
         self.policy = files.policy
         self.catalogue = files.catalogue
 
@@ -91,8 +93,9 @@ class Engine:
             decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
             # Most of an answer's cost, so only where something of it is told.
             disclosed = [i for i, (decision, _) in enumerate(decided) if discloses_score(decision)]
-            by_field = dict(zip(disclosed, self._attribute(scores.turns[disclosed]), strict=True)) if disclosed else {}
-            return self._assess(applications, scores, decided, by_field)
+            least = [max(0.0, self.policy.least_impact(pds[i])) for i in disclosed]
+            impacts = self.impacts.in_order(scores, disclosed, least) if disclosed else []
+            return self._assess(applications, scores, decided, dict(zip(disclosed, impacts, strict=True)))
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the smallest changes that would have got a better decision."""
@@ -100,9 +103,10 @@ class Engine:
         with self._span("explain"):
             pds = scores.pd.tolist()
             decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
-            by_field = self._attribute(scores.turns)
-            assessments = self._assess(applications, scores, decided, dict(enumerate(by_field)))
-            base_value = self.attributor.base_value
+            attributions = self.attributor.attribute_turns(scores.turns)
+            assessments = self._assess(applications, scores, decided, dict(enumerate(self.impacts.exact(attributions))))
+            base_value, fields = self.attributor.base_value, self.attributor.fields
+            by_field = (dict(zip(fields, row, strict=True)) for row in attributions.tolist())
             return [
                 assessment._replace(
                     attributions=Attributions(base_value, each),
@@ -122,13 +126,13 @@ class Engine:
         applications: Sequence[Application],
         scores: Scores,
         decided: Sequence[tuple[Decision, tuple[str, ...]]],
-        by_field: Mapping[int, Mapping[str, float]],
+        impacts: Mapping[int, Sequence[float]],
     ) -> list[Assessment]:
-        """Assessments, by what was decided and by the attributions of those rows whose score is told."""
+        """Assessments, by what was decided and by the reasons' impacts of those rows whose score is told."""
         pds = scores.pd.tolist()
         reasonings = {
             i: explaining(
-                decision, self.catalogue, applications[i], by_field.get(i, {}), self.policy.least_impact(pds[i])
+                decision, self.catalogue, applications[i], impacts.get(i, ()), self.policy.least_impact(pds[i])
             )
             for i, (decision, _) in enumerate(decided)
             if decision.outcome is not Outcome.APPROVE
@@ -178,8 +182,3 @@ class Engine:
         """The decision, and the fields that lie outside the training range."""
         outside = self.scorer.ranges.outside(fields)
         return decide(self.policy, fields, pd, outside.worse), outside.fields
-
-    def _attribute(self, turns: Turns) -> list[dict[str, float]]:
-        """By field, for each row of turns, shape (n, trees)."""
-        fields = self.attributor.fields
-        return [dict(zip(fields, row, strict=True)) for row in self.attributor.attribute_turns(turns).tolist()]

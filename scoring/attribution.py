@@ -184,7 +184,7 @@ class Attributor:
         Returns:
             One attribution a field, shape (m, subtrees, fields).
         """
-        if self._cell is not None:
+        if not self.is_dense:
             return None
         states = np.tile(self._first_states[tree], (len(turns), 1))
         for byte, state in enumerate(self._state_by_byte):
@@ -199,10 +199,14 @@ class Attributor:
             sums: of rows whose margin isn't the reference population's own.
             margins: theirs, shape (n,).
         """
-        start = np.array([self._base_margin])
-        stretch = (self._calibration.apply(margins) - self._calibration.apply(start)) / (margins - start)
+        stretch = (self._calibration.apply(margins) - self.base_value) / (margins - self._base_margin)
         found: NDArray[np.float64] = sums * stretch[:, np.newaxis]
         return found
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether fields are so few that a row of sums has a place for each."""
+        return self._cell is None
 
     @property
     def base_margin(self) -> float:

@@ -78,7 +78,14 @@ class Ensemble:
 
     def turns(self, matrix: NDArray[np.float32]) -> Turns:
         """Features, shape (n, k), to turns, shape (n, trees)."""
-        return self._tables.look_up(matrix)
+        return self.look_up(matrix)[1]
+
+    def look_up(self, matrix: NDArray[np.float32]) -> tuple[NDArray[np.int64] | None, Turns]:
+        """The same with the rows of the tables that they are of, shape (n, tables); None where there are no tables."""
+        if isinstance(self._tables, Comparisons):
+            return None, self._tables.turns(matrix)
+        rows = self._tables.rows(matrix)
+        return rows, self._tables.turns(rows)
 
     def log_odds(self, turns: Turns) -> NDArray[np.float64]:
         """Turns, shape (n, trees), to log-odds, shape (n,)."""

@@ -86,8 +86,10 @@ class Improvements:
         asked = [(q, self._of(group)) for q, question in enumerate(questions) for group in question.groups]
         # Most groups have a field that moves alone, and turns are sooner replaced than found anew.
         lower = self._lower_by_turns(questions, asked)
-        lower |= self._lower_anew(questions, [(i, *each) for i, each in enumerate(asked) if i not in lower])
-        answers = iter([i in lower for i in range(len(asked))])
+        open_ = [(i, *each) for i, each in enumerate(asked) if each[1].moving and not lower[i]]
+        for i in self._lower_anew(questions, open_):
+            lower[i] = True
+        answers = iter(lower)
         return [list(islice(answers, len(question.groups))) for question in questions]
 
     def _of(self, group: Sequence[str]) -> _Alternatives:
@@ -99,16 +101,18 @@ class Improvements:
             )
         return known
 
-    def _lower_by_turns(self, questions: Sequence[Question], asked: Sequence[tuple[int, _Alternatives]]) -> set[int]:
-        places = [place for _, alternatives in asked for place in alternatives.places]
+    def _lower_by_turns(self, questions: Sequence[Question], asked: Sequence[tuple[int, _Alternatives]]) -> list[bool]:
+        """By the alternatives that only replace turns."""
+        places = [*chain.from_iterable([alternatives.places for _, alternatives in asked])]
         if not places:
-            return set()
-        owners = [(i, q) for i, (q, alternatives) in enumerate(asked) for _ in alternatives.places]
-        turns = np.array([question.turns for question in questions])[[q for _, q in owners]]
+            return [False] * len(asked)
+        owners = np.repeat([q for q, _ in asked], [len(alternatives.places) for _, alternatives in asked])
+        turns = np.array([question.turns for question in questions])[owners]
         turns &= self._keep[places]
         turns |= self._others[places]
-        pds = self._scorer.pds(turns).tolist()
-        return {i for (i, q), pd in zip(owners, pds, strict=True) if pd < questions[q].pd}
+        own = np.array([question.pd for question in questions])[owners]
+        lower = iter((self._scorer.pds(turns) < own).tolist())
+        return [any([*islice(lower, len(alternatives.places))]) for _, alternatives in asked]
 
     def _lower_anew(self, questions: Sequence[Question], asked: Iterable[tuple[int, int, _Alternatives]]) -> set[int]:
         others = [

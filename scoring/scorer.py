@@ -23,6 +23,7 @@ class Scores:
 
     Attributes:
         matrix: features, shape (n, k), float32.
+        tables: a row of each of the ensemble's tables, shape (n, tables); None where features are too many for tables.
         turns: at all splits, shape (n, trees), for attributions.
         margin: the ensemble's own log-odds, shape (n,), equal to `decision_function(matrix)` bit for bit.
         log_odds: of default, calibrated, shape (n,).
@@ -30,6 +31,7 @@ class Scores:
     """
 
     matrix: NDArray[np.float32]
+    tables: NDArray[np.int64] | None
     turns: Turns
     margin: NDArray[np.float64]
     log_odds: NDArray[np.float64]
@@ -86,10 +88,11 @@ class Scorer:
 
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
         """Score feature vectors, shape (n, k)."""
-        turns = self.leaves.ensemble.turns(matrix)
-        margin = self.leaves.ensemble.log_odds(turns)
+        ensemble = self.leaves.ensemble
+        rows, turns = ensemble.look_up(matrix)
+        margin = ensemble.log_odds(turns)
         log_odds = self.calibration.apply(margin)
-        return Scores(matrix, turns, margin, log_odds, logistic(log_odds))
+        return Scores(matrix, rows, turns, margin, log_odds, logistic(log_odds))
 
     def pds(self, turns: Turns) -> NDArray[np.float64]:
         """The PDs of applications of which only the turns are known, shape (n, trees)."""

@@ -81,10 +81,6 @@ class TurnTables:
             self.tables.append(table)
         self._row_zero = starts @ self._strides
 
-    def look_up(self, matrix: NDArray[np.float32]) -> Turns:
-        """Features, float32 without NaN, shape (n, k), to turns, shape (n, trees)."""
-        return self.turns(self.rows(matrix))
-
     def rows(self, matrix: NDArray[np.float32], features: slice | NDArray[np.intp] = slice(None)) -> NDArray[np.int64]:
         """Features, float32 without NaN, shape (n, k), to a row of each table, shape (n, tables).
 
@@ -143,7 +139,7 @@ class Comparisons:
         self._feature = feature
         self._edges = _edges(threshold)
 
-    def look_up(self, matrix: NDArray[np.float32]) -> Turns:
+    def turns(self, matrix: NDArray[np.float32]) -> Turns:
         """Features, float32 without NaN, shape (n, k), to turns, shape (n, trees)."""
         turns = np.empty((len(matrix), len(self._feature)), dtype=self._word)
         for start in range(0, len(matrix), ROWS_COMPARED_AT_ONCE):

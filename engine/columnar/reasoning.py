@@ -9,7 +9,7 @@ engine itself assesses the row.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,22 +18,19 @@ from numpy.typing import NDArray
 
 from decision import PolicyFiles, explain_decision
 from decision.policy import Decision
-from decision.reasons import MAX_REASONS, CatalogueEntry, ReasonCatalogue, ScoreFactors
+from decision.reasons import MAX_REASONS, ReasonCatalogue, ScoreFactors
 from engine import Assessment, Engine
 from engine.columnar.columns import NUMBER, Columns, Mask, application
 from engine.columnar.deciding import APPROVED, OUTCOMES, Decided
 from engine.columnar.lowering import Asked, Lowering
 from engine.columnar.model import Model, Scored
-from scoring.attribution import DENSE_FIELDS
-from scoring.impacts import UNSURE, Impacts
+from engine.impacts import NO_WAY
+from scoring.impacts import UNSURE
 
 Codes = tuple[str, ...]
 
 MOST_REMEMBERED = 100_000
 """Kinds of rows whose codes are kept for the next table."""
-
-NO_WAY = 1e-6
-"""A margin so near the reference population's that its way to the log-odds can't be divided by it."""
 
 NOTHING = -1
 """Where a list of places among the catalogue's score reasons has ended."""
@@ -59,20 +56,13 @@ class Reasoner:
         self._policy = files.policy
         self._catalogue = files.catalogue
         self._model = model
+        self._impacts = engine.impacts.close
         self._told_apart = _told_apart(files.catalogue)
         self._told: dict[bytes, Codes] = {}
 
     @cached_property
     def _lowering(self) -> Lowering:
         return Lowering(self._engine.scorer, self._model)
-
-    @cached_property
-    def _impacts(self) -> Impacts | None:
-        """None where fields are too many for quick sums."""
-        ensemble, attributor = self._engine.scorer.leaves.ensemble, self._engine.attributor
-        if ensemble.tables is None or len(attributor.fields) > DENSE_FIELDS:
-            return None
-        return Impacts(ensemble, ensemble.tables, attributor, [entry.scores for entry in self._catalogue.scored])
 
     def reasons(self, columns: Columns, scored: Scored, decided: Decided) -> Reasons:
         """Each row's reasons, none for an approval."""
@@ -177,7 +167,6 @@ class Reasoner:
 
     def _codes(self, columns: Columns, decided: Decided, row: int, ranked: NDArray[np.int16]) -> Codes:
         """What is told of a row, and of all like it."""
-        entries = [self._catalogue.scored[place] for place in ranked.tolist() if place != NOTHING]
         decision = Decision(
             OUTCOMES[decided.outcome[row]],
             OUTCOMES[decided.band[row]],
@@ -189,16 +178,14 @@ class Reasoner:
                 if mask is not None and mask[row]
             ),
         )
-        factors = ScoreFactors(self._standing_for(entries), 0.0, lambda groups: [True] * len(groups))
+        # Impacts that rank these reasons in their order, and no other above 0.
+        impacts = [0.0] * len(self._catalogue.scored)
+        for rank, place in enumerate(ranked.tolist()):
+            if place != NOTHING:
+                impacts[place] = float(len(ranked) - rank)
+        factors = ScoreFactors(impacts, 0.0, lambda groups: [True] * len(groups))
         told = explain_decision(decision, self._catalogue, self._application(columns, row), factors)
         return tuple(reason.code for reason in told)
-
-    def _standing_for(self, entries: Sequence[CatalogueEntry]) -> Mapping[str, float]:
-        """Attributions that rank these reasons in their order, and no other above 0."""
-        attributions = dict.fromkeys(self._engine.attributor.fields, 0.0)
-        for place, entry in enumerate(entries):
-            attributions[entry.scores[0]] = float(len(entries) - place)
-        return attributions
 
     def _application(self, columns: Columns, row: int) -> dict[str, object]:
         # Without what neither rules nor scores read.

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decision import Outcome, Policy, ReasonCatalogue, decide, explain_decision, read_policy
-from decision.reasons import MAX_REASONS, Reason, ScoreFactors
+from decision.reasons import MAX_REASONS, Reason, ScoreFactors, impacts_of
 from tests.applications import CONTRACT, POLICY_FILE
 
 FILES = read_policy(POLICY_FILE, CONTRACT)
@@ -44,7 +44,7 @@ def reasons_for(
 ) -> tuple[Reason, ...]:
     fields = FIELDS | changes
     factors = ScoreFactors(
-        dict.fromkeys(SCORED, 0.0) | attributions,
+        impacts_of(catalogue, dict.fromkeys(SCORED, 0.0) | attributions),
         policy.least_impact(pd),
         lambda groups: [any(name in lowering for name in group) for group in groups],
     )
@@ -121,7 +121,7 @@ class TestTruth:
 
         attributions = dict.fromkeys(SCORED, 0.0) | {"loan_grade": 2.0, "loan_intent": 1.0}
         for pd in (0.5, 0.05):
-            factors = ScoreFactors(attributions, 0.0, lowering)
+            factors = ScoreFactors(impacts_of(CATALOGUE, attributions), 0.0, lowering)
             explain_decision(decide(POLICY, FIELDS, pd), CATALOGUE, FIELDS, factors)
         assert asked == [{"loan_grade", "loan_intent"}, set(SCORED)]
 
@@ -240,9 +240,9 @@ def test_reasons_keep_their_promises_whatever_the_model_says(
     named = [reason.field for reason in reasons]
     assert 1 <= len(set(named)) == len(named) <= MAX_REASONS
     assert len({reason.text for reason in reasons}) == len(named)
-    impacts = [reason.attribution for reason in reasons if reason.attribution is not None]
-    assert all(first >= second for first, second in pairwise(impacts))
     by_score = [reason for reason in reasons if reason.source == "score"]
+    impacts = [sum(attributions.get(name, 0.0) for name in CATALOGUE.codes[reason.code].scores) for reason in by_score]
+    assert all(first >= second for first, second in pairwise(impacts))
     if len(by_score) > 1:
         assert all(impact >= policy.least_impact(pd) and impact > 0 for impact in impacts)
     if lowering:

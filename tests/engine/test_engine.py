@@ -63,11 +63,30 @@ class TestReasons:
             assert 1 <= len(fields) <= 4
             assert len(set(fields)) == len(fields)
 
-    def test_no_score_reason_lowers_the_risk(self, refused: list[tuple[Application, Assessment]]) -> None:
-        impacts = [
-            reason.attribution for _, assessment in refused for reason in assessment.reasons if reason.source == "score"
-        ]
-        assert all(impact is not None and impact > 0 for impact in impacts)
+    def test_no_score_reason_lowers_the_risk(
+        self, engine: Engine, refused: list[tuple[Application, Assessment]]
+    ) -> None:
+        catalogue = FILES.catalogue.codes
+        for (_, assessment), explained in zip(refused, engine.explain([fields for fields, _ in refused]), strict=True):
+            assert explained.attributions is not None
+            by_field = explained.attributions.by_field
+            for reason in assessment.reasons:
+                if reason.source == "score":
+                    assert sum(by_field[name] for name in catalogue[reason.code].scores) > 0
+
+    @pytest.mark.parametrize("unsure", [0.0, 0.05, math.inf])
+    def test_quick_sums_rank_them_as_attributions_do(
+        self,
+        engine: Engine,
+        refused: list[tuple[Application, Assessment]],
+        unsure: float,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Whether none, some or all of them lie too near each other for quick sums."""
+        monkeypatch.setattr("engine.impacts.UNSURE", unsure)
+        fields = [fields for fields, _ in refused]
+        expected = [explained.reasons for explained in engine.explain(fields)]
+        assert expected == [assessment.reasons for assessment in engine.assess(fields)]
 
     def test_better_values_of_what_the_score_names_would_have_lowered_the_pd(
         self, engine: Engine, refused: list[tuple[Application, Assessment]]

@@ -190,12 +190,15 @@ class TestReasons:
         tables = small.scorer.leaves.build_tables(small.matrix[:4])
         files = PolicyFiles(policy_of(contract, []), catalogue, {})
         engine = Engine(small.scorer, Attributor(small.scorer.leaves, tables), files)
-        for assessment in engine.assess(applications(contract, 12, seed + 1)):
+        others = applications(contract, 12, seed + 1)
+        for assessment, explained in zip(engine.assess(others), engine.explain(others), strict=True):
             if assessment.decision.outcome == "APPROVE":
                 continue
             told = assessment.reasons
             assert 1 <= len(told) <= 4
-            impacts = [reason.attribution for reason in told if reason.attribution is not None]
+            assert told == explained.reasons  # which are ranked by the attributions themselves
+            assert explained.attributions is not None
+            impacts = [explained.attributions.by_field[reason.field] for reason in told if reason.source == "score"]
             assert impacts == sorted(impacts, reverse=True)
             true = [tried(small, assessment.fields, reason.field) for reason in told]
             assert all(true) or not any(tried(small, assessment.fields, name) for name in contract.scored)
