@@ -32,6 +32,7 @@ from serving.http.bodies import Bodies
 from serving.http.decisions import Decisions
 from serving.http.information import Information
 from serving.http.inside import Inside
+from serving.http.listed import AnsweredList, Listed, ListEngine
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
 from serving.lookup import Lookup
@@ -108,6 +109,7 @@ class CreditRisk:
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
+        self.lists: ListEngine | None = None
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
         if desk_app is not None:
@@ -125,6 +127,9 @@ class CreditRisk:
         information.bento = str(bento.tag) if bento is not None else None
         served = load_served(settings, bento)
         engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
+        if ListEngine.pays(engine):
+            self.lists = ListEngine(engine, served.policy, served.distribution.bins)
+            bodies.by_columns()
         recording.start(engine, served)
         lookup.serve(recording.basis, engine)
         self.engine = engine
@@ -179,7 +184,7 @@ class CreditRisk:
     )
     async def predict_batch(self, rows: list[Queued]) -> list[Result]:
         """Decide many applications, each as if it had come alone."""
-        return await answer_batch(telemetry, PREDICT_BATCH.path, rows, self._assess, SCORING_CHUNK)
+        return await answer_batch(telemetry, PREDICT_BATCH.path, rows, self._assess, SCORING_CHUNK, self._answer_list)
 
     @bentoml.api(
         route=PREDICT_EXPLAIN.path,
@@ -195,6 +200,11 @@ class CreditRisk:
 
     async def _assess(self, applications: Sequence[Application]) -> list[Assessment]:
         return self._ready_engine().assess(applications)
+
+    async def _answer_list(self, listed: Listed) -> AnsweredList:
+        if self.lists is None:
+            raise NotReadyError
+        return await self.lists.answer(listed)
 
     async def _explain(self, applications: Sequence[Application]) -> list[Assessment]:
         return await anyio.to_thread.run_sync(self._ready_engine().explain, applications)

@@ -226,7 +226,7 @@ class Assessor:
             pd=said.pd,
             score=said.decided.score,
             outside=Lists.where({name: outside.all for name, outside in said.outside.items()}, n),
-            reasons=Lists.chosen(said.reasons.kinds, said.reasons.of_row) if said.reasons is not None else None,
+            reasons=Lists.chosen(said.reasons.codes, said.reasons.of_row) if said.reasons is not None else None,
             attributions=said.attributions,
         )
 

@@ -58,6 +58,11 @@ class Decided(NamedTuple):
         reached: NDArray[np.int8] = (self.band == REJECTED).astype(np.int8)
         return reached
 
+    def numbers(self) -> list[int]:
+        """How many rows have each of the outcomes."""
+        numbers: list[int] = np.bincount(self.outcome, minlength=len(OUTCOMES)).tolist()
+        return numbers
+
     @property
     def discloses_score(self) -> Mask:
         """Where the score alone would have brought the outcome, which is no approval."""

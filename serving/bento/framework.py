@@ -32,7 +32,7 @@ from serving.access.access import Access
 from serving.bento.lifecycle import settle_heap
 from serving.bento.traffic import BentoTraffic, traffic_metrics
 from serving.bento.versions import TESTED
-from serving.http.batches import Item, Queued, Result
+from serving.http.batches import Item, Queued, Result, size
 from serving.http.bodies import Bodies
 from serving.http.direct import DirectRoute, Places
 from serving.http.edge import Edge
@@ -155,7 +155,7 @@ class AppFactory(ServiceAppFactory):
         self._infer: dict[str, Infer] = {}
         for name, dispatcher in self.dispatchers.items():
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
-            dispatcher.get_batch_size = len
+            dispatcher.get_batch_size = size if self.service.apis[name].route == PREDICT_BATCH.path else len
             dispatcher.outbound_call = _letting_go(dispatcher.outbound_call)
             dispatcher.inbound_call = _waking_once(dispatcher)
             if name not in self._hosted.in_threads:

@@ -188,6 +188,20 @@ class EventLog:
             line = _beginning(self._tracing, time.time(), logging.getLevelName(level), self.logger.name, message)
             self.handler.put(_render(line | data))
 
+    def write_many(self, message: str, data: Sequence[str], level: int = logging.INFO) -> None:
+        """Lines of one moment.
+
+        Args:
+            message: of each.
+            data: of each, the inside of a JSON object in ASCII.
+            level: of each.
+        """
+        if self.handler is not None and self.logger.isEnabledFor(level):
+            begin = _beginning(self._tracing, time.time(), logging.getLevelName(level), self.logger.name, message)
+            head = _render(begin).removesuffix("}")
+            for each in data:
+                self.handler.put(f"{head},{each}}}")
+
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
