@@ -115,7 +115,8 @@ def _numbers(values: Sequence[Any]) -> Numbers:
     try:
         stated = np.array(values, dtype=np.float64)
     except OverflowError:  # a whole number beyond a float is beyond every range too
-        stated = np.array([np.nan if value is None or _beyond(value) else value for value in values])
+        within = [np.nan if value is None or _beyond(value) else value for value in values]
+        stated = np.array(within, dtype=np.float64)
     missing = _are([value is None for value in values]) if None in values else None
     if missing is not None and unread is not None:
         missing &= ~unread

@@ -155,7 +155,7 @@ class AppFactory(ServiceAppFactory):
         self._infer: dict[str, Infer] = {}
         for name, dispatcher in self.dispatchers.items():
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
-            dispatcher.get_batch_size = size if self.service.apis[name].route == PREDICT_BATCH.path else len
+            dispatcher.get_batch_size = len
             dispatcher.outbound_call = _letting_go(dispatcher.outbound_call)
             dispatcher.inbound_call = _waking_once(dispatcher)
             if name not in self._hosted.in_threads:
@@ -178,6 +178,8 @@ class AppFactory(ServiceAppFactory):
                 await dispatcher(call)([items[i % len(items)]])
             if name in self._infer:
                 dispatcher(self._infer[name])  # it calls what it was given last
+            if self.service.apis[name].route == PREDICT_BATCH.path:
+                dispatcher.get_batch_size = size  # a long list is one item of many rows
         settle_heap()
 
     def direct_routes(self, app: Starlette) -> dict[str, DirectRoute]:
