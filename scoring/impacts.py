@@ -28,7 +28,7 @@ UNSURE = 1e-9
 MOST_STATES = 2048
 """Rows of a group's table: as many as stay near the processor, and at least those of a subtree of four leaves."""
 
-ROWS_AT_ONCE = 128
+ROWS_AT_ONCE = 256
 
 
 class Impacts:

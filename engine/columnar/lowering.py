@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,9 @@ class Lowering:
             scored: what the model says of them.
             questions: about some of them.
         """
-        lower = self._by_tables(columns, scored, questions)
+        lower = [np.zeros(len(question.rows), dtype=np.bool_) for question in questions]
+        if isinstance(self._model, ByTables) and scored.tables is not None:
+            self._by_tables(columns, scored, questions, lower)
         for question, found in zip(questions, lower, strict=True):
             for name in self._left(question.fields):
                 open_ = np.flatnonzero(~found)
@@ -63,35 +66,53 @@ class Lowering:
         left = [name for name in fields if not self._better(name)]
         return sorted(left, key=lambda name: self._improvements.replacement(name) is None)
 
-    def _by_tables(self, columns: Columns, scored: Scored, questions: Sequence[Asked]) -> list[Mask]:
-        """The same by those fields that add something else to the rows of the tables, and move nothing besides."""
-        lower = [np.zeros(len(question.rows), dtype=np.bool_) for question in questions]
-        if not isinstance(self._model, ByTables) or scored.tables is None:
-            return lower
-        blocks, own, places = [], [], []
-        for i, question in enumerate(questions):
-            for name in question.fields:
-                if better := self._better(name):
-                    without = scored.tables[question.rows] - self._model.of_field(
-                        name, columns[name].take(question.rows)
-                    )
-                    blocks += [without + addend for addend in better]
-                    own += [question.rows] * len(better)
-                    places += [i] * len(better)
-        if not blocks:
-            return lower
-        lowered = self._model.pds(np.concatenate(blocks)) < scored.pd[np.concatenate(own)]
-        for i, found in zip(places, np.split(lowered, np.cumsum([len(rows) for rows in own])[:-1]), strict=True):
-            lower[i] |= found
-        return lower
+    def _by_tables(self, columns: Columns, scored: Scored, questions: Sequence[Asked], lower: Sequence[Mask]) -> None:
+        """By those fields that add something else to the rows of the tables, and move nothing besides: where that does.
 
-    def _better_values(self, name: str) -> Sequence[NDArray[np.int64]]:
-        """What each better value of a field adds to the tables' rows; none where they move ratios, or are many."""
-        field = self._contract.by_name[name]
-        if self._improvements.replacement(name) is None or not isinstance(self._model, ByTables):
-            return []
+        Mostly the first value of a field that is tried does, so that the others are tried where it doesn't.
+        """
+        assert isinstance(self._model, ByTables)
+        tables = scored.tables
+        assert tables is not None
+        tries = [
+            (found, question.rows, name)
+            for question, found in zip(questions, lower, strict=True)
+            for name in question.fields
+            if self._better(name)
+        ]
+        for first in (True, False):
+            blocks, owners = [], []
+            for found, rows, name in tries:
+                open_ = np.flatnonzero(~found)
+                better = self._better(name)[:1] if first else self._better(name)[1:]
+                if better and len(open_):
+                    own = self._model.of_field(name, columns[name].take(rows[open_]))
+                    without = tables[rows[open_]] - own
+                    blocks += [without + addend for addend in better]
+                    owners += [(found, open_, rows[open_])] * len(better)
+            if blocks:
+                lowered = self._model.pds(np.concatenate(blocks)) < scored.pd[np.concatenate([at for *_, at in owners])]
+                start = 0
+                for found, open_, _ in owners:
+                    found[open_] |= lowered[start : start + len(open_)]
+                    start += len(open_)
+
+    def _better_values(self, name: str) -> list[NDArray[np.int64]]:
+        """What each better value of a field adds to the tables' rows; none where they move ratios, or are many.
+
+        First the one with the least PD in an example, which is no more than a guess.
+        """
+        contract, model = self._contract, self._model
+        field = contract.by_name[name]
         values: Sequence[Value] = best_values(field)
-        return [*self._model.of_field(name, column_of(field, values))] if 0 < len(values) <= FEW_VALUES else []
+        if self._improvements.replacement(name) is None or not isinstance(model, ByTables):
+            return []
+        if not 0 < len(values) <= FEW_VALUES:
+            return []
+        example = contract.parse(dict(contract.example))
+        pds = self._scorer.score([{**example, name: value} for value in values]).pd.tolist()
+        likely = [value for _, value in sorted(zip(pds, values, strict=True), key=itemgetter(0))]
+        return [*model.of_field(name, column_of(field, likely))]
 
     def _by_one(self, columns: Columns, scored: Scored, rows: NDArray[np.intp], name: str) -> Mask:
         """The same by one field, value by value."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from decision import PolicyFiles, Reason, explain_decision
 from decision.policy import Decision
 from decision.reasons import MAX_REASONS, ReasonCatalogue, ScoreFactors
 from engine import Assessment, Engine
-from engine.columnar.columns import NUMBER, Columns, Mask, application
+from engine.columnar.columns import NUMBER, Columns, Mask, application, names_of
 from engine.columnar.deciding import APPROVED, OUTCOMES, Decided
 from engine.columnar.lists import Lists
 from engine.columnar.lowering import Asked, Lowering
@@ -66,6 +66,7 @@ class Reasoner:
         self._impacts = engine.impacts.close
         self._told_apart = _told_apart(files.catalogue)
         self._told: dict[bytes, Told] = {}
+        self._reasons = lru_cache(MOST_REMEMBERED)(self._given)
         self._varying = {
             entry.code: entry.field for entry in files.catalogue.reasons if entry.text_if_missing or entry.text_by_value
         }
@@ -115,14 +116,13 @@ class Reasoner:
             kind = int(reasons.of_row[row])
             key = kind, *(NUMBER if (at := of_names[field]) is None else at[row] for field in varying[kind])
             of_row[row] = lists.setdefault(key, len(lists))
-        return Lists([self._reasons(columns, reasons.kinds[kind], varying[kind], at) for kind, *at in lists], of_row)
+        told = [self._reasons(reasons.kinds[kind], tuple(zip(varying[kind], at, strict=True))) for kind, *at in lists]
+        return Lists(told, of_row)
 
-    def _reasons(
-        self, columns: Columns, told: Told, fields: Sequence[str], places: Sequence[int]
-    ) -> tuple[Reason, ...]:
-        values = {
-            field: 0.0 if at == NUMBER else columns[field].names[at] for field, at in zip(fields, places, strict=True)
-        }
+    def _given(self, told: Told, places: tuple[tuple[str, int], ...]) -> tuple[Reason, ...]:
+        """Reasons with their texts, by the places of those values that texts depend on; a number has none."""
+        fields = self._engine.contract.by_name
+        values = {name: 0.0 if place == NUMBER else names_of(fields[name])[place] for name, place in places}
         entries = [(self._catalogue.codes[code], source) for code, source in told]
         return tuple([
             Reason(entry.code, entry.field, entry.told({entry.field: 0.0} | values), source)
@@ -256,7 +256,7 @@ def _order(
     ranked = np.take_along_axis(impacts, order, axis=1)
     material: Mask = (ranked > bound) & ~none[order]
     close: Mask = material[:, 1:] & (ranked[:, :-1] - ranked[:, 1:] <= UNSURE)
-    told_apart: Mask = np.logical_not((near | np.pad(close, ((0, 0), (1, 0)))).any(axis=1))
+    told_apart: Mask = np.logical_not(near.any(axis=1) | close.any(axis=1))
     return order, material, told_apart
 
 
