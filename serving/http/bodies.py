@@ -36,7 +36,7 @@ from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.telemetry import Telemetry
 
-MARKS = (b",", b":", b"[", b"{")
+MARKS = b",:[{"
 """What a parser makes something of: each value of a body but its first has one of these before it."""
 
 SPARE_MARKS = 104
@@ -270,7 +270,7 @@ def _most_marks(contract: Contract, rows: int) -> int:
 
 def _decode(body: bytes, content_type: str, most: int) -> Any:
     # The parser makes everything in one go, and nothing else runs meanwhile; what it would make can be told beforehand.
-    too_many = len(body) > most and sum(map(body.count, MARKS)) > most
+    too_many = len(body) > most and len(body) - len(body.translate(None, MARKS)) > most
     try:
         if not too_many:
             return from_json(body)

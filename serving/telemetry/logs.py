@@ -107,7 +107,8 @@ class QueuedHandler(logging.Handler):
         self._untold = 0
         self._untold_lock = threading.Lock()
         self._closed = False
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[str | Sequence[str] | None] = queue.SimpleQueue()
+        self._in_lists = 0  # lines that wait beyond one for each entry of the queue
         self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
         self._writer.start()
         # At exit, and so after SIGTERM, what waits is written.
@@ -124,10 +125,23 @@ class QueuedHandler(logging.Handler):
 
     def put(self, line: str) -> None:
         """Put a line into the queue, or drop it and count it where the queue is full."""
-        if self._lines.qsize() >= QUEUE_LINES:
+        if self._waiting() >= QUEUE_LINES:
             self._drop(1)
         else:
             self._lines.put(line)
+
+    def put_many(self, lines: Sequence[str]) -> None:
+        """Put lines into the queue as one, or drop and count those for which there is no place."""
+        if dropped := max(0, len(lines) - max(0, QUEUE_LINES - self._waiting())):
+            self._drop(dropped)
+            lines = lines[: len(lines) - dropped]
+        if lines:
+            with self._untold_lock:
+                self._in_lists += len(lines) - 1
+            self._lines.put(lines)
+
+    def _waiting(self) -> int:
+        return self._lines.qsize() + self._in_lists
 
     def close(self) -> None:
         """Write what waits, and stop; give up after a while where nobody reads."""
@@ -140,12 +154,7 @@ class QueuedHandler(logging.Handler):
     def _write(self) -> None:
         running = True
         while running:
-            lines = [self._lines.get()]
-            time.sleep(GATHER_SECONDS)
-            while len(lines) < WRITE_LINES and not self._lines.empty():
-                lines.append(self._lines.get_nowait())
-            running = None not in lines
-            text = [line for line in lines if line is not None]
+            text, running = self._gathered()
             untold = self._untold
             if untold:
                 text.insert(0, self.format(_lost(untold)))
@@ -154,6 +163,23 @@ class QueuedHandler(logging.Handler):
                 self._count_untold(-untold)
             if unwritten:
                 self._drop(unwritten - (untold > 0 and unwritten == len(text)))
+
+    def _gathered(self) -> tuple[list[str], bool]:
+        """The next lines to be written, and whether any are to come behind them."""
+        text: list[str] = []
+        entry = self._lines.get()
+        time.sleep(GATHER_SECONDS)
+        while entry is not None:
+            if isinstance(entry, str):
+                text.append(entry)
+            else:
+                text += entry
+                with self._untold_lock:
+                    self._in_lists -= len(entry) - 1
+            if len(text) >= WRITE_LINES or self._lines.empty():
+                return text, True
+            entry = self._lines.get_nowait()
+        return text, False
 
     def _drop(self, lines: int) -> None:
         self._count_dropped(lines)
@@ -199,8 +225,7 @@ class EventLog:
         if self.handler is not None and self.logger.isEnabledFor(level):
             begin = _beginning(self._tracing, time.time(), logging.getLevelName(level), self.logger.name, message)
             head = _render(begin).removesuffix("}")
-            for each in data:
-                self.handler.put(f"{head},{each}}}")
+            self.handler.put_many([f"{head},{each}}}" for each in data])
 
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:

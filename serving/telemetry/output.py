@@ -24,7 +24,7 @@ class Output:
 
         The rest of a line that was half written is written before anything else, so that no line is torn.
         """
-        data = self._torn + "".join(f"{line}\n" for line in lines).encode()
+        data = self._torn + "\n".join([*lines, ""]).encode()
         written = 0
         try:
             while written < len(data):
