@@ -40,7 +40,7 @@ class _Way(NamedTuple):
     row: int
     application: Application
     places: Sequence[int]
-    values: Sequence[Any]
+    values: Column
 
 
 class Foresight:
@@ -50,7 +50,19 @@ class Foresight:
         model = model_of(scorer)
         self._model = model if isinstance(model, ByTables) else None
         self._contract = scorer.schema.contract
-        self._improvements = improvements
+        scored = [field for field in self._contract.fields if field.scored]
+        self._cuts = {field.name: np.array(improvements.thresholds(field)) for field in scored if not field.choices}
+        for ratio in self._contract.ratios:
+            if ratio.scored:  # none is crossed at 0
+                self._cuts[ratio.name] = self._cuts[ratio.name][self._cuts[ratio.name] > 0]
+        self._moved = {
+            field.name: [
+                (ratio, ratio.numerator == field.name)
+                for ratio in self._contract.ratios
+                if ratio.scored and field.name in (ratio.numerator, ratio.denominator)
+            ]
+            for field in scored
+        }
         self._below = {
             Outcome.APPROVE: policy.thresholds.approve_below,
             Outcome.CONDITIONAL_APPROVAL: policy.thresholds.reject_from,
@@ -79,7 +91,7 @@ class Foresight:
             ]
             if ways:
                 pd = iter(self._pds(self._model, field, ways, tables))
-                found |= {(way.row, field.name): (way.places, [*islice(pd, len(way.places))]) for way in ways}
+                found |= {(way.row, field.name): (way.places, [*islice(pd, way.values.size)]) for way in ways}
         return [
             [
                 self._guess(found.get((row, name)), pds[row], self._below[line.target])
@@ -96,28 +108,39 @@ class Foresight:
         return next((place + 1 for place, pd in zip(*found, strict=True) if pd < below), None)
 
     def _way(self, row: int, application: Application, field: AnyField, ladder: Ladder) -> _Way:
-        places: Sequence[int] = range(len(ladder))
-        if len(ladder) > FEW and not field.choices:
-            cuts = np.fromiter(self._improvements.cuts(field, application), np.float64)
-            at = np.clip(_beyond(ladder, cuts), 0, len(ladder)).astype(np.intp)
-            places = np.unique(np.append(at[at < len(ladder)], 0)).tolist()
-        return _Way(row, application, places, [ladder[place] for place in places])
+        if field.choices or len(ladder) <= FEW:
+            return _Way(row, application, range(len(ladder)), column_of(field, ladder))
+        cuts = self._cuts_of(field, application)
+        at = _beyond(ladder, cuts)
+        places = np.array(sorted({0, *at[(at > 0) & (at < len(ladder))].tolist()}), dtype=np.float64)
+        values = (
+            ladder[0] + places * ladder.step if isinstance(ladder, range) else np.asarray(ladder)[places.astype(int)]
+        )
+        return _Way(row, application, places.astype(int).tolist(), Column(names_of(field), None, values))
+
+    def _cuts_of(self, field: AnyField, application: Application) -> NDArray[np.float64]:
+        """Where the model begins to tell numbers of a field apart, all else held."""
+        parts = [self._cuts[field.name]]
+        for ratio, above in self._moved[field.name]:
+            held = application[ratio.denominator if above else ratio.numerator]
+            if isinstance(held, int | float):
+                parts.append(self._cuts[ratio.name] * held if above else held / self._cuts[ratio.name])
+        return np.concatenate(parts)
 
     def _pds(self, model: ByTables, field: AnyField, ways: Sequence[_Way], tables: NDArray[np.int64]) -> list[float]:
         """The PDs with all values of all ways, in order."""
         owners = _owners(ways)
-        values = column_of(field, [value for way in ways for value in way.values])
+        values = _joined([way.values for way in ways])
         own = column_of(field, [way.application[field.name] for way in ways])
         found = tables[[way.row for way in ways]] - model.of_field(field.name, own)
         found = found[owners] + model.of_field(field.name, values)
-        for ratio in self._contract.ratios:
-            if ratio.scored and field.name in (ratio.numerator, ratio.denominator):
-                found += self._moved(model.of_field, ratio, ways, values, above=ratio.numerator == field.name)
+        for ratio, above in self._moved[field.name]:
+            found += self._going_along(model.of_field, ratio, ways, values, above=above)
         pds: list[float] = model.pds(found).tolist()
         return pds
 
     @staticmethod
-    def _moved(
+    def _going_along(
         add: Callable[[str, Column], NDArray[np.int64]],
         ratio: Ratio,
         ways: Sequence[_Way],
@@ -138,9 +161,18 @@ class Foresight:
         return np.where(there[owners][:, np.newaxis], new - np.broadcast_to(own, (len(ways), new.shape[1]))[owners], 0)
 
 
+def _joined(columns: Sequence[Column]) -> Column:
+    names, places, numbers = columns[0]
+    return Column(
+        names,
+        None if places is None else np.concatenate([each.places for each in columns if each.places is not None]),
+        None if numbers is None else np.concatenate([each.numbers for each in columns if each.numbers is not None]),
+    )
+
+
 def _owners(ways: Sequence[_Way]) -> NDArray[np.intp]:
     """Of each value of all ways, whose it is."""
-    return np.repeat(np.arange(len(ways)), [len(way.values) for way in ways])
+    return np.repeat(np.arange(len(ways)), [way.values.size for way in ways])
 
 
 def _beyond(ladder: Sequence[Any], cuts: NDArray[np.float64]) -> NDArray[np.floating | np.integer]:
