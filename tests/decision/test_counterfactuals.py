@@ -220,7 +220,7 @@ def test_they_are_what_trying_everything_finds(data: st.DataObject) -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(st.none() | st.integers(1, 70), min_size=8, max_size=8), st.data())
+@given(st.lists(st.none() | st.integers(1, 70), min_size=10, max_size=10), st.data())
 def test_a_guess_settles_nothing(guesses: list[int | None], data: st.DataObject) -> None:
     """Good or bad, what is found is the same."""
     fields = CONTRACT.parse({
