@@ -1,73 +1,69 @@
-"""The Bento service: routes and wiring. What they do is in preprocessing/, scoring/, decision/ and serving/."""
+"""The Bento service: routes and wiring. What they do is in preprocessing/, scoring/, decision/ and serving/.
+
+`bentoml serve` imports this in the supervisor and in each worker, one after the other; only the workers put together
+what answers.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # no usage statistics leave a lender's machine
+gc.disable()  # what is imported stays, and is not looked through again and again meanwhile
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import bentoml
-from starlette.types import ASGIApp
 
-from decision import InvalidPolicyError, Outcome
-from desk import Desk, LetterError, read_letter
-from engine import Assessment, Engine
-from preprocessing.application import Application
-from preprocessing.fields import PD
-from records.errors import RecordsError
-from scoring.artifact import ArtifactError
 from serving import SERVICE_NAME, SERVICE_VERSION
-from serving.access.access import Access
+from serving.bento.configuration import Shed, tracing_configuration
 from serving.bento.descriptors import Descriptors
-from serving.bento.framework import HostedService, hosted, tracer_provider
-from serving.bento.install import install, tracing_configuration
+from serving.bento.hosting import HostedService, hosted
 from serving.bento.lifecycle import Draining
-from serving.bento.store_entry import StoreEntry
+from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY, StoreEntry
 from serving.bento.tls import check_tls
-from serving.http.batches import Item, Queued, Result, answer, answer_batch
-from serving.http.bodies import Bodies
-from serving.http.decisions import Decisions
-from serving.http.information import Information
-from serving.http.inside import Inside
-from serving.http.listed import AnsweredList, Listed, ListEngine
-from serving.http.problems import NotReadyError
-from serving.http.responses import Responses
-from serving.lookup import Lookup
-from serving.once import Once
-from serving.recording import Recording
+from serving.checking import check_files
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
-from serving.settings import PREFIX, SettingsError, load_settings
-from serving.store import MODEL_ENTRY, POLICY_ENTRY, load_served
-from serving.telemetry.logs import refusals_as_lines, service_log
-from serving.telemetry.metrics import DURATION_BUCKETS
-from serving.telemetry.telemetry import Telemetry
-from serving.telemetry.tracing import tracing_settings
+from serving.settings import load_settings, refused
+from serving.telemetry.buckets import DURATION_BUCKETS
+from serving.telemetry.logs import Logs, refusals_as_lines
+from serving.telemetry.tracing import Tracing, tracing_settings
+
+if TYPE_CHECKING:
+    from desk import Desk
+    from serving.http.batches import Item, Queued, Result
+    from serving.http.inside import Inside
+    from serving.parts import Parts
+
+
+def make_desk(inside: Inside) -> Desk:
+    """The page for people."""
+    from desk import Desk, read_letter  # noqa: PLC0415  # a quarter of what answering takes, and nobody waits for it
+
+    return Desk(inside, letter=read_letter(settings.desk_letter))
+
+
+def check_letter() -> None:
+    """Try the lender's own as the other files that settings name."""
+    if settings.desk == "on" and settings.desk_letter is not None:
+        from desk import LetterError, read_letter  # noqa: PLC0415  # the same
+
+        with refused("DESK_LETTER", LetterError):
+            read_letter(settings.desk_letter)
+
 
 with refusals_as_lines():
     settings = load_settings()
     tracing_options = tracing_settings(os.environ)
     check_tls(os.environ)
-telemetry = Telemetry()
-install(telemetry.logs, settings)
-with refusals_as_lines():
-    access = Access(settings, telemetry)
-information = Information(settings)
-once = Once(settings, telemetry)
-bodies = Bodies(settings, information.contract, telemetry, once)
-recording = Recording(settings, telemetry, once)
-information.challenger = recording.challenger
-lookup = Lookup(settings)
-responses = Responses(telemetry, recording)
-descriptors = Descriptors(bodies, responses)
-inside = Inside(information, lookup, telemetry)
-with refusals_as_lines():
-    try:
-        desk_app = Desk(inside, letter=read_letter(settings.desk_letter)) if settings.desk == "on" else None
-    except LetterError as exc:
-        raise SettingsError(f"{PREFIX}DESK_LETTER: {exc}") from None
+    check_files(settings)
+    check_letter()
+logs = Logs(Tracing())
+logs.configure(settings.log_level, [Shed()])
+descriptors = Descriptors()
 
 MOST_MERGED = 512
 """Most requests to /predict merged into a batch, and scored in one go: under load, each turn of the event loop in
@@ -82,6 +78,19 @@ EXPLAINING_CHUNK = 16
 less."""
 
 
+@lru_cache(maxsize=1)
+def assemble() -> Parts:
+    """What answers in this process, where it is one that does."""
+    from serving.bento.install import install  # noqa: PLC0415  # the supervisor has no use for it
+    from serving.parts import Parts  # noqa: PLC0415  # the same
+
+    install(settings)
+    with refusals_as_lines():
+        parts = Parts(settings, tracing_options, logs, make_desk if settings.desk == "on" else None)
+    descriptors.connect(parts.bodies, parts.responses)
+    return parts
+
+
 @bentoml.service(
     name=SERVICE_NAME,
     service_class=HostedService,
@@ -93,75 +102,40 @@ less."""
     logging={"access": {"enabled": False}},  # the edge logs every request, the refused ones too
     tracing=tracing_configuration(tracing_options),
 )
-@hosted(information.app(Decisions(lookup, bodies).routes()))
+@hosted
 class CreditRisk:
     """Credit decisions: post an application, get a decision, its probability of default, and explanations."""
 
     model = StoreEntry(f"{MODEL_ENTRY}:latest")  # pinned when a Bento is built
     policy = StoreEntry(f"{POLICY_ENTRY}:latest")
-    settings = settings
-    telemetry = telemetry
-    access = access
-    bodies = bodies
-    responses = responses
-    inside = inside
-    desk: ASGIApp | None = desk_app
     in_threads = frozenset({"predict_explain"})
 
     def __init__(self) -> None:
-        self.engine: Engine | None = None
-        self.lists: ListEngine | None = None
+        self._parts = assemble()
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
-        if desk_app is not None:
-            desk_app.open()
-        if tracing_options.enabled:
-            telemetry.tracing.start(tracer_provider(), tracing_options.sample_rate)
-        try:
-            self._load(CreditRisk.bento)  # type: ignore[attr-defined]  # the decorator made it a Service
-        except (ArtifactError, InvalidPolicyError, RecordsError) as exc:
-            # Alive but never ready: an orchestrator must not restart it in a loop, nor send it traffic.
-            service_log.critical("not ready: nothing verified to serve", extra={"data": {"reason": str(exc)}})
-        self.upkeep = telemetry.upkeep(self.__is_ready__, recording.observe)
+        self._parts.start(CreditRisk.bento, self.__is_ready__)  # type: ignore[attr-defined]  # the decorator made it a Service
 
-    def _load(self, bento: bentoml.Bento | None) -> None:
-        information.bento = str(bento.tag) if bento is not None else None
-        served = load_served(settings, bento)
-        engine = Engine(served.scorer, served.attributor, served.policy, telemetry.tracing.span)
-        if ListEngine.pays(engine):
-            self.lists = ListEngine(engine, served.policy, served.distribution.bins)
-            bodies.by_columns()
-        recording.start(engine, served)
-        lookup.serve(recording.basis, engine)
-        self.engine = engine
-        information.engine, information.digests = self.engine, served.digests
-        information.contents = served.contents
-        information.signed_by = served.signed_by
-        manifest, policy = served.scorer.manifest, served.policy.policy
-        telemetry.metrics.describe(manifest.version, manifest.created, policy.version, list(Outcome))
-        telemetry.drift.watch(served.distribution.bins, PD)
-        service_log.info("ready", extra={"data": information.version()})
+    @classmethod
+    def assemble(cls) -> Parts:
+        """What answers in this process."""
+        return assemble()
 
     @bentoml.on_shutdown
     def stop(self) -> None:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
-        if desk_app is not None:
-            desk_app.close()
-        recording.stop()
-        lookup.close()
-        self.upkeep.stop()
-        telemetry.tracing.stop()
+        self._parts.stop()
 
     def __is_ready__(self) -> bool:
-        return self.engine is not None and not self.draining.active and access.ready and recording.ready
+        return self._parts.ready and not self.draining.active
 
     def warm_up_items(self) -> Sequence[Item]:
         """Applications to train the batchers on before the first request."""
-        return self.engine.scorer.golden if self.engine is not None else ()
+        return self._parts.warm_up_items()
 
     async def warm_up(self, items: list[Item]) -> list[Result]:
         """Answer, outside of all metrics."""
-        return await answer(items, self._assess, SCORING_CHUNK)
+        return await self._parts.warm_up(items)
 
     @bentoml.api(
         route=PREDICT.path,
@@ -173,7 +147,7 @@ class CreditRisk:
     )
     async def predict(self, rows: list[Queued]) -> list[Result]:
         """Decide one application."""
-        return await answer_batch(telemetry, PREDICT.path, rows, self._assess, MOST_MERGED)
+        return await self._parts.assess(PREDICT.path, rows, MOST_MERGED)
 
     @bentoml.api(
         route=PREDICT_BATCH.path,
@@ -185,7 +159,7 @@ class CreditRisk:
     )
     async def predict_batch(self, rows: list[Queued]) -> list[Result]:
         """Decide many applications, each as if it had come alone."""
-        return await answer_batch(telemetry, PREDICT_BATCH.path, rows, self._assess, SCORING_CHUNK, self._answer_list)
+        return await self._parts.assess(PREDICT_BATCH.path, rows, SCORING_CHUNK)
 
     @bentoml.api(
         route=PREDICT_EXPLAIN.path,
@@ -197,20 +171,7 @@ class CreditRisk:
     )
     async def predict_explain(self, rows: list[Queued]) -> list[Result]:
         """Decide one application and say what moved its probability of default."""
-        return await answer_batch(telemetry, PREDICT_EXPLAIN.path, rows, self._explain, EXPLAINING_CHUNK)
+        return await self._parts.explain(PREDICT_EXPLAIN.path, rows, EXPLAINING_CHUNK)
 
-    async def _assess(self, applications: Sequence[Application]) -> list[Assessment]:
-        return self._ready_engine().assess(applications)
 
-    async def _answer_list(self, listed: Listed) -> AnsweredList:
-        if self.lists is None:
-            raise NotReadyError
-        return await self.lists.answer(listed)
-
-    async def _explain(self, applications: Sequence[Application]) -> list[Assessment]:
-        return await anyio.to_thread.run_sync(self._ready_engine().explain, applications)
-
-    def _ready_engine(self) -> Engine:
-        if self.engine is None:
-            raise NotReadyError
-        return self.engine
+gc.enable()

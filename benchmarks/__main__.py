@@ -3,6 +3,7 @@
 python -m benchmarks --json run1.json            # one whole run; 12 minutes or so
 python -m benchmarks --quick                     # two minutes or so, to see that everything works
 python -m benchmarks --only throughput latency
+python -m benchmarks --only throughput --servers bundle floor echo
 python -m benchmarks --check                     # fails where a ratio is worse than in results.json by over 15%
 python -m benchmarks --render run1.json run2.json run3.json    # into RESULTS.md, results.json and results.svg
 python -m benchmarks soak                        # a million mixed requests: does what the service holds stay flat?

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.assessing import CONTRACT, load_engine
+from benchmarks.peers.assessing import CONTRACT, MODEL, load_engine
 from engine import Engine
 from preprocessing.application import Application
+from scoring.artifact import read_artifact
+from scoring.estimator import load_estimator
 from serving.http.answers import prediction
 from tests.applications import portfolio
 
@@ -27,18 +31,14 @@ class Case:
     Attributes:
         document: as it is sent.
         vector: the model's features.
+        model_pd: the classifier's own probability of default, not calibrated.
         answer: of `/predict`.
     """
 
     document: dict[str, Any]
     vector: list[float]
+    model_pd: float
     answer: dict[str, Any]
-
-    @property
-    def pd(self) -> float:
-        """Probability of default."""
-        pd: float = self.answer["probability_of_default"]
-        return pd
 
     @property
     def approved(self) -> bool:
@@ -52,23 +52,28 @@ def engine() -> Engine:
     return load_engine()
 
 
-def _case(document: dict[str, Any]) -> Case:
-    application = CONTRACT.parse(document)
-    (assessment,) = engine().assess([application])
-    (vector,) = engine().scorer.schema.matrix([application]).tolist()
-    return Case(document, vector, prediction(assessment))
+def cases_of(documents: Iterable[dict[str, Any]], answering: Engine, model: Path) -> Iterator[Case]:
+    """Cases of these applications, as an engine of the model in this folder answers them."""
+    estimator = load_estimator(read_artifact(model))
+    for document in documents:
+        application = answering.contract.parse(document)
+        (assessment,) = answering.assess([application])
+        features = answering.scorer.schema.matrix([application])
+        ((_, model_pd),) = estimator.predict_proba(features).tolist()
+        yield Case(document, features[0].tolist(), model_pd, prediction(assessment))
 
 
 @cache
 def mix() -> tuple[Case, ...]:
     """A portfolio's mix."""
-    return tuple(map(_case, portfolio(NUMBER, SEED)))
+    return tuple(cases_of(portfolio(NUMBER, SEED), engine(), MODEL))
 
 
 @cache
 def approved() -> tuple[Case, ...]:
     """As many applications that are all approved."""
-    return tuple(islice((case for case in map(_case, portfolio(3 * NUMBER, SEED)) if case.approved), NUMBER))
+    cases = cases_of(portfolio(3 * NUMBER, SEED), engine(), MODEL)
+    return tuple(islice((case for case in cases if case.approved), NUMBER))
 
 
 def matrix(cases: tuple[Case, ...]) -> NDArray[np.float32]:

@@ -1,9 +1,14 @@
--- Sends the bodies of a file, one a line, in turn; prints one JSON line when done.
+-- Sends the bodies of a file, one a line, in turn, with headers: the file's name, then names and values by turns.
+-- Prints one JSON line when done.
 local bodies, at = {}, 0
 
 function init(arguments)
+  local headers = { ["Content-Type"] = "application/json" }
+  for i = 2, #arguments, 2 do
+    headers[arguments[i]] = arguments[i + 1]
+  end
   for line in io.lines(arguments[1]) do
-    bodies[#bodies + 1] = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, line)
+    bodies[#bodies + 1] = wrk.format("POST", nil, headers, line)
   end
 end
 

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingClassifier
 
 from benchmarks.applications import engine, synthetic
 from benchmarks.peers.assessing import CONTRACT
 from benchmarks.peers.assessing import MODEL as SHIPPED
-from scoring.artifact import ENSEMBLE, GOLDEN, MANIFEST, MODEL, TABLES, read_artifact, sha256
+from scoring.artifact import ENSEMBLE, GOLDEN, MANIFEST, MODEL, TABLES, sha256
 from scoring.attribution import LeafIndex
-from scoring.estimator import load_estimator, trees_of
+from scoring.estimator import trees_of
+from scoring.logistic import logistic
+from training.boosting import grow, kept
+from training.recipe import PARAMETERS
 
 TREES = (200, 700, 2000)
 APPLICATIONS = 4000
@@ -27,11 +29,12 @@ SEED = 7
 
 def grown_models(target: Path) -> dict[int, Path]:
     """A folder for each number of trees; each model is the beginning of the next one, as boosting goes."""
-    schema, shipped = engine().scorer.schema, load_estimator(read_artifact(SHIPPED))
+    schema = engine().scorer.schema
     features = schema.matrix(synthetic(APPLICATIONS, SEED))
     rng = np.random.default_rng(SEED)
     defaulted = (rng.random(len(features)) < features[:, schema.features.index("loan_percent_income")]).astype(int)
-    largest = clone(shipped).set_params(n_estimators=max(TREES)).fit(features, defaulted)
+    parameters = {**PARAMETERS, "n_estimators": max(TREES)}
+    largest = kept(grow(parameters, features, defaulted, schema.directions, SEED), features, defaulted)
     return {trees: _write(_first(largest, trees), features[:REFERENCE], target / str(trees)) for trees in TREES}
 
 
@@ -43,14 +46,15 @@ def _first(model: GradientBoostingClassifier, trees: int) -> GradientBoostingCla
 
 
 def _write(model: GradientBoostingClassifier, reference: np.ndarray, folder: Path) -> Path:
-    schema = engine().scorer.schema
+    schema, calibration = engine().scorer.schema, engine().scorer.calibration
     manifest = json.loads((SHIPPED / MANIFEST).read_bytes())
     contents = {name: (SHIPPED / name).read_bytes() for name in manifest["artifacts"]}
     trees = trees_of(model)
     tables = LeafIndex(trees, schema).build_tables(reference)
     golden = json.loads(contents[GOLDEN])
     rows = schema.matrix([CONTRACT.parse(entry["application"]) for entry in golden["applications"]])
-    for entry, pd in zip(golden["applications"], model.predict_proba(rows)[:, 1].tolist(), strict=True):
+    pds = logistic(calibration.apply(model.decision_function(rows)))
+    for entry, pd in zip(golden["applications"], pds.tolist(), strict=True):
         entry["probability_of_default"] = pd
     buffer = io.BytesIO()
     joblib.dump(model, buffer)

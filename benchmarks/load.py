@@ -6,11 +6,14 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 SCRIPT = Path(__file__).with_name("cycle.lua")
 
 
@@ -55,13 +58,15 @@ def wrk() -> str:
 
 
 @contextmanager
-def _started(url: str, bodies: Sequence[bytes], connections: int, seconds: float) -> Iterator[subprocess.Popen[str]]:
+def _started(
+    url: str, bodies: Sequence[bytes], connections: int, seconds: float, headers: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         file.write(b"\n".join(bodies) + b"\n")
         file.flush()
         command = [wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
         with subprocess.Popen(  # noqa: S603  # its own commands
-            [*command, "-s", str(SCRIPT), url, "--", file.name],
+            [*command, "-s", str(SCRIPT), url, "--", file.name, *chain.from_iterable(headers.items())],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,13 +77,21 @@ def _started(url: str, bodies: Sequence[bytes], connections: int, seconds: float
                 process.kill()
 
 
-def closed_loop(url: str, bodies: Sequence[bytes], connections: int, seconds: float, *, refusals: bool = False) -> Load:
-    """POST the bodies in turn over this many connections.
+def closed_loop(  # noqa: PLR0913  # the last two have defaults that most want
+    url: str,
+    bodies: Sequence[bytes],
+    connections: int,
+    seconds: float,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    refusals: bool = False,
+) -> Load:
+    """POST the bodies in turn over this many connections, with these headers besides.
 
     Raises:
         LoadError: a connection broke, or an answer was not 2xx and refusals are not what is measured.
     """
-    with _started(url, bodies, connections, seconds) as process:
+    with _started(url, bodies, connections, seconds, headers) as process:
         output, _ = process.communicate(timeout=seconds + 60)
     line = next((line for line in output.splitlines() if line.startswith("{")), None)
     if line is None:
@@ -90,7 +103,9 @@ def closed_loop(url: str, bodies: Sequence[bytes], connections: int, seconds: fl
 
 
 @contextmanager
-def beside(url: str, bodies: Sequence[bytes], connections: int, seconds: float) -> Iterator[None]:
+def beside(
+    url: str, bodies: Sequence[bytes], connections: int, seconds: float, headers: Mapping[str, str] = NO_HEADERS
+) -> Iterator[None]:
     """The same in the background, for at most this long."""
-    with _started(url, bodies, connections, seconds):
+    with _started(url, bodies, connections, seconds, headers):
         yield

@@ -4,7 +4,7 @@ So a server that stalls is charged for every request that should have been sent 
 shows it. A connection carries one request at a time, and there are as many as it takes, or as many as are allowed; a
 request that is due while all of those wait is not sent, as a caller's pool would refuse it.
 
-    python -m benchmarks.openloop 127.0.0.1:3000 /predict bodies.jsonl RATE SECONDS MOST_CONNECTIONS
+    python -m benchmarks.openloop 127.0.0.1:3000 /predict bodies.jsonl RATE SECONDS MOST_CONNECTIONS HEADERS
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks.load import LoadError
+from benchmarks.load import NO_HEADERS, LoadError
 from benchmarks.spread import quantile
 
 LATE_SECONDS = 0.001
@@ -191,15 +191,21 @@ class Generator:
         self._statuses[status] += 1
 
 
-def open_loop(
-    url: str, bodies: Sequence[bytes], rate: float, seconds: float, most_connections: int = MOST_CONNECTIONS
+def open_loop(  # noqa: PLR0913  # the last two have defaults that most want
+    url: str,
+    bodies: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    most_connections: int = MOST_CONNECTIONS,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> OpenLoop:
-    """POST the bodies in turn at this rate, from a process of its own."""
+    """POST the bodies in turn at this rate, from a process of its own, with these headers besides."""
     address, _, path = url.removeprefix("http://").partition("/")
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         file.write(b"\n".join(bodies))
         file.flush()
-        options = [file.name, str(rate), str(seconds), str(most_connections)]
+        options = [file.name, str(rate), str(seconds), str(most_connections), json.dumps(dict(headers))]
         result = subprocess.run(  # noqa: S603  # its own command
             [sys.executable, "-m", "benchmarks.openloop", address, f"/{path}", *options],
             cwd=Path(__file__).resolve().parent.parent,
@@ -217,9 +223,11 @@ def open_loop(
 
 def main(arguments: Sequence[str]) -> int:
     """Print one round's figures as JSON."""
-    address, path, bodies, rate, seconds, most_connections = arguments
+    address, path, bodies, rate, seconds, most_connections, headers = arguments
     host, _, port = address.partition(":")
-    head = f"POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: "
+    lines = {"Host": address, "Content-Type": "application/json", **json.loads(headers)}
+    head = "\r\n".join([f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())])
+    head += "\r\nContent-Length: "
     requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in Path(bodies).read_bytes().splitlines() if body]
     with suppress(PermissionError):
         # What it measures must not be when it was given its turn: clients have processors of their own.

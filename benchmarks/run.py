@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.applications import mix
-from benchmarks.load import Load, closed_loop
+from benchmarks.load import Load, LoadError, closed_loop
 from benchmarks.openloop import MOST_CONNECTIONS, OpenLoop, open_loop
-from benchmarks.servers import BUNDLE, Kind, Server, Yard
+from benchmarks.servers import EVERYTHING, Kind, Server, Yard
 from benchmarks.spread import Spread, spread
 
 CONNECTIONS = 32
@@ -30,14 +30,32 @@ class Run:
     Attributes:
         rounds: of each measurement.
         seconds: of each round.
+        servers: names of those to measure where a part measures many; None for all.
     """
 
     rounds: int
     seconds: float
     _yard: Yard
     _stack: ExitStack
+    servers: Collection[str] | None = None
     _servers: dict[str, Server] = field(default_factory=dict)
-    _saturation: list[float] = field(default_factory=list)
+    _saturation: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def fewer(self) -> int:
+        """Rounds of what no target is about."""
+        return max(1, self.rounds - 3)
+
+    def wanted(self, kinds: Sequence[Kind]) -> list[Kind]:
+        """Those of them that this run measures.
+
+        Raises:
+            LoadError: it names one that is not among them.
+        """
+        names = [kind.name for kind in kinds]
+        if unknown := sorted(set(self.servers or ()) - set(names)):
+            raise LoadError(f"no server is called {', '.join(unknown)}; there are {', '.join(names)}")
+        return [kind for kind in kinds if self.servers is None or kind.name in self.servers]
 
     def server(self, kind: Kind) -> Server:
         """A server that stays up until the end of the run; checked and warmed up."""
@@ -50,7 +68,7 @@ class Run:
         """A server for one part alone; warmed up, and checked unless it serves another model."""
         with self._yard.serving(kind) as server:
             if check:
-                server.check(mix()[:CHECKED])
+                server.check(kind.cases()[:CHECKED])
             say(f"{kind.name} is ready after {server.start_seconds:.1f} s{', and answers as it must' * check}")
             self.load(server, CONNECTIONS, WARM_UP_SECONDS)
             yield server
@@ -70,21 +88,34 @@ class Run:
         *,
         refusals: bool = False,
     ) -> Load:
-        """One closed-loop round, with the portfolio's mix one by one unless other bodies are given."""
-        each = bodies or [server.kind.body(case) for case in mix()]
+        """One closed-loop round, with the kind's own applications one by one unless other bodies are given."""
+        each = bodies or server.kind.bodies()
         url = server.base + (path or server.kind.path)
         with server.awake():
-            load = closed_loop(url, each, connections, seconds or self.seconds, refusals=refusals)
+            load = closed_loop(
+                url, each, connections, seconds or self.seconds, headers=server.headers, refusals=refusals
+            )
             server.settle()
         return load
 
-    def in_turn(self, measures: dict[str, Callable[[], float]], rounds: int | None = None) -> dict[str, Spread]:
-        """Rounds in which all take turns, in an order that turns as well."""
+    def in_turn(
+        self, measures: dict[str, Callable[[], float]], rounds: int | Mapping[str, int] | None = None
+    ) -> dict[str, Spread]:
+        """Rounds in which all take turns, in an order that turns as well.
+
+        Args:
+            measures: by name.
+            rounds: of all, or of those whose number is another than the run's.
+        """
         names = list(measures)
+        most = dict.fromkeys(names, rounds) if isinstance(rounds, int) else dict(rounds or {})
+        ends = {name: most.get(name, self.rounds) for name in names}
         values: dict[str, list[float]] = {name: [] for name in names}
-        for number in range(rounds or self.rounds):
+        for number in range(max(ends.values(), default=0)):
             first = number % len(names)
-            for name in names[first:] + names[:first]:
+            turn = [name for name in names[first:] + names[:first] if number < ends[name]]
+            say(f"  round {number + 1} of {max(ends.values())}: {', '.join(turn)}")
+            for name in turn:
                 values[name].append(measures[name]())
         return {name: spread(values[name]) for name in names}
 
@@ -120,32 +151,31 @@ class Run:
         settle: bool = True,
         most_connections: int = MOST_CONNECTIONS,
     ) -> OpenLoop:
-        """One open-loop round with the portfolio's mix, whether or not the generator kept to its schedule."""
-        bodies = [server.kind.body(case) for case in mix()]
-        outcome = open_loop(server.url, bodies, rate, seconds, most_connections)
+        """One open-loop round with the kind's own applications, whether or not the generator kept to its schedule."""
+        outcome = open_loop(server.url, server.kind.bodies(), rate, seconds, most_connections, headers=server.headers)
         if settle:
             server.settle()
         return outcome
 
-    def saturation(self) -> float:
-        """Requests a second of the bundle in a closed loop, the median of rounds; measured once."""
-        if not self._saturation:
-            server = self.server(BUNDLE)
-            self._saturation.append(median(self.load(server).rate for _ in range(self.rounds)))
-        return self._saturation[0]
+    def saturation(self, kind: Kind = EVERYTHING) -> float:
+        """Requests a second in a closed loop, the median of rounds; measured once."""
+        if kind.name not in self._saturation:
+            server = self.server(kind)
+            self._saturation[kind.name] = median(self.load(server).rate for _ in range(self.rounds))
+        return self._saturation[kind.name]
 
-    def set_saturation(self, rate: float) -> None:
+    def set_saturation(self, kind: Kind, rate: float) -> None:
         """What another part has measured already."""
-        self._saturation[:] = [rate]
+        self._saturation[kind.name] = rate
 
 
 @contextmanager
-def start_run(rounds: int, seconds: float) -> Iterator[Run]:
+def start_run(rounds: int, seconds: float, servers: Collection[str] | None = None) -> Iterator[Run]:
     """A run whose servers end with it."""
     with TemporaryDirectory(prefix="credit-risk-benchmarks-") as folder, ExitStack() as stack:
-        yield Run(rounds, seconds, Yard(Path(folder)), stack)
+        yield Run(rounds, seconds, Yard(Path(folder)), stack, servers)
 
 
 def say(text: str) -> None:
-    """Progress, beside the results."""
-    print(text, file=sys.stderr, flush=True)
+    """Progress and the time of day, beside the results."""
+    print(f"{datetime.now().astimezone():%H:%M:%S} {text}", file=sys.stderr, flush=True)

@@ -10,18 +10,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
-from benchmarks.applications import Case
+from benchmarks.applications import Case, mix
 from benchmarks.environments import ROOT, python_of
-from benchmarks.peers import assessing
+from benchmarks.peers.assessing import MODEL
 from benchmarks.processes import Usage, cpu_seconds, tree, usage
 from tests.servers import environment
 
@@ -29,7 +29,10 @@ START_SECONDS = 120
 STOP_SECONDS = 30
 SETTLE_SECONDS = 20
 PEERS = Path(__file__).resolve().parent / "peers"
-MODEL_FILE = assessing.MODEL / "gradient_boosting_model.joblib"
+RECORDS_KEYS, KEYS, KEY = "records-keys.json", "keys.json", "key"
+"""Files of a folder: what seals records, whose keys are known, and the one key of them that there is."""
+
+MODEL_FILE = MODEL / "gradient_boosting_model.joblib"
 
 
 class WrongAnswerError(Exception):
@@ -40,13 +43,10 @@ def _document(case: Case) -> Any:
     return case.document
 
 
-def _vector(case: Case) -> Any:
-    return {"input": case.vector}
-
-
-def _tensor(case: Case) -> Any:
-    tensor = {"name": "features", "shape": [1, len(case.vector)], "datatype": "FP32", "data": case.vector}
-    return {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
+def _text(case: Case) -> Any:
+    """The application in the Open Inference Protocol: no tensor but one of texts can hold it."""
+    tensor = {"name": "application", "shape": [1, 1], "datatype": "BYTES", "data": [json.dumps(case.document)]}
+    return {"inputs": [tensor | {"parameters": {"content_type": "str"}}]}
 
 
 def _same_decision(case: Case, answer: Any) -> bool:
@@ -63,10 +63,12 @@ class Kind:
         command: from interpreter, folder of its own, and three free ports, the first for HTTP.
         path: what is posted to.
         ready: what says 200 once it can answer.
+        cases: what it is asked.
         ask: one case to the JSON document that is posted.
         right: whether an answer is the one for a case.
         prepare: done once in its folder before it starts.
-        settings: environment variables.
+        settings: environment variables; `{home}` in one is the server's own folder.
+        keyed: whether it wants the key that was made in that folder.
         stop: the signal that ends it and all its processes.
         restless: whether it uses CPU time while nobody asks; then it is stopped between its rounds.
     """
@@ -76,12 +78,14 @@ class Kind:
     command: Callable[[Path, Path, list[int]], list[str]]
     path: str = "/predict"
     ready: str = "/ready"
+    cases: Callable[[], tuple[Case, ...]] = mix
     ask: Callable[[Case], Any] = _document
     right: Callable[[Case, Any], bool] = _same_decision
     prepare: Callable[[Path, Path], None] | None = None
     settings: dict[str, str] = field(default_factory=dict)
     stop: signal.Signals = signal.SIGTERM
     restless: bool = False
+    keyed: bool = False
 
     @property
     def family(self) -> str:
@@ -92,15 +96,25 @@ class Kind:
         """What is posted."""
         return json.dumps(self.ask(case)).encode()
 
+    def bodies(self) -> list[bytes]:
+        """All that is posted."""
+        return [self.body(case) for case in self.cases()]
 
-def _run(python: Path, home: Path, *arguments: str | Path) -> None:
-    command = [python, *arguments]
-    subprocess.run(command, cwd=ROOT, env=environment(home), check=True, capture_output=True)  # noqa: S603  # ours
+
+def _run(python: Path, home: Path, *arguments: str | Path) -> str:
+    """What the command prints."""
+    command, variables = [python, *arguments], environment(home)
+    done = subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True, text=True)  # noqa: S603  # ours
+    return done.stdout
 
 
-def _import(_: Path, home: Path) -> None:
+def _import(python: Path, home: Path) -> None:
     # The environment that serves can't: it has nothing to open the pickle with.
     _run(python_of("import", ROOT / "requirements-import.txt"), home, "import_model.py")
+    _run(python, home, "-m", "records", "key", home / RECORDS_KEYS)
+    options = ("--name", "benchmarks", "--scopes", "decide,batch,explain", "--expires", "2099-12-31")
+    made = _run(python, home, "-m", "serving", "keys", "new", *options, "--file", home / KEYS)
+    (home / KEY).write_text(made, encoding="ascii")
 
 
 def bentoml_serve(target: str) -> Callable[[Path, Path, list[int]], list[str]]:
@@ -132,7 +146,19 @@ def bundle(name: str = "bundle", **settings: str) -> Kind:
     )
 
 
+def everything(name: str = "everything", cases: Callable[[], tuple[Case, ...]] = mix, **settings: str) -> Kind:
+    """The service with records and keys on, and these settings besides."""
+    on = {
+        "CREDIT_RISK_RECORDS": "sqlite:{home}/records",
+        "CREDIT_RISK_RECORDS_KEY_FILE": f"{{home}}/{RECORDS_KEYS}",
+        "CREDIT_RISK_ACCESS": "keys",
+        "CREDIT_RISK_KEYS_FILE": f"{{home}}/{KEYS}",
+    }
+    return replace(bundle(name, **on, **settings), cases=cases, keyed=True)
+
+
 BUNDLE = bundle()
+EVERYTHING = everything()
 FLOOR = Kind("floor", PEERS / "floor" / "requirements.txt", _uvicorn("benchmarks.peers.floor.app:app"))
 ECHO = Kind(
     "echo",
@@ -163,8 +189,16 @@ BENTOML_QUICKSTART = Kind(
     bentoml_serve("benchmarks.peers.bentoml_quickstart.service:CreditRiskQuickstart"),
     ready="/readyz",
     ask=lambda case: {"applications": [case.document]},
-    right=lambda case, answer: answer == [case.pd],
+    right=lambda case, answer: answer == [case.model_pd],
     prepare=lambda python, home: _run(python, home, "-m", "benchmarks.peers.bentoml_quickstart.save", MODEL_FILE),
+)
+HELLO_WORLD = Kind(
+    "hello_world",
+    PEERS / "hello_world" / "requirements.txt",
+    bentoml_serve("benchmarks.peers.hello_world.service:HelloWorld"),
+    ready="/readyz",
+    ask=lambda case: {},  # noqa: ARG005  # the same for every case
+    right=lambda case, answer: answer == {"greeting": "Hello, world!"},  # noqa: ARG005
 )
 MLSERVER = Kind(
     "mlserver",
@@ -172,20 +206,16 @@ MLSERVER = Kind(
     lambda python, home, ports: [str(python.with_name("mlserver")), "start", str(PEERS / "mlserver")],  # noqa: ARG005
     path="/v2/models/credit-risk/infer",
     ready="/v2/models/credit-risk/ready",
-    ask=_tensor,
-    right=lambda case, answer: answer["outputs"][0]["data"][1] == case.pd,
+    ask=_text,
+    right=lambda case, answer: json.loads(answer["outputs"][0]["data"][0]) == case.answer,
     # Inference in the server's own process: faster here than the one inference process that is the default.
     settings={"MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0"},
 )
 LITSERVE = Kind(
     "litserve",
     PEERS / "litserve" / "requirements.txt",
-    lambda python, home, ports: [  # noqa: ARG005
-        *(str(python), str(PEERS / "litserve" / "server.py"), str(MODEL_FILE), str(ports[0]))
-    ],
+    lambda python, home, ports: [str(python), str(PEERS / "litserve" / "server.py"), str(ports[0])],  # noqa: ARG005
     ready="/health",
-    ask=_vector,
-    right=lambda case, answer: answer["probability_of_default"] == case.pd,
     stop=signal.SIGINT,  # on SIGTERM it leaves its other processes behind
     restless=True,  # its processes poll their queues: an eighth of a core
 )
@@ -200,12 +230,16 @@ class Server:
         base: where it answers.
         pid: of the process that was started; the others are its descendants.
         start_seconds: from its start until it was ready.
+        headers: that it asks for.
+        log: what its processes wrote.
     """
 
     kind: Kind
     base: str
     pid: int
     start_seconds: float
+    headers: Mapping[str, str]
+    log: Path
 
     @property
     def url(self) -> str:
@@ -245,18 +279,18 @@ class Server:
             if self.cpu() - before < 0.02:
                 return
 
-    def check(self, cases: tuple[Case, ...]) -> None:
+    def check(self, cases: Sequence[Case]) -> None:
         """Ask for these cases.
 
         Raises:
             WrongAnswerError: an answer is not the right one.
         """
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=30, headers={"Content-Type": "application/json", **self.headers}) as client:
             for case in cases:
-                content = self.kind.body(case)
-                response = client.post(self.url, content=content, headers={"Content-Type": "application/json"})
+                response = client.post(self.url, content=self.kind.body(case))
                 if response.status_code != httpx.codes.OK or not self.kind.right(case, response.json()):
-                    raise WrongAnswerError(f"{self.kind.name}: {response.status_code} {response.text[:500]}")
+                    said = f"{self.kind.name}: {response.status_code} {response.text[:500]}"
+                    raise WrongAnswerError(f"{said}; its log ends:\n{_end(self.log)}")
 
 
 class Yard:
@@ -274,7 +308,8 @@ class Yard:
         shutil.copytree(self._prepare(kind, python), home, dirs_exist_ok=True)
         ports = _free_ports()
         names = ("MLSERVER_HTTP_PORT", "MLSERVER_GRPC_PORT", "MLSERVER_METRICS_PORT")
-        variables = environment(home) | kind.settings | {"PYTHONPATH": str(ROOT), "MLSERVER_METRICS_DIR": str(home)}
+        settings = {key: value.replace("{home}", str(home)) for key, value in kind.settings.items()}
+        variables = environment(home) | settings | {"PYTHONPATH": str(ROOT), "MLSERVER_METRICS_DIR": str(home)}
         variables |= {name: str(port) for name, port in zip(names, ports, strict=True)}
         log = home / "server.log"
         with log.open("wb") as out:
@@ -291,7 +326,9 @@ class Yard:
         base = f"http://127.0.0.1:{ports[0]}"
         try:
             _wait_until_ready(f"{base}{kind.ready}", process, log)
-            yield Server(kind, base, process.pid, time.perf_counter() - started)
+            ready = time.perf_counter() - started
+            key = {"Authorization": f"Bearer {(home / KEY).read_text(encoding='ascii').strip()}"} if kind.keyed else {}
+            yield Server(kind, base, process.pid, ready, key, log)
         finally:
             _stop(process, kind.stop)
             shutil.rmtree(home)
@@ -317,8 +354,12 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     end = time.monotonic() + START_SECONDS
     while not _answers(url):
         if process.poll() is not None or time.monotonic() > end:
-            raise WrongAnswerError(f"{url} never was ready:\n{log.read_text(encoding='utf-8')[-3000:]}")
+            raise WrongAnswerError(f"{url} never was ready:\n{_end(log)}")
         time.sleep(0.02)
+
+
+def _end(log: Path) -> str:
+    return log.read_text(encoding="utf-8")[-3000:]
 
 
 def _answers(url: str) -> bool:

@@ -33,9 +33,6 @@ from scoring.calibration import Calibration
 from scoring.distribution import TrainingDistribution
 from scoring.trees import Trees
 
-MODEL_NAME = "credit_risk_gradient_boosting"
-"""What every model here is called, in its manifest and in the store."""
-
 MANIFEST = "model_metadata.json"
 MODEL = "gradient_boosting_model.joblib"
 ENSEMBLE = "ensemble.npz"

@@ -118,17 +118,17 @@ class Ensemble:
         columns: list[int] = np.unique(self._feature[self._feature != NO_SPLIT]).tolist()
         return columns
 
-    def bounds(
-        self, features: Sequence[int], trees: slice = slice(None)
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """For each slot of some trees, the interval (low, high] that one of `features` must lie in to come there."""
-        feature, thresholds = self._feature[trees], self._threshold[trees]
-        low, high = np.full(feature.shape, -np.inf), np.full(feature.shape, np.inf)
+    def bounds(self, trees: slice = slice(None)) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """For each column that splits, and each slot of some trees, the interval (low, high] that leads there."""
+        shape = self._feature[trees].shape
+        found = {column: (np.full(shape, -np.inf), np.full(shape, np.inf)) for column in self.split_columns}
         for numbers, goes_right in self._paths():
-            read, threshold = np.isin(feature[:, numbers], features), thresholds[:, numbers]
-            np.maximum(low, threshold, out=low, where=read & goes_right)
-            np.minimum(high, threshold, out=high, where=read & ~goes_right)
-        return low, high
+            feature, threshold = self._feature[trees][:, numbers], self._threshold[trees][:, numbers]
+            for column, (low, high) in found.items():
+                read = feature == column
+                np.maximum(low, threshold, out=low, where=read & goes_right)
+                np.minimum(high, threshold, out=high, where=read & ~goes_right)
+        return found
 
     def splits(self, features: Sequence[int]) -> Turns:
         """For each tree, the bits of its splits that read one of `features`; shape (trees,)."""

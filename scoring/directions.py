@@ -46,23 +46,21 @@ def reversals(ensemble: Ensemble, directions: Sequence[Direction | None]) -> Ite
         ensemble: whose trees are looked at.
         directions: which way the risk goes as each column rises.
     """
-    columns = ensemble.split_columns
     for start in range(0, len(ensemble.value), TREES_AT_ONCE):
         trees = slice(start, start + TREES_AT_ONCE)
         value, is_leaf = ensemble.value[trees], ensemble.is_leaf[trees]
         excess = value[:, :, np.newaxis] - value[:, np.newaxis, :]  # of the first leaf over the second
         apart = np.zeros(excess.shape, dtype=np.int8)
         below = {}
-        for column in columns:
-            low, high = ensemble.bounds([column], trees)
+        for column, (low, high) in ensemble.bounds(trees).items():
             first_below = high[:, :, np.newaxis] <= low[:, np.newaxis, :]
-            apart += first_below
-            apart += first_below.swapaxes(1, 2)
-            if directions[column] is not None:
-                below[column] = first_below
+            apart += first_below.view(np.int8)
+            if (direction := directions[column]) is not None:
+                below[column] = first_below, direction
+        apart = apart + apart.swapaxes(1, 2)
         alone: Pairs = (apart == 1) & is_leaf[:, :, np.newaxis] & is_leaf[:, np.newaxis, :]
-        for column, first_below in below.items():
-            sign = 1.0 if directions[column] == "rises" else -1.0
-            wrong = np.where(alone & first_below, sign * excess, 0.0).max(axis=(1, 2))
-            for tree in np.flatnonzero(wrong > 0).tolist():
-                yield Reversal(column, start + tree, float(wrong[tree]))
+        wrong_way = {"rises": alone & (excess > 0), "falls": alone & (excess < 0)}
+        for column, (first_below, direction) in below.items():
+            reversed_pairs: Pairs = first_below & wrong_way[direction]
+            for tree in np.flatnonzero(reversed_pairs.any(axis=(1, 2))).tolist():
+                yield Reversal(column, start + tree, float(np.abs(excess[tree][reversed_pairs[tree]]).max()))

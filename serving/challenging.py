@@ -9,8 +9,9 @@ from preprocessing.contract import CONTRACT_FILE
 from records.shadow.answered import Answered
 from records.shadow.challenger import Challenger, ChallengerError
 from scoring.artifact import ArtifactError
+from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY
 from serving.settings import Settings
-from serving.store import MODEL_ENTRY, POLICY_ENTRY, Served, stored_files
+from serving.store import Served, stored_files
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
 

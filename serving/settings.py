@@ -6,7 +6,8 @@ A variable with the prefix that names no setting is an error: a misspelt limit m
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,6 +76,15 @@ class SettingsError(SystemExit):
 
     def __init__(self, *problems: str) -> None:
         super().__init__(f"settings refused: {'; '.join(problems)}")
+
+
+@contextmanager
+def refused(name: str, problem: type[Exception]) -> Iterator[None]:
+    """Have what is wrong with the file that a setting names told as of the setting."""
+    try:
+        yield
+    except problem as exc:
+        raise SettingsError(f"{PREFIX}{name}: {exc}") from None
 
 
 class Settings(BaseModel):

@@ -18,7 +18,6 @@ from decision.files import POLICY_FILE
 from engine import check_fit, open_model
 from preprocessing.contract import Contract
 from scoring.artifact import (
-    MODEL_NAME,
     Artifact,
     ArtifactError,
     DigestMismatchError,
@@ -28,11 +27,9 @@ from scoring.artifact import (
 from scoring.attribution import Attributor
 from scoring.distribution import TrainingDistribution
 from scoring.scorer import Scorer
+from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY
 from serving.settings import Settings
 from serving.vouching import SIGNED_BY, TrustedKeyError, read_trusted_keys
-
-MODEL_ENTRY = MODEL_NAME
-POLICY_ENTRY = "credit_risk_policy"
 
 
 class UnvouchedEntryError(ArtifactError):

@@ -33,6 +33,9 @@ DATA = {
 }
 """The books that the project holds, and the files they were written for, which it does not hold."""
 
+REAL = ROOT.parent / "shared" / "data"
+"""Where those lie, on a machine that has them."""
+
 Document = dict[str, Any]
 
 EVERY_TYPE: Document = {

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from preprocessing.contract import Contract
-from scoring.artifact import MODEL_NAME
+from scoring import MODEL_NAME
 from training.book import Notes
 from training.data import DataSummary
 from training.export import library_versions

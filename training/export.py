@@ -16,6 +16,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from preprocessing.contract import CONTRACT_FILE
 from preprocessing.features import FeatureSchema
+from scoring import MODEL_NAME
 from scoring.artifact import (
     CALIBRATION,
     CARD,
@@ -24,7 +25,6 @@ from scoring.artifact import (
     GOLDEN,
     MANIFEST,
     MODEL,
-    MODEL_NAME,
     SCHEMA,
     TABLES,
     Artifact,

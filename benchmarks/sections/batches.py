@@ -12,14 +12,14 @@ from benchmarks.applications import Case, approved, matrix, mix
 from benchmarks.peers.assessing import MODEL
 from benchmarks.run import Run
 from benchmarks.section import Ratio, Section, Table
-from benchmarks.servers import BUNDLE, Server, WrongAnswerError
+from benchmarks.servers import BUNDLE, EVERYTHING, Server, WrongAnswerError
 from benchmarks.spread import ratio
 from scoring.artifact import read_artifact
 from scoring.estimator import load_estimator
 
 PATH = "/predict/batch"
 SIZES = (1, 5, 25, 100, 500)
-REPETITIONS = 5
+REPETITIONS = 25
 
 Cases = tuple[Case, ...]
 
@@ -36,46 +36,49 @@ def slices(cases: Cases, size: int) -> list[bytes]:
 
 def measure(run: Run) -> Section:
     """One request at a time, over one connection."""
-    server = run.server(BUNDLE)
+    servers = {kind.name: run.server(kind) for kind in (EVERYTHING, BUNDLE)}
     mixes = {"all approved": approved(), "a portfolio's mix": mix()}
-    for cases in mixes.values():
-        check(server, cases)
     measures: dict[str, Callable[[], float]] = {}
     for name, cases in mixes.items():
-        measures[f"{name}, served"] = served(run, server, cases)
         measures[f"{name}, model"] = model(cases)
-    times = run.in_turn(measures)
-    by_size = run.in_turn(
-        {str(size): rows_a_second(run, server, size) for size in SIZES}, rounds=max(1, run.rounds - 2)
-    )
+        for kind, server in servers.items():
+            check(server, cases)
+            measures[f"{name}, {kind}"] = served(run, server, cases)
+    secondary = [name for name in measures if name.endswith(f", {BUNDLE.name}")]
+    times = run.in_turn(measures, dict.fromkeys(secondary, run.fewer))
+    by_size = run.in_turn({str(size): rows_a_second(run, servers[EVERYTHING.name], size) for size in SIZES}, run.fewer)
     ratios = {
-        f"batch of {len(cases)}, {name} ÷ predict_proba": Ratio(
-            ratio(times[f"{name}, served"], times[f"{name}, model"]), higher_is_better=False
+        f"batch of {len(cases)}, {name}{off} ÷ predict_proba": Ratio(
+            ratio(times[f"{name}, {kind}"], times[f"{name}, model"]), higher_is_better=False
         )
         for name, cases in mixes.items()
+        for kind, off in ((EVERYTHING.name, ""), (BUNDLE.name, ", records off"))
     }
     rows = tuple(
         (
-            name,
-            str(sum(not case.approved for case in cases)),
-            str(times[f"{name}, served"]),
-            str(times[f"{name}, model"]),
-            str(each.over),
+            *(name, str(sum(not case.approved for case in cases)), str(times[f"{name}, model"])),
+            *(str(times[f"{name}, {kind}"]) for kind in servers),
+            *(str(ratios[f"batch of {len(cases)}, {name}{off} ÷ predict_proba"].over) for off in ("", ", records off")),
         )
-        for (name, cases), each in zip(mixes.items(), ratios.values(), strict=True)
+        for name, cases in mixes.items()
     )
-    head = ("500 applications", "not approved", "/predict/batch, ms", "predict_proba, ms", "ratio")
+    head = ("500 applications", "not approved", "predict_proba, ms", "/predict/batch, ms", "records and keys off, ms")
     sizes = Table(("rows a request", *map(str, SIZES)), (("rows/s", *(str(by_size[str(size)]) for size in SIZES)),))
     figures = {f"rows_per_second/{size}": value for size, value in by_size.items()}
-    return Section("Batches", (Table(head, rows), sizes), ratios, figures | {f"{k}_ms": v for k, v in times.items()})
+    return Section(
+        "Batches",
+        (Table((*head, "ratio", "ratio, off"), rows), sizes),
+        ratios,
+        figures | {f"{name}_ms": value for name, value in times.items()},
+    )
 
 
 def check(server: Server, cases: Cases) -> None:
     """Every row must get the answer that it gets alone."""
-    response = httpx.post(
-        server.base + PATH, content=body(cases), headers={"Content-Type": "application/json"}, timeout=30
-    )
-    if response.json().get("results") != [case.answer for case in cases]:
+    headers = {"Content-Type": "application/json", **server.headers}
+    response = httpx.post(server.base + PATH, content=body(cases), headers=headers, timeout=30)
+    results = response.json().get("results", [])
+    if len(results) != len(cases) or not all(map(server.kind.right, cases, results)):
         raise WrongAnswerError(f"{PATH}: {response.status_code} {response.text[:500]}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from benchmarks.run import CONNECTIONS, Run
 from benchmarks.section import Ratio, Section, Table
@@ -11,6 +11,7 @@ from benchmarks.servers import (
     BENTOML_QUICKSTART,
     BUNDLE,
     ECHO,
+    EVERYTHING,
     FASTAPI_SAME,
     FLOOR,
     GRANIAN,
@@ -18,26 +19,40 @@ from benchmarks.servers import (
     MLSERVER,
     Server,
 )
-from benchmarks.spread import number, ratio, spread
+from benchmarks.spread import Spread, number, ratio, spread
 
-KINDS = (BUNDLE, ECHO, FLOOR, GRANIAN, FASTAPI_SAME, BENTOML_QUICKSTART, MLSERVER, LITSERVE)
-LOADS = (1, CONNECTIONS, 128)
+KINDS = (BUNDLE, EVERYTHING, ECHO, FLOOR, GRANIAN, FASTAPI_SAME, BENTOML_QUICKSTART, MLSERVER, LITSERVE)
+MANY = 128
+LOADS = {
+    1: (BUNDLE.name, EVERYTHING.name, FLOOR.name),
+    CONNECTIONS: tuple(kind.name for kind in KINDS),
+    MANY: (BUNDLE.name, EVERYTHING.name, ECHO.name, FLOOR.name),
+}
+"""Connections, and who is asked over so many."""
+
+NO_TARGET = {
+    1: (EVERYTHING.name,),
+    CONNECTIONS: (EVERYTHING.name, GRANIAN.name),
+    MANY: (BUNDLE.name, FLOOR.name),
+}
+"""What no target is about, which gets fewer rounds."""
+
 IDLE_SECONDS = 2.0
 MB = 1e6
 
 
 def measure(run: Run) -> Section:
     """Requests a second over 1, 32 and 128 connections."""
-    servers = {kind.name: run.server(kind) for kind in KINDS}
+    servers = {kind.name: run.server(kind) for kind in run.wanted(KINDS)}
     cpu: dict[str, list[float]] = {name: [] for name in servers}
     lone: dict[str, list[float]] = {name: [] for name in servers}
 
-    def rate(name: str, server: Server, connections: int) -> Callable[[], float]:
+    def rate(name: str, connections: int) -> Callable[[], float]:
         def once() -> float:
-            before = server.cpu()
-            load = run.load(server, connections)
+            before = servers[name].cpu()
+            load = run.load(servers[name], connections)
             if connections == CONNECTIONS:
-                cpu[name].append((server.cpu() - before) / load.requests * 1e3)
+                cpu[name].append((servers[name].cpu() - before) / load.requests * 1e3)
             elif connections == 1:
                 lone[name].append(load.p50 * 1e3)
             return load.rate
@@ -46,28 +61,25 @@ def measure(run: Run) -> Section:
 
     rates = {
         connections: run.in_turn(
-            {name: rate(name, server, connections) for name, server in servers.items()},
-            run.rounds if connections == CONNECTIONS else max(1, run.rounds - 2),
+            {name: rate(name, connections) for name in names if name in servers},
+            dict.fromkeys(NO_TARGET[connections], run.fewer),
         )
-        for connections in LOADS
+        for connections, names in LOADS.items()
     }
-    run.set_saturation(rates[CONNECTIONS][BUNDLE.name].median)
+    for kind in (EVERYTHING, FLOOR):
+        if kind.name in servers:
+            run.set_saturation(kind, rates[CONNECTIONS][kind.name].median)
     used = {name: server.usage() for name, server in servers.items()}
-    figures = {f"{name}/{connections}": rates[connections][name] for connections in LOADS for name in servers}
+    figures = {f"{name}/{connections}": value for connections, each in rates.items() for name, value in each.items()}
     figures |= {f"{name}/cpu_ms": spread(values) for name, values in cpu.items()}
     figures |= {f"{name}/lone_p50_ms": spread(values) for name, values in lone.items()}
     figures |= {f"{name}/worker_mb": spread([use.worker_pss / MB]) for name, use in used.items()}
-    ours = rates[CONNECTIONS][BUNDLE.name]
-    ratios = {f"throughput ÷ {name}": Ratio(ratio(ours, rates[CONNECTIONS][name]), True) for name in servers}
-    del ratios[f"throughput ÷ {BUNDLE.name}"]
-    ratios["lone p50 ÷ floor"] = Ratio(ratio(spread(lone[BUNDLE.name]), spread(lone[FLOOR.name])), False)
-    ratios["CPU per request ÷ floor"] = Ratio(ratio(spread(cpu[BUNDLE.name]), spread(cpu[FLOOR.name])), False)
     head = ("server", *(f"requests/s, {connections} connections" for connections in LOADS))
     rows = tuple(
         (
             name,
-            *(str(rates[connections][name]) for connections in LOADS),
-            str(spread(lone[name])),
+            *(_cell(each.get(name)) for each in rates.values()),
+            _cell(spread(lone[name])),
             str(spread(cpu[name])),
             number(used[name].worker_pss / MB),
             number(used[name].pss / MB),
@@ -75,7 +87,37 @@ def measure(run: Run) -> Section:
         for name in servers
     )
     columns = (*head, "lone p50, ms", "CPU ms a request", "worker's PSS, MB", "all processes' PSS, MB")
-    return Section("Throughput, CPU time and memory", (Table(columns, rows),), ratios, figures, (_idle(run, servers),))
+    notes = (
+        "The peers and `bundle` keep no records and ask for no keys; `everything` is `bundle` with both on, SQLite's.",
+        _idle(run, servers),
+    )
+    return Section("Throughput, CPU time and memory", (Table(columns, rows),), _ratios(figures), figures, notes)
+
+
+def _cell(value: Spread | None) -> str:
+    return str(value) if value is not None and value.rounds else "-"
+
+
+def _ratios(figures: Mapping[str, Spread]) -> dict[str, Ratio]:
+    """Those whose both sides were measured."""
+    pairs = {
+        f"throughput ÷ {kind.name}": (f"{BUNDLE.name}/{CONNECTIONS}", f"{kind.name}/{CONNECTIONS}", True)
+        for kind in KINDS
+        if kind not in (BUNDLE, EVERYTHING)
+    } | {
+        "throughput, everything on ÷ off": (f"{EVERYTHING.name}/{CONNECTIONS}", f"{BUNDLE.name}/{CONNECTIONS}", True),
+        f"throughput, everything on, {MANY} connections ÷ echo": (
+            *(f"{EVERYTHING.name}/{MANY}", f"{ECHO.name}/{MANY}"),
+            True,
+        ),
+        "lone p50 ÷ floor": (f"{BUNDLE.name}/lone_p50_ms", f"{FLOOR.name}/lone_p50_ms", False),
+        "CPU per request ÷ floor": (f"{BUNDLE.name}/cpu_ms", f"{FLOOR.name}/cpu_ms", False),
+    }
+    return {
+        name: Ratio(ratio(figures[above], figures[below]), higher)
+        for name, (above, below, higher) in pairs.items()
+        if above in figures and below in figures
+    }
 
 
 def _idle(run: Run, servers: dict[str, Server]) -> str:
@@ -85,6 +127,6 @@ def _idle(run: Run, servers: dict[str, Server]) -> str:
     shares = {name: (server.cpu() - before[name]) / IDLE_SECONDS for name, server in servers.items()}
     worst = max(shares, key=lambda name: shares[name])
     return (
-        f"{run.rounds} rounds of {run.seconds:g} s, in turn. Idle, the servers together take "
-        f"{sum(shares.values()):.1%} of a core, most of it {worst} ({shares[worst]:.1%})."
+        f"{run.rounds} rounds of {run.seconds:g} s, in turn, and {run.fewer} where no target asks. Idle, the servers "
+        f"together take {sum(shares.values()):.1%} of a core, most of it {worst} ({shares[worst]:.1%})."
     )

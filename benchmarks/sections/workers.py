@@ -1,4 +1,4 @@
-"""What a second worker costs."""
+"""What a second worker costs, records and keys on."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from functools import partial
 
 from benchmarks.run import CONNECTIONS, Run
 from benchmarks.section import Ratio, Section, Table
-from benchmarks.servers import BUNDLE, Server, bundle
+from benchmarks.servers import EVERYTHING, Server, everything
 from benchmarks.spread import Spread, ratio, spread
 
-TWO = bundle("bundle_2_workers", CREDIT_RISK_WORKERS="2")
+TWO = everything("2_workers", CREDIT_RISK_WORKERS="2")
 
 
 def measure(run: Run) -> Section:
     """CPU time a request with two workers and with one."""
     with run.serving(TWO) as two:
-        servers = {"1": run.server(BUNDLE), "2": two}
+        servers = {"1": run.server(EVERYTHING), "2": two}
         rates: dict[str, list[float]] = {name: [] for name in servers}
 
         def cpu(name: str, server: Server) -> float:

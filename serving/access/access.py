@@ -17,7 +17,7 @@ from serving.access.limits import Rate, Sparing
 from serving.access.people import DEFAULT_GROUPS, LOCAL, PERSON, Person, Proxies, SecretError, of_caller, read_secret
 from serving.access.watching import KeysFile
 from serving.routes import DESK, AccessScope, Route
-from serving.settings import PREFIX, Settings, SettingsError
+from serving.settings import PREFIX, Settings, SettingsError, refused
 from serving.telemetry.exchange import Exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
@@ -98,10 +98,8 @@ class Access:
         if settings.access == "open":
             return None
         if settings.keys_file is not None:
-            try:
+            with refused("KEYS_FILE", KeysError):
                 return KeysFile(settings.keys_file, failed)
-            except KeysError as exc:
-                raise SettingsError(f"{PREFIX}KEYS_FILE: {exc}") from None
         from serving.access.issuer import Issuer  # noqa: PLC0415  # brings the cryptography, which nobody else needs
         from serving.access.tokens import Expected  # noqa: PLC0415  # the same
 
@@ -208,8 +206,6 @@ class Access:
 def _proxies(settings: Settings) -> Proxies | None:
     if settings.desk_proxies is None or settings.desk_secret_file is None:
         return None
-    try:
+    with refused("DESK_SECRET_FILE", SecretError):
         secret = read_secret(settings.desk_secret_file)
-    except SecretError as exc:
-        raise SettingsError(f"{PREFIX}DESK_SECRET_FILE: {exc}") from None
     return Proxies(settings.desk_proxies, secret, settings.desk_groups or DEFAULT_GROUPS)

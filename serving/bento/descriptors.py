@@ -7,7 +7,7 @@ own results become its response. They pass coroutines on, and are none themselve
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from pydantic import BaseModel
@@ -15,16 +15,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.http.answers import BatchPrediction, Explanation, Prediction
-from serving.http.batches import Queued, Result
-from serving.http.bodies import Bodies
-from serving.http.responses import Responses
 
-Read = Callable[[Request], Awaitable[list[Queued]]]
-Write = Callable[[list[Result]], Awaitable[Response]]
+if TYPE_CHECKING:
+    from serving.http.batches import Queued, Result
+    from serving.http.bodies import Bodies
+    from serving.http.responses import Responses
+
+Read = Callable[[Request], "Awaitable[list[Queued]]"]
+Write = Callable[["list[Result]"], Awaitable[Response]]
 
 
 class Descriptors:
     """The descriptors of all scoring routes.
+
+    Which routes there are, and the schemas of what they take and answer, is known without anything to read and write.
 
     Attributes:
         application: of a body that is one application.
@@ -34,41 +38,51 @@ class Descriptors:
         explanation: of /predict/explain's.
     """
 
-    def __init__(self, bodies: Bodies, responses: Responses) -> None:
-        self.application = _one(bodies.one)
-        self.applications = _many(bodies.many)
-        self.prediction = _output(Prediction, responses.prediction)
-        self.batch = _output(BatchPrediction, responses.batch)
-        self.explanation = _output(Explanation, responses.explanation)
+    def __init__(self) -> None:
+        self.application = Application
+        self.applications = Applications
+        self.prediction = _output(Prediction)
+        self.batch = _output(BatchPrediction)
+        self.explanation = _output(Explanation)
+
+    def connect(self, bodies: Bodies, responses: Responses) -> None:
+        """Have requests read and answers written by these."""
+        self.application.read, self.applications.read = bodies.one, bodies.many
+        self.prediction.write = responses.prediction
+        self.batch.write, self.explanation.write = responses.batch, responses.explanation
 
 
-def _one(read: Read) -> type[IODescriptor]:
-    class Application(IORootModel[dict[str, Any]]):
-        __root_input__: ClassVar[bool] = True
+class Application(IORootModel[dict[str, Any]]):
+    """One application."""
 
-        @classmethod
-        def from_http_request(cls, request: Request, serde: Any) -> Awaitable[list[Queued]]:  # noqa: ARG003  # BentoML's
-            return read(request)
+    __root_input__: ClassVar[bool] = True
+    read: ClassVar[Read]
 
-    return Application
-
-
-def _many(read: Read) -> type[IODescriptor]:
-    class Applications(IORootModel[list[dict[str, Any]]]):
-        __root_input__: ClassVar[bool] = True
-
-        @classmethod
-        def from_http_request(cls, request: Request, serde: Any) -> Awaitable[list[Queued]]:  # noqa: ARG003  # BentoML's
-            return read(request)
-
-    return Applications
+    @classmethod
+    def from_http_request(cls, request: Request, serde: Any) -> Awaitable[list[Queued]]:  # noqa: ARG003  # BentoML's
+        """The rows of a request."""
+        return cls.read(request)
 
 
-def _output(model: type[BaseModel], write: Write) -> type[IODescriptor]:
+class Applications(IORootModel[list[dict[str, Any]]]):
+    """A list of them."""
+
+    __root_input__: ClassVar[bool] = True
+    read: ClassVar[Read]
+
+    @classmethod
+    def from_http_request(cls, request: Request, serde: Any) -> Awaitable[list[Queued]]:  # noqa: ARG003  # BentoML's
+        """The rows of a request."""
+        return cls.read(request)
+
+
+def _output(model: type[BaseModel]) -> Any:
     class Output(IODescriptor, model):  # type: ignore[misc,valid-type]  # one class for each model
+        write: ClassVar[Write]
+
         @classmethod
         def to_http_response(cls, obj: list[Result], serde: Any) -> Awaitable[Response]:  # noqa: ARG003  # BentoML's
-            return write(obj)
+            return cls.write(obj)
 
     Output.__name__ = Output.__qualname__ = model.__name__
     return Output

@@ -1,6 +1,5 @@
 """What leans on BentoML's server, in one place; `tests/serving/test_framework.py` says when that has changed.
 
-- the service class, whose `to_asgi` is the only place outside all of BentoML's middlewares,
 - the tracer provider, which is nowhere else to be had,
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
@@ -15,7 +14,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import bentoml
 from _bentoml_impl.server.app import ServiceAppFactory
@@ -29,7 +28,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from serving.access.access import Access
-from serving.bento.lifecycle import settle_heap
+from serving.bento.lifecycle import loading, settle_heap
 from serving.bento.traffic import BentoTraffic, traffic_metrics
 from serving.bento.versions import TESTED
 from serving.http.batches import Item, Queued, Result, size
@@ -46,12 +45,12 @@ from serving.telemetry.telemetry import Telemetry
 Infer = Callable[[Sequence[list[Queued]]], Awaitable[list[list[Result]]]]
 """What a dispatcher calls with the rows of many requests."""
 
-WARM_UP_CALLS = 24
-"""The dispatcher trains on its first 17 calls, some of which it delays on purpose."""
+WARM_UP_CALLS = 12
+"""The dispatcher trains on its first 11 calls, some of which it delays on purpose. One more goes as others will."""
 
 
-class Hosted(Protocol):
-    """What a service is to have besides its APIs.
+class Assembled(Protocol):
+    """What answers in a process.
 
     Attributes:
         settings: limits, and whose pages may read the answers.
@@ -61,7 +60,7 @@ class Hosted(Protocol):
         responses: writes their answers.
         inside: asks the scoring routes from inside of the service.
         desk: the page for people, where there is one.
-        in_threads: the APIs whose batches are not worked off on the event loop.
+        routes: every route that is no API's, if there are any.
     """
 
     settings: Settings
@@ -70,23 +69,34 @@ class Hosted(Protocol):
     bodies: Bodies
     responses: Responses
     inside: Inside
-    desk: ASGIApp | None
+
+    @property
+    def desk(self) -> ASGIApp | None:
+        """See above."""
+
+    @property
+    def routes(self) -> ASGIApp | None:
+        """See above."""
+
+
+class Hosted(Protocol):
+    """What a service is to have besides its APIs.
+
+    Attributes:
+        in_threads: the APIs whose batches are not worked off on the event loop.
+    """
+
     in_threads: frozenset[str]
+
+    @classmethod
+    def assemble(cls) -> Assembled:
+        """Put together what answers; the same each time."""
 
     def warm_up_items(self) -> Sequence[Item]:
         """What to train the batchers on before the first request; nothing where nothing can be answered."""
 
     async def warm_up(self, items: list[Item]) -> list[Result]:
         """Answer, outside of all metrics."""
-
-
-T = TypeVar("T", bound=Hosted)
-
-
-def hosted(app: ASGIApp) -> Callable[[type[T]], type[T]]:
-    """Serve a class, which the type checker holds against `Hosted`, with `app` for every route that is no API's."""
-    mounted: Callable[[type[T]], type[T]] = bentoml.asgi_app(app, path="/")
-    return mounted
 
 
 def tracer_provider() -> Any:
@@ -130,7 +140,11 @@ def _letting_go(outbound_call: Callable[..., Awaitable[None]]) -> Callable[..., 
 
 
 def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
-    """A dispatcher's way in, by which only the first of those that wait wakes it: it sleeps while nobody does."""
+    """A dispatcher's way in, by which only the first of those that wait wakes it: it sleeps while nobody does.
+
+    That one first lets the event loop take a turn, in which it reads what has arrived meanwhile: as soon as a batch is
+    answered its clients ask again, and half of them would be left for the next one.
+    """
 
     async def inbound_call(data: Any) -> Any:
         future = asyncio.get_running_loop().create_future()
@@ -138,6 +152,7 @@ def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
         now: float = vars(dispatching)["time"].time()  # by the dispatchers' own clock: see serving.bento.clock
         queue.append(Job(now, data, future))
         if len(queue) == 1:
+            await asyncio.sleep(0)
             woken = dispatcher._wake_event  # noqa: SLF001  # the same
             async with woken:
                 woken.notify_all()
@@ -165,27 +180,30 @@ class AppFactory(ServiceAppFactory):
 
     async def create_instance(self, app: Starlette) -> None:
         """Make the service instance, then let each dispatcher learn on the instance's own warm-up items."""
-        await super().create_instance(app)
+        with loading():
+            await super().create_instance(app)
         instance: Hosted = self._service_instance
         items = instance.warm_up_items()
 
         async def call(batches: Sequence[list[Item]]) -> list[list[Result]]:
             return [await instance.warm_up(batch) for batch in batches]
 
-        for name, dispatcher in self.dispatchers.items():
+        async def train(dispatcher: Any) -> None:
             # Called past batch_infer() and the API methods, so that metrics hold requests only.
             for i in range(WARM_UP_CALLS if items else 0):
                 await dispatcher(call)([items[i % len(items)]])
-            if name in self._infer:
-                dispatcher(self._infer[name])  # it calls what it was given last
+
+        await asyncio.gather(*map(train, self.dispatchers.values()))
+        for name, infer in self._infer.items():
+            self.dispatchers[name](infer)  # it calls what it was given last
             if self.service.apis[name].route == PREDICT_BATCH.path:
-                dispatcher.get_batch_size = size  # a long list is one item of many rows
+                self.dispatchers[name].get_batch_size = size  # a long list is one item of many rows
         settle_heap()
 
-    def direct_routes(self, app: Starlette) -> dict[str, DirectRoute]:
+    def direct_routes(self, app: Starlette, parts: Assembled) -> dict[str, DirectRoute]:
         """The scoring routes, which need nothing more of the application once it has started."""
-        telemetry = self._hosted.telemetry
-        metrics, places = traffic_metrics(app), self._places()
+        telemetry = parts.telemetry
+        metrics, places = traffic_metrics(app), self._places(parts.settings)
         routes = {}
         for name, dispatcher in self.dispatchers.items():
             method = self.service.apis[name]
@@ -199,7 +217,7 @@ class AppFactory(ServiceAppFactory):
             self._infer[name] = self._merged(method.func, telemetry.tallies.histogram(batch_size).observe)
             routes[method.route] = DirectRoute(
                 route=method.route,
-                arrive=self._hosted.bodies.arrive,
+                arrive=parts.bodies.arrive,
                 read=method.input_spec.from_http_request,
                 infer=dispatcher(self._infer[name]),
                 write=method.output_spec.to_http_response,
@@ -209,15 +227,14 @@ class AppFactory(ServiceAppFactory):
                 traffic=BentoTraffic(metrics, telemetry.tallies, method.route),
                 tracing=telemetry.tracing,
             )
-        if self._hosted.desk is not None:
+        if parts.desk is not None:
             traffic = BentoTraffic(metrics, telemetry.tallies, DESK.path)
             filed = replace(routes[PREDICT_EXPLAIN.path], route=DESK.path, traffic=traffic)
             many = replace(routes[PREDICT_BATCH.path], route=DESK.path, traffic=traffic)
-            self._hosted.inside.connect(filed, replace(filed, write=self._hosted.responses.unfiled), many)
+            parts.inside.connect(filed, replace(filed, write=parts.responses.unfiled), many)
         return routes
 
-    def _places(self) -> Places:
-        settings = self._hosted.settings
+    def _places(self, settings: Settings) -> Places:
         per_caller = settings.max_concurrency_per_caller
         # As BentoML splits the limit of all.
         return Places(self.max_concurrency, per_caller and math.ceil(per_caller / settings.workers))
@@ -235,29 +252,28 @@ class AppFactory(ServiceAppFactory):
         return infer
 
 
-class HostedService(Service[T]):
-    """A BentoML service behind this project's edge."""
+def application(service: Service[Hosted], *, is_main: bool) -> Edge:
+    """What the server runs, the edge outermost.
 
-    def to_asgi(self, is_main: bool = True) -> Edge:
-        """The application that the server runs, the edge outermost.
-
-        Raises:
-            SystemExit: BentoML has changed inside, so that the scoring routes can't be made; the log says so.
-        """
-        self.inject_config()
-        factory = AppFactory(self, is_main=is_main)
-        app = factory()
-        try:
-            direct = factory.direct_routes(app)
-        except Exception as exc:
-            service_log.critical(
-                "not started: BentoML %s has changed inside; install one that this service was tested with: %s",
-                bentoml.__version__,
-                ", ".join(TESTED),
-                exc_info=exc,
-            )
-            raise SystemExit(1) from exc
-        hosted = self.inner
-        edge = Edge(app, direct, hosted.settings, hosted.telemetry, hosted.access)
-        edge.desk = hosted.desk
-        return edge
+    Raises:
+        SystemExit: BentoML has changed inside, so that the scoring routes can't be made; the log says so.
+    """
+    parts = service.inner.assemble()
+    service.inject_config()
+    if parts.routes is not None:
+        service.mount_asgi_app(parts.routes, path="/")
+    factory = AppFactory(service, is_main=is_main)
+    app = factory()
+    try:
+        direct = factory.direct_routes(app, parts)
+    except Exception as exc:
+        service_log.critical(
+            "not started: BentoML %s has changed inside; install one that this service was tested with: %s",
+            bentoml.__version__,
+            ", ".join(TESTED),
+            exc_info=exc,
+        )
+        raise SystemExit(1) from exc
+    edge = Edge(app, direct, parts.settings, parts.telemetry, parts.access)
+    edge.desk = parts.desk
+    return edge

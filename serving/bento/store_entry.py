@@ -8,6 +8,11 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import BentoModel
 
+from scoring import MODEL_NAME
+
+MODEL_ENTRY = MODEL_NAME
+POLICY_ENTRY = "credit_risk_policy"
+
 
 class StoreEntry(BentoModel):
     """The latest version of a store entry, pinned when a Bento is built; it may be missing while serving.
@@ -15,12 +20,8 @@ class StoreEntry(BentoModel):
     BentoML would then ask its cloud for it and end. Here the service starts, and says why it isn't ready.
     """
 
-    def resolve(self, *_: Any, **__: Any) -> Any:
-        """The entry in the local store, or None where there is none or it is damaged."""
-        try:
-            return self.stored
-        except Exception:  # noqa: BLE001  # whatever half a file makes BentoML raise; `serving.store` says what is wrong
-            return None
+    def resolve(self, *_: Any, **__: Any) -> None:
+        """Nothing: the supervisor asks for what each worker finds and verifies by itself, in `serving.store`."""
 
     def to_info(self, alias: str | None = None) -> Any:
         """What a Bento records of the entry.

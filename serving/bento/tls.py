@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from functools import wraps
 from typing import Any
 
 import click
-import uvicorn.config
 
 from serving.settings import SettingsError
 
@@ -32,20 +30,6 @@ with SHA-1): careful clients have none of them, and can't agree with such a serv
 
 _DEFAULTS = {"ssl_version": int(ssl.PROTOCOL_TLS_SERVER), "ssl_cert_reqs": 0, "ssl_ciphers": BENTOML_CIPHERS}
 """What BentoML hands on, with TLS and without, where nobody has said anything."""
-
-
-def default_ciphers() -> None:
-    """Have uvicorn take Python's choice of ciphers for BentoML's. Doing it again changes nothing."""
-    create = uvicorn.config.create_ssl_context
-    if getattr(create, "default_ciphers", False):
-        return
-
-    @wraps(create)
-    def with_default_ciphers(*, ciphers: str | None, **options: Any) -> ssl.SSLContext:
-        return create(ciphers=None if ciphers == BENTOML_CIPHERS else ciphers, **options)
-
-    with_default_ciphers.default_ciphers = True  # type: ignore[attr-defined]  # a mark
-    uvicorn.config.create_ssl_context = with_default_ciphers  # type: ignore[assignment]  # all by name, as it calls it
 
 
 def container_options(environment: Mapping[str, str]) -> list[str]:

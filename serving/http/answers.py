@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine import Assessment
+if TYPE_CHECKING:
+    from engine import Assessment
 
 
-class ReasonGiven(BaseModel):
+class Documented(BaseModel):
+    """What only documents answers: its schema is made when it is asked for."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class ReasonGiven(Documented):
     """One principal reason for a decision that is not an approval."""
 
     code: str = Field(description="From the reason catalogue.")
@@ -18,7 +25,7 @@ class ReasonGiven(BaseModel):
     source: Literal["policy", "score"]
 
 
-class Prediction(BaseModel):
+class Prediction(Documented):
     """Answer of /predict, and of each row of /predict/batch."""
 
     decision: Literal["APPROVE", "CONDITIONAL_APPROVAL", "REJECT"]
@@ -36,7 +43,7 @@ class Prediction(BaseModel):
     decision_id: str | None = Field(default=None, description="Of the decision's record, where decisions are kept.")
 
 
-class WrongField(BaseModel):
+class WrongField(Documented):
     """One field of a request that is outside the contract; never its value."""
 
     loc: list[str | int] = Field(description="[field], or [row, field] in a batch")
@@ -44,20 +51,20 @@ class WrongField(BaseModel):
     type: str
 
 
-class BadRow(BaseModel):
+class BadRow(Documented):
     """What stands in a bad row's place in a partial batch."""
 
     errors: list[WrongField]
 
 
-class BatchPrediction(BaseModel):
+class BatchPrediction(Documented):
     """Answer of /predict/batch."""
 
     batch_size: int = Field(description="All rows, bad ones included.")
     results: list[Prediction | BadRow] = Field(description="In the order of the request.")
 
 
-class Impact(BaseModel):
+class Impact(Documented):
     """What one field did to the log-odds of default."""
 
     feature: str
@@ -65,7 +72,7 @@ class Impact(BaseModel):
     impact: float = Field(description="Signed, in log-odds; positive raises the risk.")
 
 
-class Explanations(BaseModel):
+class Explanations(Documented):
     """`base_value` plus all impacts is the logit of the probability of default."""
 
     base_value: float
@@ -74,7 +81,7 @@ class Explanations(BaseModel):
     protective_factors: list[Impact] = Field(description="Strongest first.")
 
 
-class BetterDecision(BaseModel):
+class BetterDecision(Documented):
     """The smallest change of one or two fields that would have got a better decision, all else held."""
 
     changes: dict[str, float | str] = Field(description="What to change in the application, or to state in it.")
@@ -91,7 +98,7 @@ class Explanation(Prediction):
     )
 
 
-class Problem(BaseModel):
+class Problem(Documented):
     """Every error: RFC 9457."""
 
     type: str
@@ -104,13 +111,13 @@ class Problem(BaseModel):
     )
 
 
-class Health(BaseModel):
+class Health(Documented):
     """Answer of /health."""
 
     status: Literal["ok"]
 
 
-class Version(BaseModel):
+class Version(Documented):
     """Answer of /version; nulls where no model could be verified."""
 
     service: str

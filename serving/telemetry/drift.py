@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -70,14 +71,13 @@ class Drift:
         )
         self._of_fields: list[Placed] = []
         self._of_pd: list[Placed] = []
-        self._series: list[tuple[list[int], list[Counter]]] = []
         self._outside_tallies: dict[str, Tally] = {}
         self._tally = tallies.tally
-        tallies.carry_over(self._carry)
+        self._carry_over = tallies.carry_over
 
     def watch(self, distribution: Iterable[Bins], pd: str) -> None:
         """Count by this distribution from now on; `pd` is the probability of default's name among its fields."""
-        self._of_fields, self._of_pd, self._series = [], [], []
+        self._of_fields, self._of_pd = [], []
         for bins in distribution:
             self._expected_missing.labels(bins.field).set(bins.missing)
             for label, share in zip(bins.labels, bins.expected, strict=True):
@@ -89,7 +89,7 @@ class Drift:
             (self._of_pd if bins.field == pd else self._of_fields).append((bins.field, bins.place, counts))
             if bins.field != pd and bins.field not in self._outside_tallies:
                 self._outside_tallies[bins.field] = self._tally(self._outside.labels(bins.field))
-            self._series.append((counts, series))
+            self._carry_over(partial(_carry, counts, series))
 
     def count(self, fields: Mapping[str, Any], pd: float, outside: Iterable[str] = ()) -> None:
         """Count one answered application: its values by field, those `outside`, and its probability of default."""
@@ -114,9 +114,9 @@ class Drift:
         for field, number in outside.items():
             self._outside_tallies[field].add(number)
 
-    def _carry(self) -> None:
-        for counts, series in self._series:
-            for place, number in enumerate(counts):
-                if number:
-                    series[place].inc(number)
-                    counts[place] = 0
+
+def _carry(counts: list[int], series: Sequence[Counter]) -> None:
+    for place, number in enumerate(counts):
+        if number:
+            series[place].inc(number)
+            counts[place] = 0

@@ -19,12 +19,12 @@ class Output:
         self._descriptor = descriptor
         self._torn = b""
 
-    def write(self, lines: Sequence[str]) -> int:
+    def write(self, lines: Sequence[bytes]) -> int:
         """Write lines, in the end as many as can be; returns how many of the last are lost.
 
         The rest of a line that was half written is written before anything else, so that no line is torn.
         """
-        data = self._torn + "\n".join([*lines, ""]).encode()
+        data = self._torn + b"\n".join((*lines, b""))
         written = 0
         try:
             while written < len(data):

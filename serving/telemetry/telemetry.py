@@ -37,6 +37,7 @@ class Telemetry:
 
     Args:
         registry: where the metrics are registered; it takes them once.
+        logs: those that are configured already, where there are any.
 
     Attributes:
         tallies: counts on their way to the metrics, BentoML's among them.
@@ -47,15 +48,16 @@ class Telemetry:
         logs: silent until they are configured.
     """
 
-    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(self, registry: CollectorRegistry = REGISTRY, logs: Logs | None = None) -> None:
         self._files = shared_metric_files()
         self._registry = registry
         self.tallies = Tallies()
         self.metrics = Metrics(self.tallies, registry)
         self.callers = CallerMetrics(self.tallies, registry)
         self.drift = Drift(self.tallies, registry)
-        self.tracing = Tracing()
-        self.logs = Logs(self.tracing, self.metrics.dropped_log_lines.inc)
+        self.logs = logs or Logs(Tracing())
+        self.logs.count_dropped = self.metrics.dropped_log_lines.inc
+        self.tracing = self.logs.tracing
 
     def samples(self) -> list[Sample]:
         """This service's own series, as /metrics has them."""

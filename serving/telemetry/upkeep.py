@@ -59,6 +59,9 @@ class Upkeep:
     def once(self) -> None:
         """Carry counts over, look after the files that hold them, and look at the process."""
         self._tallies.flush()
+        self._look()
+
+    def _look(self) -> None:
         self._look_after_files()
         self._metrics.ready.set(self._is_ready())
         self._observe()
@@ -88,7 +91,9 @@ class Upkeep:
     async def _run(self) -> None:
         while True:
             try:
-                self.once()
+                for _ in self._tallies.parts():
+                    await asyncio.sleep(0)
+                self._look()
             except Exception:  # noqa: BLE001  # a fault here must not freeze readiness and counts at their last values
                 service_log.exception("upkeep failed")
             await asyncio.sleep(SECONDS)

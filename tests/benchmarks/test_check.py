@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.arguments import PARTS, parse
-from benchmarks.check import loss, losses
+from benchmarks.check import LOSS_OF_A_TRIAL, loss, losses
 from benchmarks.command import SECTIONS
 from benchmarks.command import run as run_command
 from benchmarks.report import FOLDER
@@ -39,6 +39,11 @@ def test_one_round_as_good_as_before_is_no_loss() -> None:
     assert losses(run(2.0), now) == []
     worse = {"part": Section("Part", (), {"a ÷ b": Ratio(spread([1.1, 1.2, 1.65]), higher_is_better=True)})}
     assert losses(run(2.0), worse) == ["a ÷ b: 1.2, was 2, worse by 40%"]
+
+
+def test_a_trial_may_lose_more() -> None:
+    assert losses(run(2.0), run(1.1), LOSS_OF_A_TRIAL) == []
+    assert losses(run(2.0), run(0.9), LOSS_OF_A_TRIAL) == ["a ÷ b: 0.9, was 2, worse by 55%"]
 
 
 @pytest.mark.parametrize("now", [1.71, 2.0, 9.0])

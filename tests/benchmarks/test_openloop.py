@@ -135,7 +135,7 @@ class Refusing(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(429 if body == b"refuse" else 200)
+        self.send_response(429 if body == b"refuse" or self.headers["X-Key"] != "mine" else 200)
         if body == b"refuse":
             self.send_header("Retry-After", "1")
         self.send_header("Content-Length", "2")
@@ -158,7 +158,8 @@ def test_refusals_are_counted_apart_and_take_no_part_in_latency() -> None:
     server = Many(("127.0.0.1", 0), Refusing)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    outcome = open_loop(f"http://127.0.0.1:{server.server_port}/any", [b"go", b"refuse"], rate=100, seconds=0.5)
+    url = f"http://127.0.0.1:{server.server_port}/any"
+    outcome = open_loop(url, [b"go", b"refuse"], rate=100, seconds=0.5, headers={"X-Key": "mine"})
     server.shutdown()
     server.server_close()
     thread.join()

@@ -163,6 +163,7 @@ class TestService:
             from bentoml._internal.utils import alg
             assert dispatcher.time is time
             import service
+            service.assemble()
             print({module.time.time is time.monotonic for module in (dispatcher, alg)})
         """
         assert "{True}" == run_python("-c", textwrap.dedent(script), home=tmp_path).splitlines()[-1]

@@ -100,11 +100,11 @@ class TestLogOdds:
 class TestLeaves:
     def test_one_leaf_of_each_tree_is_reached(self, model: GradientBoostingClassifier, ensemble: Ensemble) -> None:
         """Within the bounds on all features, the leaf that scikit-learn comes to and no other."""
-        bounds = [ensemble.bounds([feature]) for feature in range(FEATURES)]
+        bounds = ensemble.bounds()
         for row in rows(50, 6):
             within = ensemble.is_leaf.copy()
-            for value, (low, high) in zip(row, bounds, strict=True):
-                within &= (low < value) & (value <= high)
+            for column, (low, high) in bounds.items():
+                within &= (low < row[column]) & (row[column] <= high)
             assert (within.sum(axis=1) == 1).all()
             leaves = model.apply(row[np.newaxis])[0, :, 0].astype(int)
             trees = [tree.tree_ for (tree,) in model.estimators_]

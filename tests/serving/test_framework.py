@@ -8,6 +8,7 @@ import inspect
 import logging
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bentoml
@@ -27,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.access.access import Access
 from serving.bento import framework
+from serving.bento.hosting import HostedService
 from serving.bento.store_entry import StoreEntry
 from serving.bento.versions import TESTED
 from serving.http.bodies import Bodies
@@ -105,16 +107,14 @@ class TestInternals:
     def test_nothing_is_changed_before_it_is_installed(self, tmp_path: Path) -> None:
         """Importing changes neither BentoML nor uvicorn; installing changes both."""
         script = """
-            import logging, uvicorn, uvicorn.config
+            import uvicorn, uvicorn.config
             parser, startup = dict(uvicorn.config.HTTP_PROTOCOLS), uvicorn.Server.startup
             import serving.bento.framework, serving.bento.protocol
             from serving.bento.install import install
             from serving.settings import Settings
-            from serving.telemetry.telemetry import Telemetry
-            telemetry = Telemetry()
+            import service
             assert (parser, startup) == (uvicorn.config.HTTP_PROTOCOLS, uvicorn.Server.startup)
-            assert not [each for each in logging.root.handlers if type(each).__module__.startswith("serving")]
-            install(telemetry.logs, Settings())
+            install(Settings())
             assert startup is not uvicorn.Server.startup
             print(uvicorn.config.HTTP_PROTOCOLS["auto"])
         """
@@ -139,16 +139,25 @@ class TestWarmUp:
         return []
 
     @pytest.fixture
-    def service(self, calls: list[list[int]]) -> framework.HostedService[Any]:
+    def service(self, calls: list[list[int]]) -> HostedService[Any]:
         """A service with one batchable method."""
 
+        settings, telemetry = Settings(), Telemetry(CollectorRegistry())
+        parts = SimpleNamespace(
+            settings=settings,
+            telemetry=telemetry,
+            access=Access(settings, telemetry),
+            bodies=Bodies(settings, Information(settings).contract, telemetry),
+            desk=None,
+            routes=None,
+        )
+
         class Echo:
-            settings = Settings()
-            telemetry = Telemetry(CollectorRegistry())
-            access = Access(settings, telemetry)
-            bodies = Bodies(settings, Information(settings).contract, telemetry)
             in_threads = frozenset[str]()
-            desk = None
+
+            @classmethod
+            def assemble(cls) -> SimpleNamespace:
+                return parts
 
             def warm_up_items(self) -> list[int]:
                 return [1, 2, 3]
@@ -162,10 +171,10 @@ class TestWarmUp:
                 calls.append(list(items))
                 return items
 
-        return bentoml.service(name="warm-up", service_class=framework.HostedService)(Echo)
+        return bentoml.service(name="warm-up", service_class=HostedService)(Echo)
 
     def test_dispatchers_are_trained_before_the_first_request(
-        self, service: framework.HostedService[Any], calls: list[list[int]], caplog: pytest.LogCaptureFixture
+        self, service: HostedService[Any], calls: list[list[int]], caplog: pytest.LogCaptureFixture
     ) -> None:
         """When the application has started, no dispatcher delays a request in order to learn from it."""
         service.inject_config()
@@ -179,7 +188,7 @@ class TestWarmUp:
         assert framework.WARM_UP_CALLS == sum(map(len, calls))
         assert {1, 2, 3} == {item for call in calls for item in call}
 
-    def test_no_request_waits_for_company(self, service: framework.HostedService[Any]) -> None:
+    def test_no_request_waits_for_company(self, service: HostedService[Any]) -> None:
         """However long requests had to wait in a burst, the next one alone is not held back."""
         service.inject_config()
         (dispatcher,) = framework.AppFactory(service).dispatchers.values()
@@ -197,7 +206,7 @@ class TestWarmUp:
 
     def test_where_the_routes_can_not_be_made_it_does_not_start(
         self,
-        service: framework.HostedService[Any],
+        service: HostedService[Any],
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -212,7 +221,7 @@ class TestWarmUp:
         assert f"BentoML {bentoml.__version__} has changed inside" in record.getMessage()
         assert ", ".join(TESTED) in record.getMessage()
 
-    def test_edge_is_outermost(self, service: framework.HostedService[Any]) -> None:
+    def test_edge_is_outermost(self, service: HostedService[Any]) -> None:
         """What the server runs is this project's edge around BentoML's application."""
         app = service.to_asgi()
 

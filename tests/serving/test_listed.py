@@ -96,12 +96,12 @@ class Lines:
     """The lines of a log."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self.lines: list[bytes] = []
 
-    def put(self, line: str) -> None:
+    def put(self, line: bytes) -> None:
         self.lines.append(line)
 
-    def put_many(self, lines: Sequence[str]) -> None:
+    def put_many(self, lines: Sequence[bytes]) -> None:
         self.lines += lines
 
 

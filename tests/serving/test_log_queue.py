@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from serving.bento.install import Shed
+from serving.bento.configuration import Shed
 from serving.telemetry import logs
 from serving.telemetry.output import Output
 from serving.telemetry.tracing import Tracing
@@ -29,9 +29,9 @@ class Blocked(Output):
 
     def __init__(self) -> None:
         self.open = threading.Event()
-        self.lines: list[str] = []
+        self.lines: list[bytes] = []
 
-    def write(self, lines: Sequence[str]) -> int:
+    def write(self, lines: Sequence[bytes]) -> int:
         self.open.wait(10)
         self.lines += lines
         return 0
@@ -64,16 +64,16 @@ def test_lines_that_come_together_count_one_by_one(monkeypatch: pytest.MonkeyPat
     dropped: list[int] = []
     handler = logs.QueuedHandler(dropped.append, stdout)
     handler.setFormatter(logs.JSONFormatter(Tracing()))
-    handler.put("0")
-    handler.put_many(["1", "2", "3", "4"])
-    handler.put("5")
-    handler.put_many([str(i) for i in range(6, 100)])
-    handler.put("100")
-    handler.put_many(["101", "102"])
+    handler.put(b"0")
+    handler.put_many([b"1", b"2", b"3", b"4"])
+    handler.put(b"5")
+    handler.put_many([b"%d" % i for i in range(6, 100)])
+    handler.put(b"100")
+    handler.put_many([b"101", b"102"])
     stdout.open.set()
     handler.close()
-    numbers = [line for line in stdout.lines if not line.startswith("{")]
-    assert [str(i) for i in range(len(numbers))] == numbers
+    numbers = [line for line in stdout.lines if not line.startswith(b"{")]
+    assert [b"%d" % i for i in range(len(numbers))] == numbers
     assert 10 <= len(numbers) <= 20
     assert 103 - len(numbers) == sum(dropped)
 

@@ -10,6 +10,7 @@ from tests.servers import run_python
 SERVE = """
 import sys
 import service
+import serving.parts
 from engine import Engine
 from serving.store import load_served
 
@@ -35,7 +36,7 @@ def serve(home: Path, code: str) -> str:
 
 
 def test_none_of_what_training_needs(tmp_path: Path) -> None:
-    """Importing the service, opening the model and explaining with it load none of it."""
+    """Importing what answers, opening the model and explaining with it load none of it."""
     loaded = set(serve(tmp_path, SERVE + LOADED).split())
     assert {"service", "scoring", "numpy"} <= loaded
     assert set() == loaded & set(TRAINING)
@@ -44,3 +45,15 @@ def test_none_of_what_training_needs(tmp_path: Path) -> None:
 def test_nor_is_it_needed(tmp_path: Path) -> None:
     """Where none of it can be imported at all, the same answers are given."""
     serve(tmp_path, f"import sys\nsys.modules.update(dict.fromkeys({TRAINING}))\n{SERVE}")
+
+
+ANSWERING = ("numpy", "aiohttp", "prometheus_client", "uvicorn", "engine", "scoring.artifact", "preprocessing", "desk")
+"""What the supervisor, which answers nothing, would import before it starts a worker."""
+
+
+def test_the_supervisor_imports_none_of_what_answers(tmp_path: Path) -> None:
+    """What there is to serve is known without it, and the schemas of the routes are too."""
+    code = "import service, sys\nprint(*(api.schema() for api in service.CreditRisk.apis.values()), *sys.modules)"
+    printed = serve(tmp_path, code)
+    assert "probability_of_default" in printed
+    assert not set(ANSWERING) & set(printed.split())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving.telemetry.tally import Tallies
+from serving.telemetry.tally import CARRIED_AT_ONCE, Tallies
 
 BOUNDS = (0.0, 0.5, 1.0, 2.5)
 
@@ -80,3 +80,17 @@ def test_a_histogram_of_another_make_counts_at_once() -> None:
     tallies.histogram(other).observe(0.5)
     tallies.flush()
     assert other.values == [0.5]
+
+
+def test_others_have_their_turns_between_parts() -> None:
+    """Many tallies are carried over in parts, all of them by the last."""
+    registry, tallies = CollectorRegistry(), Tallies()
+    answers = Counter("answers", "Answers.", ["kind"], registry=registry)
+    for kind in range(3 * CARRIED_AT_ONCE + 1):
+        tallies.tally(answers.labels(str(kind))).add()
+
+    def carried() -> float:
+        return sum(sample.value for metric in registry.collect() for sample in metric.samples if "total" in sample.name)
+
+    assert [CARRIED_AT_ONCE * part for part in (1, 2, 3)] == [carried() for _ in tallies.parts()]
+    assert 3 * CARRIED_AT_ONCE + 1 == carried()

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import Decision, StaticSampler
 
-from serving.bento.install import tracing_configuration
+from serving.bento.configuration import tracing_configuration
 from serving.settings import SettingsError
 from serving.telemetry.tracing import Tracing, TracingSettings, tracing_settings
 from tests.collector import Collector, collecting

@@ -11,13 +11,15 @@ import pandas as pd
 SCHEMA = json.loads(
     (Path(__file__).resolve().parents[3] / "artifacts" / "model" / "feature_schema.json").read_text(encoding="utf-8")
 )
-OPTIONAL = ("person_emp_length", "loan_int_rate")
+NO_EMPLOYMENT = -81.0
+"""Where nothing is known of it: below all that can be stated, as in training."""
+
 GRADES = {grade: rank for rank, grade in enumerate("ABCDEFG")}
 
 
 @bentoml.service
 class CreditRiskQuickstart:
-    """Probabilities of default for a table of applications."""
+    """Probabilities of default for a table of applications, as the model has them: not calibrated."""
 
     def __init__(self) -> None:
         self.model = bentoml.sklearn.load_model("credit_risk_quickstart:latest")
@@ -30,10 +32,10 @@ class CreditRiskQuickstart:
 
 def features(applications: pd.DataFrame) -> pd.DataFrame:
     """The model's columns, in its order."""
-    frame = applications.reindex(columns=applications.columns.union(OPTIONAL))
-    for column in OPTIONAL:
-        frame[f"{column}_missing"] = frame[column].isna()
-        frame[column] = frame[column].astype(float).fillna(SCHEMA["cleaning"][column])
+    frame = applications.reindex(columns=applications.columns.union(["person_emp_length", "loan_int_rate"]))
+    frame["person_emp_length"] = frame["person_emp_length"].astype(float).fillna(NO_EMPLOYMENT)
+    frame["loan_int_rate_missing"] = frame["loan_int_rate"].isna()
+    frame["loan_int_rate"] = frame["loan_int_rate"].astype(float).fillna(SCHEMA["cleaning"]["loan_int_rate"])
     frame["loan_percent_income"] = frame["loan_amnt"] / frame["person_income"]
     frame["loan_grade_rank"] = frame["loan_grade"].map(GRADES)
     frame["cb_person_default_on_file"] = frame["cb_person_default_on_file"] == "Y"

@@ -1,1 +1,1 @@
-"""LitServe with batching, on bare feature vectors."""
+"""LitServe with batching."""

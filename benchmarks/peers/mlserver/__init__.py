@@ -1,0 +1,1 @@
+"""MLServer with batching, and a custom runtime."""

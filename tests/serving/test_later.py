@@ -1,0 +1,79 @@
+"""An application that is made beside answering is there for whoever asks, and made once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from serving.http import later
+from serving.http.later import Later
+
+
+class App:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    async def __call__(self, scope: Any, *_: Any) -> None:
+        self.told.append(scope)
+
+    def open(self) -> None:
+        self.told.append(f"open in {asyncio.get_running_loop().is_running()}")
+
+    def close(self) -> None:
+        self.told.append("close")
+
+
+class TestLater:
+    def test_a_request_that_comes_sooner_waits_for_it(self) -> None:
+        """It is made once, for all of them, opened on the event loop, and closed in the end."""
+        made: list[App] = []
+
+        async def ask() -> None:
+            app = Later(lambda: made.append(App()) or made[0])  # type: ignore[func-returns-value]
+            app.open()
+            await asyncio.gather(*(app({"n": n}, None, None) for n in range(2)))  # type: ignore[arg-type]
+            app.close()
+
+        asyncio.run(ask())
+        (app,) = made
+        assert ["open in True", {"n": 0}, {"n": 1}, "close"] == app.told
+
+    def test_it_is_made_though_nobody_asks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So that the first who does need not wait."""
+        monkeypatch.setattr(later, "AFTER_SECONDS", 0.0)
+        opened = asyncio.Event()
+
+        class Opens(App):
+            def open(self) -> None:
+                opened.set()
+
+        async def start() -> None:
+            app = Later(Opens)
+            app.open()
+            await asyncio.wait_for(opened.wait(), timeout=60)
+
+        asyncio.run(start())
+
+    def test_who_asks_is_told_when_it_can_not_be_made(self) -> None:
+        """Each time, and the end of the service is none the worse for it."""
+
+        async def ask() -> None:
+            app = Later(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+            for _ in range(2):
+                with pytest.raises(ZeroDivisionError):
+                    await app({}, None, None)  # type: ignore[arg-type]
+            app.close()
+
+        asyncio.run(ask())
+
+    def test_one_that_nobody_has_made_needs_no_closing(self) -> None:
+        async def start() -> None:
+            app = Later(App)
+            app.open()
+            app.close()
+
+        asyncio.run(start())
