@@ -14,7 +14,7 @@ from preprocessing.application import InvalidApplicationError
 from records.errors import AnsweredAlreadyError, RecordsUnavailableError
 from serving.http.answers import explanation, prediction
 from serving.http.batches import ROWS_BETWEEN_YIELDS, SETTLED, Result
-from serving.http.listed import AnsweredList
+from serving.http.listed import AnsweredList, give_way
 from serving.http.problems import KeyInUseError, NotRecordedError, error_document
 from serving.http.rows import Rows, digest
 from serving.recording import Recording
@@ -95,13 +95,13 @@ class Responses:
             kept = await self._kept(kind, listed.assessments(), content)
             if isinstance(kept, Response):
                 return kept
-            await asyncio.sleep(0)
+            await give_way()
         else:
             kept = [None] * len(answers.pd)
         self._metrics.count_many(kind, listed.outcomes(), answers.pd.tolist())
         self._drift.count_many(listed.binned, listed.outside())
         self._log.write_many("decision", rows.lines(kind, kept))
-        await asyncio.sleep(0)
+        await give_way()
         return JSONAnswer(content(kept))
 
     async def _single(
