@@ -1,6 +1,6 @@
 """`python -m benchmarks`: the bundle against its peers, all of it or some parts.
 
-python -m benchmarks --json run1.json            # one whole run; 12 minutes or so
+python -m benchmarks --json run1.json            # one whole run; 11 minutes or so
 python -m benchmarks --quick                     # two minutes or so, to see that everything works
 python -m benchmarks --only throughput latency
 python -m benchmarks --only throughput --servers bundle floor echo

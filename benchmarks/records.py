@@ -26,12 +26,12 @@ from benchmarks.peers.assessing import MODEL, POLICY
 from decision import read_policy
 from engine import Engine, open_model
 from records.basis import Basis, libraries, processor
-from records.chain import Writer, link, sealed_entry
+from records.chain import Writer, link, sealed_entries
 from records.identifiers import new_id
 from records.keyring import KeyRing, add_key, read_keyring
 from records.reading import Archive
 from records.record import DecisionRecord
-from records.replaying.answers import answered
+from records.replaying.answers import ANSWERED, answered
 from records.replaying.replay import Replayer
 from records.stores.base import Query, Store
 from records.stores.sqlite.store import ARCHIVE, SQLiteFolder
@@ -97,7 +97,9 @@ class Decided:
         applications = [engine.contract.parse(document) for document in self._documents]
         self._reference = engine.contract.reference
         self._place = tuple(engine.contract.by_name).index(self._reference)
-        self._answers = [answered(each, self.basis) for each in engine.assess(applications)]
+        self._answers = [
+            dict(zip(ANSWERED, answered(each, self.basis), strict=True)) for each in engine.assess(applications)
+        ]
 
     def records(self, number: int) -> Iterator[DecisionRecord]:
         """That many, as a service makes them."""
@@ -126,7 +128,7 @@ class Decided:
         head, some = writer.origin, list[bytes]()
         records = self.records(number)
         for _ in tqdm(range(0, number, BATCH), unit_scale=BATCH, unit=" records", leave=False):
-            batch = link((sealed_entry(each, writer, self.basis, self.ring) for each in islice(records, BATCH)), head)
+            batch = link(sealed_entries(list(islice(records, BATCH)), writer, self.basis, self.ring), head)
             store.append(batch)
             head = type(head)(batch[-1].sequence, batch[-1].hash)
             some.append(random.choice(batch).id)  # noqa: S311  # no secret

@@ -4,7 +4,7 @@ A thread takes whatever has come in while it was writing, and writes that at onc
 dozens of records, so that waiting for the disk is shared; a lone request waits for its own, and for nobody else.
 
 The thread does little but wait for the store: whenever it wants to go on, a busy event loop lets it wait for up to
-`sys.getswitchinterval()`. So records are sealed by whoever brings them.
+`sys.getswitchinterval()`. So records are sealed on the event loop, all that one batch was scored in at once.
 
 While the store can't be used, it is asked again every second, with or without requests.
 """
@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from records.basis import Basis
-from records.chain import Entry, Head, Writer, link, sealed_entry
+from records.chain import Entry, Head, Writer, link, sealed_entries
 from records.errors import (
     AnsweredAlreadyError,
     AnswersSpooledError,
@@ -37,8 +38,12 @@ MOST_ROWS = 2_000
 """Records in one transaction; what is left waits for the next one."""
 
 GATHER_SECONDS = 0.002
-"""Between two transactions while more than one request at a time comes: where the disk is fast, each would hold but a
-few records, and cost as much as one of many. A request that comes alone never waits for it."""
+"""From one transaction to the next while more than one request at a time comes, unless as many wait as the last one
+held: where the disk is fast, each would hold but a few, and cost as much as one of many. A request that comes alone
+never waits for it."""
+
+SEALED_AT_ONCE = 100
+"""Records of one request that are sealed before other requests get their turn on the event loop: a millisecond."""
 
 RETRY_SECONDS = 1.0
 
@@ -57,7 +62,18 @@ class Watch(Protocol):
 
 
 class _Pending(NamedTuple):
-    entries: Sequence[Entry]
+    """A request.
+
+    Attributes:
+        records: of its decisions that come unsealed.
+        entries: of those that are sealed; of all, once it is pending.
+        answer: that they are in, where it is to be kept.
+        loop: on which it waits.
+        done: what it waits for.
+    """
+
+    records: Sequence[DecisionRecord]
+    entries: list[Entry]
     answer: NewAnswer | None
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
@@ -89,9 +105,14 @@ class Committer:
         self._watch = watch
         self._files = files or {}
         self._head: Head | None = None
+        self._arrived: list[_Pending] = []
         self._pending: deque[_Pending] = deque()
-        self._wake = threading.Condition()
-        self._ending = False
+        self._enough = 1  # of them, for which the thread is woken
+        self._sealing = threading.Lock()  # taken before the other one
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._closed = False  # nothing more is taken
+        self._ending = False  # nor comes from the event loop
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
 
     def start(self) -> None:
@@ -109,7 +130,7 @@ class Committer:
     @property
     def waiting(self) -> int:
         """Requests whose records are not being written yet."""
-        return len(self._pending)
+        return len(self._arrived) + len(self._pending)
 
     async def commit(self, records: Sequence[DecisionRecord], answer: NewAnswer | None = None) -> None:
         """Return when the records are durable, and with them the answer that they are in, where it is to be kept.
@@ -120,31 +141,63 @@ class Committer:
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        entries = [sealed_entry(record, self.writer, self._basis, self._ring) for record in records]
-        with self._wake:
-            if self._ending:
+        entries: list[Entry] = []
+        while len(records) > SEALED_AT_ONCE:
+            entries += self._sealed(records[:SEALED_AT_ONCE])
+            records = records[SEALED_AT_ONCE:]
+            await asyncio.sleep(0)
+        with self._lock:
+            if self._closed:
                 raise RecordsUnavailableError("the service is stopping")
-            self._pending.append(_Pending(entries, answer, loop, done))
-            first = len(self._pending) == 1
+            self._arrived.append(_Pending(records, entries, answer, loop, done))
+            first = len(self._arrived) == 1
         if first:
-            loop.call_soon(self._notify)  # behind all that the loop is about to bring, as what one batch was scored in
+            loop.call_soon(self._seal)  # behind all that the loop is about to bring, as what one batch was scored in
         await done
 
     def stop(self) -> None:
         """Write what is pending, then end."""
-        self._ending = True
-        self._notify()
+        with self._lock:
+            self._closed = True
+        self._seal()
+        with self._wake:
+            self._ending = True
+            self._wake.notify()
         if self._thread.is_alive():
             self._thread.join()
         self._store.close()
 
-    def _notify(self) -> None:
-        with self._wake:
-            self._wake.notify()
+    def _sealed(self, records: Sequence[DecisionRecord]) -> list[Entry]:
+        return sealed_entries(records, self.writer, self._basis, self._ring)
+
+    def _seal(self) -> None:
+        """Hand all that has arrived over to the thread, sealed."""
+        with self._sealing:
+            with self._lock:
+                arrived, self._arrived = self._arrived, []
+            pending = self._all_sealed(arrived)
+            with self._wake:
+                self._pending += pending
+                if len(self._pending) >= self._enough:
+                    self._wake.notify()
+
+    def _all_sealed(self, arrived: list[_Pending]) -> list[_Pending]:
+        """Those requests whose records could be sealed; the others are told."""
+        try:
+            sealed = iter(self._sealed([record for each in arrived for record in each.records]))
+        except Exception as exc:  # noqa: BLE001  # whatever it is, it is told
+            if len(arrived) > 1:  # whoever is at fault, it must not reach the neighbours
+                return [each for one in arrived for each in self._all_sealed([one])]
+            _tell(arrived, exc)
+            return []
+        for each in arrived:
+            each.entries.extend(islice(sealed, len(each.records)))
+        return arrived
 
     def _run(self) -> None:
         while (batch := self._taken()) or not self._ending:
             error: Exception | None = None
+            started = time.monotonic()
             try:
                 self._write(batch)
             except AnsweredAlreadyError as exc:
@@ -162,7 +215,14 @@ class Committer:
                 error = RecordsUnavailableError("the decision could not be recorded")
             _tell(batch, error)
             if len(batch) > 1:
-                time.sleep(GATHER_SECONDS)
+                self._gather(len(batch), started + GATHER_SECONDS)
+
+    def _gather(self, enough: int, until: float) -> None:
+        with self._wake:
+            self._enough = enough
+            while len(self._pending) < enough and not self._ending and (left := until - time.monotonic()) > 0:
+                self._wake.wait(left)
+            self._enough = 1
 
     def _taken(self) -> list[_Pending]:
         with self._wake:
@@ -201,9 +261,10 @@ class Committer:
 
 
 def _tell(batch: Sequence[_Pending], error: Exception | None) -> None:
-    loops = {pending.loop for pending in batch}
-    for loop in loops:
-        waiting = [pending.done for pending in batch if pending.loop is loop]
+    waits: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+    for pending in batch:
+        waits[pending.loop].append(pending.done)
+    for loop, waiting in waits.items():
         try:
             loop.call_soon_threadsafe(_resolve, waiting, error)
         except RuntimeError:  # the loop has ended, and with it whoever waited

@@ -13,6 +13,7 @@ import base64
 import fcntl
 import hmac
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,8 @@ TAG_BYTES = 16
 DIGEST_BYTES = 16
 _NONCE_BYTES = 12
 _NUMBER_BYTES = 2
+_DRAWN_BYTES = KEY_BYTES + _NONCE_BYTES
+"""Of the system's randomness, for each record."""
 
 _ONCE = bytes(_NONCE_BYTES)
 """The nonce under a key that seals one message only."""
@@ -79,13 +82,18 @@ class KeyRing:
 
     def seal(self, content: bytes, record: bytes) -> Sealed:
         """Seal a record's content under a new data key. `record`, its id, must be given again to open it."""
-        drawn = os.urandom(KEY_BYTES + _NONCE_BYTES)
-        data_key, nonce = drawn[:KEY_BYTES], drawn[KEY_BYTES:]
-        wrapped = self._ciphers[self.current].encrypt(nonce, data_key, record)
-        return Sealed(
-            AESGCM(data_key).encrypt(_ONCE, content, record),
-            self.current.to_bytes(_NUMBER_BYTES) + nonce + wrapped,
-        )
+        return self.seal_each([content], [record])[0]
+
+    def seal_each(self, contents: Sequence[bytes], records: Sequence[bytes]) -> list[Sealed]:
+        """The same of many, each under a data key of its own."""
+        wrap, number = self._ciphers[self.current].encrypt, self.current.to_bytes(_NUMBER_BYTES)
+        drawn = os.urandom(len(contents) * _DRAWN_BYTES)  # asking the system is a quarter of what sealing one costs
+        sealed = []
+        for content, record, start in zip(contents, records, range(0, len(drawn), _DRAWN_BYTES), strict=True):
+            data_key, nonce = drawn[start : start + KEY_BYTES], drawn[start + KEY_BYTES : start + _DRAWN_BYTES]
+            closed = AESGCM(data_key).encrypt(_ONCE, content, record)
+            sealed.append(Sealed(closed, number + nonce + wrap(nonce, data_key, record)))
+        return sealed
 
     def open(self, sealed: Sealed, record: bytes) -> bytes:
         """What was sealed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from records.committer import Committer
     from records.stores.base import Writing
     from records.stores.spooling import Spooling
+
+_AT_A_TIME = 100
+"""Records of one request made before other requests get their turn on the event loop: half a millisecond."""
 
 _PACKAGES = (preprocessing, scoring, decision, engine_package)
 
@@ -178,8 +182,7 @@ class Recording:
         """
         if self._committer is None:
             return [None] * len(assessments)
-        moment = now()
-        records = [self._record(kind, row, assessment, exchange, moment) for row, assessment in assessments]
+        records = await self._records(kind, assessments, exchange)
         ids = [as_text(record.id) for record in records]
         if exchange is None or exchange.claim is None:
             await self._committer.commit(records)
@@ -203,23 +206,28 @@ class Recording:
         self._spool = Spooling(store, carrier, settings.records_spool, settings.records_spool_bytes, self)
         return self._spool
 
-    def _record(
-        self, kind: str, row: int | None, assessment: Assessment, exchange: Exchange | None, moment: int
-    ) -> DecisionRecord:
-        assert self._basis is not None
-        received = exchange.received[row or 0] if exchange is not None else ""
-        return DecisionRecord(
-            id=new_id(),
-            time=moment,
-            route=kind,
-            row=row,
-            caller=exchange.caller if exchange is not None else None,
-            request_id=exchange.request_id if exchange is not None else "",
-            trace_id=f"{exchange.span.trace_id:032x}" if exchange is not None and exchange.span is not None else None,
-            received=received,
-            idempotency_key=exchange.claim.key if exchange is not None and exchange.claim is not None else None,
-            **answered(assessment, self._basis),
-        )
+    async def _records(
+        self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
+    ) -> list[DecisionRecord]:
+        basis = self._basis
+        assert basis is not None
+        moment = now()
+        caller = trace = key = None
+        request, received = "", None
+        if exchange is not None:
+            caller, request, received = exchange.caller, exchange.request_id, exchange.received
+            trace = f"{exchange.span.trace_id:032x}" if exchange.span is not None else None
+            key = exchange.claim.key if exchange.claim is not None else None
+        records: list[DecisionRecord] = []
+        for row, assessment in assessments:
+            if len(records) % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)  # others get their turn
+            said = answered(assessment, basis)
+            came = "" if received is None else received[row or 0]
+            records.append(
+                DecisionRecord(new_id(), moment, kind, row, caller, request, trace, said[0], came, *said[1:], key)
+            )
+        return records
 
 
 def _basis(engine: Engine, digests: Mapping[str, str]) -> Basis:

@@ -6,11 +6,13 @@ answers a second. That is what the p99 of the accepted is held against.
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from benchmarks.openloop import NOT_SENT
 from benchmarks.run import Run, say
 from benchmarks.section import Ratio, Section, Table
 from benchmarks.servers import EVERYTHING
-from benchmarks.spread import ratio, spread
+from benchmarks.spread import Spread, ratio, spread
 from serving.settings import Settings
 
 TIMES = 3.0
@@ -30,6 +32,7 @@ def measure(run: Run) -> Section:
     saturation = run.saturation()
     server = run.server(EVERYTHING)
     values: dict[str, list[float]] = {}
+    discarded = 0
 
     def note(**figures: float) -> None:
         for name, value in figures.items():
@@ -39,6 +42,10 @@ def measure(run: Run) -> Section:
         before = server.usage()
         over = run.open_at_any_lateness(server, TIMES * saturation, 3 * run.seconds, most_connections=CONNECTIONS)
         after = run.load(server, seconds=1)
+        turned_away = sum(over.statuses.get(status, 0) for status in (*REFUSALS, NOT_SENT))
+        if not turned_away:
+            discarded += 1
+            continue
         answers_a_second = over.share(200) * over.achieved
         refused = sum(over.statuses.get(status, 0) for status in REFUSALS)
         note(
@@ -57,7 +64,7 @@ def measure(run: Run) -> Section:
             late_ms=over.late * 1e3,
         )
         say(f"overload: {over.statuses}")
-    figures = {name: spread(each) for name, each in values.items()}
+    figures = defaultdict(lambda: Spread(()), {name: spread(each) for name, each in values.items()})
     rows = (
         ("asked for, requests/s", f"{TIMES * saturation:,.0f}"),
         ("due, requests/s", str(figures["over_rate"])),
@@ -88,5 +95,6 @@ def measure(run: Run) -> Section:
                 ratio(figures["after_mb"], figures["before_mb"]), higher_is_better=False
             ),
         },
-        figures,
+        dict(figures),
+        (f"{discarded} rounds discarded, in which nothing was turned away: saturation had been measured too low.",),
     )

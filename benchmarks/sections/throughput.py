@@ -26,14 +26,14 @@ MANY = 128
 LOADS = {
     1: (BUNDLE.name, EVERYTHING.name, FLOOR.name),
     CONNECTIONS: tuple(kind.name for kind in KINDS),
-    MANY: (BUNDLE.name, EVERYTHING.name, ECHO.name, FLOOR.name),
+    MANY: (BUNDLE.name, EVERYTHING.name, ECHO.name),
 }
 """Connections, and who is asked over so many."""
 
 NO_TARGET = {
     1: (EVERYTHING.name,),
-    CONNECTIONS: (EVERYTHING.name, GRANIAN.name),
-    MANY: (BUNDLE.name, FLOOR.name),
+    CONNECTIONS: (GRANIAN.name,),
+    MANY: (BUNDLE.name,),
 }
 """What no target is about, which gets fewer rounds."""
 

@@ -16,7 +16,7 @@ from records.basis import Basis, processor
 from records.errors import NotArchivedError
 from records.reading import Kept
 from records.record import DecisionRecord
-from records.replaying.answers import answered
+from records.replaying.answers import ANSWERED, answered
 from records.replaying.archived import archived_files
 from records.stores.base import Store
 from records.stores.ledger import in_steps
@@ -139,7 +139,9 @@ def _application(engine: Engine, kept: Kept) -> Application | str:
 def _held_against(kept: Kept, record: DecisionRecord, assessment: Assessment) -> Replayed:
     basis = kept.basis
     different = tuple(
-        _NAMES.get(name, name) for name, value in answered(assessment, basis).items() if getattr(record, name) != value
+        _NAMES.get(name, name)
+        for name, value in zip(ANSWERED, answered(assessment, basis), strict=True)
+        if getattr(record, name) != value
     )
     if not different:
         return Replayed(kept, Verdict.IDENTICAL)

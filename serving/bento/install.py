@@ -6,7 +6,7 @@ import uvicorn.config
 
 from serving.bento.ciphers import default_ciphers
 from serving.bento.clock import go_by_a_steady_clock
-from serving.bento.listening import listen_with_several_handles
+from serving.bento.listening import take_many_connections
 from serving.bento.protocol import HTTPProtocol
 from serving.http.in_flight import BytesInFlight
 from serving.settings import Settings
@@ -19,7 +19,7 @@ def install(settings: Settings) -> None:
         settings: what heads, bodies and answers are held to.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.bento.protocol:HTTPProtocol"
-    listen_with_several_handles()
+    take_many_connections()
     default_ciphers()
     go_by_a_steady_clock()
     HTTPProtocol.head_seconds = settings.head_seconds

@@ -1,28 +1,73 @@
-"""A listening socket that many new connections are taken from at each turn of the event loop.
+"""New connections taken many at a turn of the event loop, where many requests are at work in it.
 
 uvloop takes one a turn. A turn is the longer the more requests are at work in it, so that under load new connections, a
-probe's among them, would wait for seconds while the old ones are served.
+probe's among them, would wait for seconds while the old ones are served. So besides uvloop somebody else looks after
+the same socket, and takes the more of those that wait the more is at work. A worker with little to do takes few, and
+leaves the others to its siblings, who listen on the same socket.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
-from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
 import uvicorn
 
-HANDLES = 16 if sys.platform == "linux" else 1
-"""Connections taken a turn. Each handle more costs a system call where one connection comes alone, in each worker.
-Elsewhere than on Linux, where none of this was measured, a socket stays as it is."""
+FEW = 4
+"""Connections taken a turn by a worker with nothing to do, besides uvloop's one. One that comes alone costs a system
+call that finds nothing more."""
 
 
-def several_handles(sockets: Sequence[socket.socket]) -> list[socket.socket]:
-    """Each socket under several file descriptors, all of which the event loop serves in one turn."""
-    return [handle for sock in sockets for handle in (sock, *(_another(sock) for _ in range(HANDLES - 1)))]
+class Taking:
+    """Takes a server's new connections, up to its end.
+
+    Args:
+        server: one that has started.
+        listener: one of its sockets.
+    """
+
+    def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        self._server = server
+        self._listener = _another(listener)
+        self._loop = asyncio.get_running_loop()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(self._listener, self._take)
+
+    def _take(self) -> None:
+        for _ in range(FEW + len(self._server.server_state.tasks)):
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:  # none waits; what else there may be, uvloop finds out itself, and tells
+                return
+            connection.setblocking(False)
+            task = self._loop.create_task(self._connect(connection))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._protocol, connection, ssl=self._server.config.ssl)
+        except OSError:  # gone again, or its TLS is none
+            connection.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        config, state = self._server.config, self._server.server_state
+        made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn makes them
+            config=config, server_state=state, app_state=self._server.lifespan.state
+        )
+        return made
+
+    def close(self) -> None:
+        """Take no more."""
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+
+    async def wait_closed(self) -> None:
+        """Nothing is left to be waited for."""
 
 
 def _another(sock: socket.socket) -> socket.socket:
@@ -34,15 +79,20 @@ def _another(sock: socket.socket) -> socket.socket:
     return socket.socket(fileno=os.dup(sock.fileno()))
 
 
-def listen_with_several_handles() -> None:
-    """Have uvicorn listen so wherever it is given its sockets, as BentoML does. Doing it again changes nothing."""
+def take_many_connections() -> None:
+    """Have uvicorn do so wherever it is given its sockets, as BentoML does. Doing it again changes nothing.
+
+    Elsewhere than on Linux, where none of this was measured, it stays as it is.
+    """
     startup = uvicorn.Server.startup
-    if getattr(startup, "several_handles", False):
+    if getattr(startup, "takes_many", False) or sys.platform != "linux":
         return
 
     @wraps(startup)
-    async def with_several_handles(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> Any:
-        await startup(self, several_handles(sockets) if sockets else sockets)
+    async def taking_many(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> Any:
+        await startup(self, sockets)
+        # Ended by uvicorn as its own.
+        self.servers += [Taking(self, each) for each in sockets or ()]  # type: ignore[misc]
 
-    with_several_handles.several_handles = True  # type: ignore[attr-defined]  # a mark
-    uvicorn.Server.startup = with_several_handles  # type: ignore[method-assign]  # there is no other way in
+    taking_many.takes_many = True  # type: ignore[attr-defined]  # a mark
+    uvicorn.Server.startup = taking_many  # type: ignore[method-assign]  # there is no other way in

@@ -8,6 +8,7 @@ descriptors, dispatchers and metrics, each prepared once. `serving.bento.framewo
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,9 +27,15 @@ from serving.telemetry.exchange import known_caller, request_id
 from serving.telemetry.tracing import Tracing
 
 REFUSAL_SECONDS = 0.25
-"""How long a request waits for its 429. Under overload, callers that come again at once would otherwise have the
-service spend most of its time on refusing them, at the cost of those whom it has accepted. BentoML's gauge of requests
-in progress includes those that wait so."""
+"""How long a request waits for its 429 at least. Under overload, callers that come again at once would otherwise have
+the service spend most of its time on refusing them, at the cost of those whom it has accepted. BentoML's gauge of
+requests in progress includes those that wait so."""
+
+REFUSALS_A_SECOND = 1000
+"""Where there are more, they wait longer, one after the other: callers that were refused together, and told so
+together, would come again together, and whom the service has accepted would wait for all of them to be read."""
+
+MOST_REFUSAL_SECONDS = 2.0
 
 
 class Traffic(Protocol):
@@ -51,6 +58,7 @@ class Places:
 
     def __init__(self, number: int | None, per_caller: int | None = None) -> None:
         self.free = number
+        self._refused_at = -math.inf
         self._most = per_caller if per_caller is not None or number is None else share_of_one(number)
         self._taken: dict[str, int] = {}
 
@@ -63,6 +71,12 @@ class Places:
         if self.free is not None:
             self.free -= 1
         return True
+
+    def refusal_seconds(self, now: float) -> float:
+        """How long a request that gets no place waits for its 429, by the event loop's time."""
+        at = max(now + REFUSAL_SECONDS, self._refused_at + 1 / REFUSALS_A_SECOND)
+        self._refused_at = min(at, now + MOST_REFUSAL_SECONDS)
+        return self._refused_at - now
 
     def give_back(self, caller: str) -> None:
         """Give a place back."""
@@ -167,7 +181,7 @@ class DirectRoute:
             return problem.response(request_id())
         caller = known_caller() or address(request.scope)
         if not self.places.take(caller):
-            await asyncio.sleep(REFUSAL_SECONDS)
+            await asyncio.sleep(self.places.refusal_seconds(asyncio.get_running_loop().time()))
             return TooManyRequestsError().response(request_id())
         try:
             with TimeLimit(self.timeout) as limit:

@@ -23,7 +23,7 @@ from records.identifiers import as_text, new_id
 from records.keyring import add_key, read_keyring
 from records.moments import now
 from records.record import DecisionRecord
-from records.replaying.answers import answered
+from records.replaying.answers import ANSWERED, answered
 from records.stores.ledger import Ledger
 from records.stores.opening import open_ledger
 from scoring.artifact import read_artifact
@@ -100,7 +100,7 @@ class Office:
         records = [
             DecisionRecord(
                 id=new_id(), time=moment, route="explain", row=None, caller="ann", request_id="r-1", trace_id=None,
-                received=json.dumps(document), **answered(each, basis),
+                received=json.dumps(document), **dict(zip(ANSWERED, answered(each, basis), strict=True)),
             )
             for document, each in zip(documents, assessed, strict=True)
         ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from records.basis import Basis, libraries, processor
-from records.chain import Entry, Head, Writer, broken, link, sealed_entry
+from records.chain import Entry, Head, Writer, broken, link, sealed_entries
 from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.record import DecisionRecord
@@ -64,7 +64,7 @@ def a_chain(number: int, ring: KeyRing, writer: Writer | None = None) -> tuple[W
 
 def chained(records: Iterable[DecisionRecord], writer: Writer, head: Head, basis: Basis, ring: KeyRing) -> list[Entry]:
     """Their entries behind a head."""
-    return link([sealed_entry(record, writer, basis, ring) for record in records], head)
+    return link(sealed_entries(list(records), writer, basis, ring), head)
 
 
 def a_writer() -> Writer:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.chain import Entry, link, sealed_entry
+from records.chain import Entry, link, sealed_entries
 from records.committer import Committer
 from records.errors import (
     AnsweredAlreadyError,
@@ -186,7 +186,7 @@ class TestKeeping:
         writer = a_writer()
         records = [a_record(reference=f"ref-{number}") for number in range(3)]
         store.begin(writer, BASIS)
-        entries = link([sealed_entry(record, writer, BASIS, ring) for record in records], writer.origin)
+        entries = link(sealed_entries(records, writer, BASIS, ring), writer.origin)
         both, other = an_answer(ring, b"both", records[:2]), an_answer(ring, b"other", records[2:])
         store.append(entries, [both, other])
         store.close()

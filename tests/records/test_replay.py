@@ -21,7 +21,7 @@ from records.identifiers import new_id
 from records.keyring import KeyRing
 from records.reading import Archive
 from records.record import DecisionRecord
-from records.replaying.answers import answered
+from records.replaying.answers import ANSWERED, answered
 from records.replaying.replay import Replayed, Replayer, Verdict
 from records.stores.base import Store
 from records.stores.sqlite.store import ARCHIVE, SQLiteFolder
@@ -93,7 +93,7 @@ class Made:
                 request_id="r",
                 trace_id=None,
                 received=to_json(document).decode(),
-                **answered(assessment, basis),
+                **dict(zip(ANSWERED, answered(assessment, basis), strict=True)),
             )
             for row, (document, assessment) in enumerate(zip(documents, assessed, strict=True))
         ]

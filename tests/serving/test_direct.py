@@ -13,7 +13,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
-from serving.http.direct import DirectRoute, Places, TimeLimit
+from serving.http.direct import (
+    MOST_REFUSAL_SECONDS,
+    REFUSAL_SECONDS,
+    REFUSALS_A_SECOND,
+    DirectRoute,
+    Places,
+    TimeLimit,
+)
 from serving.telemetry.tracing import Tracing
 
 
@@ -200,3 +207,14 @@ class TestPlaces:
     def test_without_a_limit_there_is_none_of_one(self) -> None:
         places = Places(None)
         assert all(places.take("a") for _ in range(1000))
+
+    def test_refusals_come_one_after_the_other(self) -> None:
+        """A few after the same time, more of them later, and nobody waits beyond all patience."""
+        places, now = Places(0), 1000.0
+        waits = [places.refusal_seconds(now) for _ in range(4 * REFUSALS_A_SECOND)]
+
+        assert REFUSAL_SECONDS == waits[0]
+        assert waits == sorted(waits)
+        assert 1 / REFUSALS_A_SECOND == pytest.approx(waits[1] - waits[0])
+        assert MOST_REFUSAL_SECONDS == pytest.approx(waits[-1])
+        assert REFUSAL_SECONDS == places.refusal_seconds(now + 10)

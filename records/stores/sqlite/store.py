@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from heapq import merge, nlargest
 from itertools import chain
@@ -39,6 +39,9 @@ ARCHIVE = "artifacts"
 
 FILES = "[0-9]*.sqlite"  # the workers'; events have one of their own
 _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
+_STATEMENTS = 128
+"""Kept ready, one for each number of rows, as many as a connection keeps."""
+
 _MOST_INSERTED = 3_000
 """By one statement, which may have 32,766 parameters by SQLite's own default, nine for each."""
 
@@ -51,6 +54,7 @@ _LAST = 1 << 62
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=_STATEMENTS)
 def _append(rows: int) -> str:
     """One statement, so one transaction, and one turn without the interpreter's lock: each costs a wait for it."""
     values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
@@ -244,12 +248,13 @@ class SQLiteFolder:
         self._path = None
 
     def _inserted(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> bool:
-        values = [value for entry in entries for value in entry[1:]]
+        before = entries[0].sequence - 1
+        values: list[object] = [self._number]
+        for entry in entries:
+            values += entry[1:]
+        values += (before if self._parts else 0, self._number, before)
         try:
-            before = entries[0].sequence - 1
-            cursor = connection.execute(
-                _append(len(entries)), (self._number, *values, before if self._parts else 0, self._number, before)
-            )
+            cursor = connection.execute(_append(len(entries)), values)
         except sqlite3.IntegrityError:
             return False
         return cursor.rowcount == len(entries)
