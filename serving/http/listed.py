@@ -22,7 +22,7 @@ from preprocessing.contract import Contract
 from scoring.distribution import FieldBins
 from serving.http.refusals import Room, invalid
 
-LONG = 60
+LONG = 40
 """Rows from which on columns are quicker."""
 
 ROWS_BETWEEN_YIELDS = 25
