@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from itertools import repeat
 from operator import add
@@ -18,6 +19,9 @@ from engine.columnar.assessing import Answers
 from engine.columnar.deciding import OUTCOMES
 
 Texts = Sequence[str | None]
+
+MOST_REMEMBERED = 10_000
+"""Lists of reasons whose text is kept: a book has some hundreds that are told at all often."""
 
 
 class Rows:
@@ -48,7 +52,7 @@ class Rows:
             for outcome in OUTCOMES
             for prediction in (0, 1)
         ]
-        reasons = [_text([_reason(reason) for reason in each]) for each in answers.reasons.distinct]
+        reasons = [_objects(each) for each in answers.reasons.distinct]
         model = (
             f'"model_name":{_text(identity.model_name)},"model_version":{_text(identity.model_version)},'
             f'"policy_version":{_text(identity.policy_version)}'
@@ -78,7 +82,7 @@ class Rows:
         """
         answers, identity = self._answers, self._answers.identity
         heads = [f'"kind":{_text(kind)},"decision":{_text(outcome.value)}' for outcome in OUTCOMES]
-        reasons = [_text([reason.code for reason in each]) for each in answers.reasons.distinct]
+        reasons = [_codes(each) for each in answers.reasons.distinct]
         model = f'"model_version":{_text(identity.model_version)},"policy_version":{_text(identity.policy_version)}'
         rest = map(add, _named("decision_id", ids), _named("reference_sha256", self._references, digest))
         return [
@@ -106,8 +110,17 @@ def _named(name: str, values: Texts | None, told: Callable[[str], str] = str) ->
     return ["" if value is None else f',"{name}":{_text(told(value))}' for value in values]
 
 
-def _reason(reason: Reason) -> dict[str, str]:
-    return {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source}
+@lru_cache(MOST_REMEMBERED)
+def _objects(reasons: tuple[Reason, ...]) -> str:
+    return _text([
+        {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source}
+        for reason in reasons
+    ])  # fmt: skip
+
+
+@lru_cache(MOST_REMEMBERED)
+def _codes(reasons: tuple[Reason, ...]) -> str:
+    return _text([reason.code for reason in reasons])
 
 
 def _text(value: Any) -> str:
