@@ -16,15 +16,17 @@ from benchmarks.applications import NUMBER, SEED, Case, cases_of
 from benchmarks.environments import FOLDER, ROOT
 from benchmarks.peers.assessing import load_engine
 from benchmarks.servers import Kind, everything
+from engine import open_model
 from preprocessing.application import InvalidApplicationError
 from preprocessing.contract import CONTRACT_FILE, Contract, read_contract
+from scoring.artifact import ArtifactError, read_artifact
 from tests.books import BOOKS, DATA, REAL
 from training.tables import number, read_table
 
 BOOK, DATA_FILE = BOOKS["heloc"], REAL / DATA["heloc"]
 POLICY = BOOK / "decision_policy.json"
-MADE_BY = ("preprocessing", "scoring", "training", "decision")
-"""What a trained model depends on, beside the book and its data."""
+MADE_BY = ("preprocessing", "training")
+"""What a trained model depends on, beside book and data; an artifact of another form is refused when it is opened."""
 
 
 def missing() -> str | None:
@@ -39,7 +41,7 @@ def trained() -> Path:
     made_of += [path for folder in MADE_BY for path in sorted((ROOT / folder).rglob("*.py"))]
     digest = sha256(b"".join(path.read_bytes() for path in made_of)).hexdigest()
     folder, stamp = FOLDER / "heloc_model" / "model", FOLDER / "heloc_model" / "made_of.sha256"
-    if not stamp.exists() or stamp.read_text(encoding="ascii") != digest:
+    if not stamp.exists() or stamp.read_text(encoding="ascii") != digest or not _opens(folder):
         print("training HELOC's model …", file=sys.stderr)
         folder.parent.mkdir(parents=True, exist_ok=True)
         (folder.parent / ".gitignore").write_text("*", encoding="ascii")
@@ -48,6 +50,14 @@ def trained() -> Path:
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603  # its own command
         stamp.write_text(digest, encoding="ascii")
     return folder
+
+
+def _opens(folder: Path) -> bool:
+    try:
+        open_model(read_artifact(folder))
+    except ArtifactError:
+        return False
+    return True
 
 
 def documents(contract: Contract) -> Iterator[dict[str, Any]]:
