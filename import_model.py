@@ -64,7 +64,7 @@ from engine import check_fit, open_model
 from preprocessing.contract import CONTRACT_FILE, Contract, InvalidContractError, read_contract_file
 from scoring.artifact import MANIFEST, Artifact, ArtifactError, IncoherentArtifactError, read_artifact
 from scoring.estimator import prove_arrays
-from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY
+from serving.entries import MODEL_ENTRY, POLICY_ENTRY
 from serving.store import stored_artifact
 from signing.folders import FolderError
 from signing.sources import Sources, found

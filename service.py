@@ -23,9 +23,10 @@ from serving.bento.configuration import Shed, tracing_configuration
 from serving.bento.descriptors import Descriptors
 from serving.bento.hosting import HostedService, hosted
 from serving.bento.lifecycle import Draining
-from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY, StoreEntry
+from serving.bento.store_entry import StoreEntry
 from serving.bento.tls import check_tls
 from serving.checking import check_files
+from serving.entries import MODEL_ENTRY, POLICY_ENTRY
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN
 from serving.settings import load_settings, refused
 from serving.telemetry.buckets import DURATION_BUCKETS

@@ -9,7 +9,7 @@ from preprocessing.contract import CONTRACT_FILE
 from records.shadow.answered import Answered
 from records.shadow.challenger import Challenger, ChallengerError
 from scoring.artifact import ArtifactError
-from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY
+from serving.entries import MODEL_ENTRY, POLICY_ENTRY
 from serving.settings import Settings
 from serving.store import Served, stored_files
 from serving.telemetry.logs import service_log

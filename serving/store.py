@@ -27,7 +27,7 @@ from scoring.artifact import (
 from scoring.attribution import Attributor
 from scoring.distribution import TrainingDistribution
 from scoring.scorer import Scorer
-from serving.bento.store_entry import MODEL_ENTRY, POLICY_ENTRY
+from serving.entries import MODEL_ENTRY, POLICY_ENTRY
 from serving.settings import Settings
 from serving.vouching import SIGNED_BY, TrustedKeyError, read_trusted_keys
 

@@ -8,11 +8,6 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import BentoModel
 
-from scoring import MODEL_NAME
-
-MODEL_ENTRY = MODEL_NAME
-POLICY_ENTRY = "credit_risk_policy"
-
 
 class StoreEntry(BentoModel):
     """The latest version of a store entry, pinned when a Bento is built; it may be missing while serving.

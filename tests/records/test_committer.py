@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from records.committer import MOST_ROWS, Committer
+from records.committer import MOST_ROWS, SEALED_AT_ONCE, Committer
 from records.errors import RecordsUnavailableError
 from records.keyring import KeyRing
 from records.stores.sqlite.store import SQLiteFolder
@@ -163,8 +163,47 @@ class TestCommit:
         asyncio.run(commits())
         assert 5 == len(kept(SQLiteFolder(tmp_path)))
 
+    def test_stopping_writes_what_has_just_come(self, tmp_path: Path, start: Start) -> None:
+        """Though nothing of it is sealed yet."""
+        committer, watched = start(Failing(tmp_path))
+
+        async def commits() -> None:
+            tasks = [asyncio.create_task(committer.commit([a_record()])) for _ in range(5)]
+            await asyncio.sleep(0)
+            committer.stop()
+            await asyncio.gather(*tasks)
+
+        asyncio.run(commits())
+        assert [5] == watched.rows
+        assert 5 == len(kept(SQLiteFolder(tmp_path)))
+
+    def test_many_records_of_one_request(self, tmp_path: Path, start: Start) -> None:
+        """They are sealed in parts, and kept in one transaction in their order."""
+        committer, watched = start(Failing(tmp_path))
+        records = [a_record() for _ in range(2 * SEALED_AT_ONCE + 1)]
+        asyncio.run(committer.commit(records))
+        assert [len(records)] == watched.rows
+        assert [record.id for record in records] == [entry.id for entry in kept(SQLiteFolder(tmp_path))]
+
 
 class TestFailure:
+    def test_what_can_not_be_sealed_fails_alone(self, tmp_path: Path, ring: KeyRing) -> None:
+        """Its neighbours, sealed with it, are kept."""
+        watched = Watched()
+        committer = Committer(Failing(tmp_path), BASIS, ring, watched)
+        committer.start()
+        sound, broken = [a_record(), a_record()], a_record(received="\ud800")
+
+        async def commits() -> list[BaseException | None]:
+            each = (sound[0], broken, sound[1])
+            return await asyncio.gather(*(committer.commit([one]) for one in each), return_exceptions=True)
+
+        first, wrong, second = asyncio.run(commits())
+        committer.stop()
+        assert first is second is None
+        assert isinstance(wrong, ValueError)
+        assert [record.id for record in sound] == [entry.id for entry in kept(SQLiteFolder(tmp_path))]
+
     @settings(max_examples=20)
     @given(plan=st.lists(st.sampled_from(["well", "before", "behind"]), max_size=12))
     def test_nothing_is_lost_and_nothing_doubled(

@@ -10,14 +10,15 @@ import pytest
 from tests.servers import ROOT, run_python
 
 FLOORS = (
-    ("serving", "serving.routes", "serving.vouching"),
+    ("serving", "serving.routes", "serving.vouching", "serving.entries"),
     ("serving.setting_values", "serving.service_links"),
     ("serving.settings",),
     ("serving.telemetry", "serving.store"),
     ("serving.once", "serving.challenging"),
     ("serving.access", "serving.lookup", "serving.recording"),
-    ("serving.http",),
+    ("serving.http", "serving.checking"),
     ("serving.bento",),
+    ("serving.parts",),
     ("serving.__main__",),
 )
 """From the ground up. A module may import those of its own part and of the floors below, and nobody service.py."""
@@ -62,7 +63,7 @@ def test_arrows_point_downward(module: str) -> None:
     assert [] == sorted(name for name in beneath if part(name) != part(module) and floor(name) >= floor(module))
 
 
-@pytest.mark.parametrize("module", ["service", "serving.bento.container"])
+@pytest.mark.parametrize("module", ["service", "serving.parts", "serving.bento.container"])
 def test_nothing_that_serves_loads_what_portfolios_need(module: str, tmp_path: Path) -> None:
     """The image has both: pyarrow costs memory, and time at the start."""
     code = f"import sys, {module}; print(*(name.partition('.')[0] for name in sys.modules))"
