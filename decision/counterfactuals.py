@@ -7,7 +7,7 @@ begins at one threshold of what is improved, and is found by narrowing it down.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -46,6 +46,10 @@ class Counterfactual:
     pd: float
 
 
+Searching = Generator[Sequence[Application], Sequence[tuple[Outcome, float]], tuple[Counterfactual, ...]]
+"""Asks what applications would be told, as `Decide` is asked; returns what would have got a better decision."""
+
+
 def find_counterfactuals(
     contract: Contract, fields: Application, outcome: Outcome, decide: Decide
 ) -> tuple[Counterfactual, ...]:
@@ -59,30 +63,117 @@ def find_counterfactuals(
         outcome: what was decided.
         decide: scorer and policy, as they decided.
     """
-    ladders = {field.name: ladder for field in contract.actionable if (ladder := _ladder(contract, field, fields))}
-    targets = better_outcomes(outcome)
-    if not ladders or not targets:
-        return ()
-    search = _Search(contract, fields, decide)
-    single = [_Line(target, {name: ladder}) for target in targets for name, ladder in ladders.items()]
-    alone = search.shortened(single)
-    reached = {(line.target, *line.ladders) for line in alone}
-    both = search.shortened([
-        _Line(target, {a: ladders[a], b: ladders[b]})
-        for target in targets
-        for a, b in combinations(ladders, 2)
-        if (target, a) not in reached and (target, b) not in reached
-    ])  # fmt: skip
-    # Together they went as far as one of them had to; each then goes back as far as the other allows.
-    for held in (1, 0):
-        both = search.shortened([replace(line, held=list(line.ladders)[held]) for line in both])
-    found = sorted([*alone, *both], key=lambda line: targets.index(line.target))
-    return tuple(told for line in found if (told := search.told(line)).outcome is line.target)
+    searching = Finder(contract).search(fields, outcome).steps()
+    try:
+        asked = next(searching)
+        while True:
+            asked = searching.send(decide(asked))
+    except StopIteration as end:
+        found: tuple[Counterfactual, ...] = end.value
+        return found
 
 
-def _ladder(contract: Contract, field: AnyField, fields: Application) -> Ladder:
-    """The values that an applicant could have instead of the one they have; none where that is not theirs to do."""
-    value, values = fields[field.name], field.worst_first
+class Finder:
+    """A contract, ready to have better decisions looked for."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._values = {field.name: field.worst_first for field in contract.actionable}
+
+    def search(self, fields: Application, outcome: Outcome) -> Search:
+        """The search for what would have got a better decision than `outcome`."""
+        targets = better_outcomes(outcome)
+        ladders = {
+            field.name: ladder
+            for field in self._contract.actionable
+            if targets and (ladder := _ladder(self._contract, field, fields, self._values[field.name]))
+        }
+        return Search(self._contract, fields, targets, ladders)
+
+
+class Search:
+    """The search for one application's better decisions, in steps, so that those of many can be taken at once.
+
+    Attributes:
+        fields: the application as the contract reads it.
+        ladders: of the fields that they can do something about.
+        single: a line for each better decision and each field that an applicant can do something about.
+    """
+
+    def __init__(
+        self, contract: Contract, fields: Application, targets: Sequence[Outcome], ladders: Mapping[str, Ladder]
+    ) -> None:
+        self.fields = fields
+        self.single = [Line(target, {name: ladder}) for target in targets for name, ladder in ladders.items()]
+        self.ladders = ladders
+        self._contract, self._targets = contract, targets
+        self._known: dict[tuple[tuple[str, Value], ...], tuple[Outcome, float]] = {}
+
+    def steps(self, guesses: Sequence[int | None] = ()) -> Searching:
+        """What is asked step by step, and in the end what was found.
+
+        Args:
+            guesses: of each line of `single`, at which step the decision may begin to be got; None for one behind the
+                last. A good one spares most questions, and a bad one costs two.
+        """
+        if not self.single:
+            return ()
+        alone = yield from self._shortened(self.single, guesses)
+        reached = {(line.target, *line.ladders) for line in alone}
+        ladders, targets = self.ladders, self._targets
+        both = yield from self._shortened([
+            Line(target, {a: ladders[a], b: ladders[b]})
+            for target in targets
+            for a, b in combinations(ladders, 2)
+            if (target, a) not in reached and (target, b) not in reached
+        ])  # fmt: skip
+        # Together they went as far as one of them had to; each then goes back as far as the other allows.
+        for held in (1, 0):
+            both = yield from self._shortened([replace(line, held=list(line.ladders)[held]) for line in both])
+        found = sorted([*alone, *both], key=lambda line: targets.index(line.target))
+        return tuple(told for line in found if (told := self._told(line)).outcome is line.target)
+
+    def _shortened(
+        self, lines: Sequence[Line], guesses: Sequence[int | None] = ()
+    ) -> Generator[Sequence[Application], Sequence[tuple[Outcome, float]], list[Line]]:
+        """Those at whose end the decision is got, each cut where it begins to be."""
+        low, high = [0 for _ in lines], [line.steps + 1 for line in lines]
+        points = [_around(guess, line.steps) for guess, line in zip(guesses, lines, strict=True)] if guesses else []
+        points = points or [_between(*ends) for ends in zip(low, high, strict=True)]
+        while any(points):
+            wanted = [[line.at(step) for step in steps] for line, steps in zip(lines, points, strict=True)]
+            yield from self._ask([values for of_line in wanted for values in of_line])
+            for i, line in enumerate(lines):
+                for step, values in zip(points[i], wanted[i], strict=True):
+                    outcome, _ = self._known[tuple(values.items())]
+                    if worst(outcome, line.target) is line.target:
+                        high[i] = step
+                        break
+                    low[i] = step
+            points = [_between(*ends) for ends in zip(low, high, strict=True)]
+        return [line.cut(step) for line, step in zip(lines, high, strict=True) if step <= line.steps]
+
+    def _told(self, line: Line) -> Counterfactual:
+        """What the applicant would be told of a line's end."""
+        values = line.at(line.steps)
+        other = self._contract.with_values(self.fields, values)
+        # A stated ratio would contradict what it is made of, unless it goes along.
+        moved = [r.name for r in self._contract.ratios if {r.numerator, r.denominator} & values.keys()]
+        ratios = {name: other[name] for name in moved if other[name] is not None}
+        return Counterfactual(values | ratios, *self._known[tuple(values.items())])
+
+    def _ask(
+        self, wanted: Sequence[dict[str, Value]]
+    ) -> Generator[Sequence[Application], Sequence[tuple[Outcome, float]], None]:
+        new = {key: values for values in wanted if (key := tuple(values.items())) not in self._known}
+        if new:
+            told = yield [self._contract.with_values(self.fields, values) for values in new.values()]
+            self._known.update(zip(new, told, strict=True))
+
+
+def _ladder(contract: Contract, field: AnyField, fields: Application, values: Sequence[Value]) -> Ladder:
+    """The values, of all, that an applicant could have instead of theirs; none where that is not theirs to do."""
+    value = fields[field.name]
     if field.actionable == "state" or value is None:
         return values if field.actionable == "state" and value is None else ()
     if field.choices:
@@ -100,7 +191,7 @@ def _ladder(contract: Contract, field: AnyField, fields: Application) -> Ladder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """Steps from the application as it is to a better one, along the ladders of all that moves.
 
     Attributes:
@@ -115,56 +206,26 @@ class _Line:
 
     @property
     def steps(self) -> int:
+        """How many there are."""
         return max(len(ladder) for name, ladder in self.ladders.items() if name != self.held)
 
     def at(self, step: int) -> dict[str, Value]:
+        """What is stated otherwise after so many steps."""
         return {name: ladder[self._climbed(name, step) - 1] for name, ladder in self.ladders.items()}
 
-    def cut(self, step: int) -> _Line:
+    def cut(self, step: int) -> Line:
+        """The line up to a step."""
         ladders = {name: ladder[: self._climbed(name, step)] for name, ladder in self.ladders.items()}
-        return _Line(self.target, ladders, self.held)
+        return Line(self.target, ladders, self.held)
 
     def _climbed(self, name: str, step: int) -> int:
         values = len(self.ladders[name])
         return values if name == self.held else -(-step * values // self.steps)
 
 
-class _Search:
-    """One application with other values."""
-
-    def __init__(self, contract: Contract, fields: Application, decide: Decide) -> None:
-        self._contract, self._fields, self._decide = contract, fields, decide
-        self._known: dict[tuple[tuple[str, Value], ...], tuple[Outcome, float]] = {}
-
-    def shortened(self, lines: Sequence[_Line]) -> list[_Line]:
-        """Those at whose end the decision is got, each cut where it begins to be."""
-        low, high = [0 for _ in lines], [line.steps + 1 for line in lines]
-        while any(points := [_between(*ends) for ends in zip(low, high, strict=True)]):
-            self._ask([line.at(step) for line, steps in zip(lines, points, strict=True) for step in steps])
-            for i, line in enumerate(lines):
-                for step in points[i]:
-                    outcome, _ = self._known[tuple(line.at(step).items())]
-                    if worst(outcome, line.target) is line.target:
-                        high[i] = step
-                        break
-                    low[i] = step
-        return [line.cut(step) for line, step in zip(lines, high, strict=True) if step <= line.steps]
-
-    def told(self, line: _Line) -> Counterfactual:
-        """What the applicant would be told of a line's end."""
-        values = line.at(line.steps)
-        other = self._contract.with_values(self._fields, values)
-        # A stated ratio would contradict what it is made of, unless it goes along.
-        moved = [r.name for r in self._contract.ratios if {r.numerator, r.denominator} & values.keys()]
-        ratios = {name: other[name] for name in moved if other[name] is not None}
-        return Counterfactual(values | ratios, *self._known[tuple(values.items())])
-
-    def _ask(self, wanted: Sequence[dict[str, Value]]) -> None:
-        new = {key: values for values in wanted if (key := tuple(values.items())) not in self._known}
-        if not new:
-            return
-        others = [self._contract.with_values(self._fields, values) for values in new.values()]
-        self._known.update(zip(new, self._decide(others), strict=True))
+def _around(guess: int | None, steps: int) -> list[int]:
+    """The steps on either side of where the decision may begin to be got; the last one where it may not at all."""
+    return [steps] if guess is None or guess > steps else [step for step in (guess - 1, guess) if step]
 
 
 def _between(low: int, high: int) -> list[int]:

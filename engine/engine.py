@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from decision import Decision, Outcome, PolicyFiles, Reason, decide
-from decision.counterfactuals import Counterfactual, find_counterfactuals
+from decision.counterfactuals import Counterfactual, Finder
 from decision.reasons import Reasoning, discloses_score, explaining
+from engine.foresight import Foresight
 from engine.impacts import ReasonImpacts
+from engine.steps import together
 from preprocessing.application import Application
 from scoring.attribution import Attributor
 from scoring.improvements import Improvements, Question
@@ -82,6 +85,8 @@ class Engine:
         self.contract = scorer.schema.contract
         self._improvements = Improvements(scorer)
         self.impacts = ReasonImpacts(scorer, attributor, files.catalogue)
+        self._finder = Finder(self.contract)
+        self._foresight = Foresight(scorer, files.policy, self._improvements)
         self.policy = files.policy
         self.catalogue = files.catalogue
 
@@ -105,14 +110,13 @@ class Engine:
             decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
             attributions = self.attributor.attribute_turns(scores.turns)
             assessments = self._assess(applications, scores, decided, dict(enumerate(self.impacts.exact(attributions))))
+            found = self._counterfactuals(applications, scores, [decision.outcome for decision, _ in decided])
             base_value, fields = self.attributor.base_value, self.attributor.fields
-            by_field = (dict(zip(fields, row, strict=True)) for row in attributions.tolist())
             return [
                 assessment._replace(
-                    attributions=Attributions(base_value, each),
-                    counterfactuals=self._counterfactuals(assessment.fields, assessment.decision.outcome),
+                    attributions=Attributions(base_value, dict(zip(fields, row, strict=True))), counterfactuals=each
                 )
-                for assessment, each in zip(assessments, by_field, strict=True)
+                for assessment, row, each in zip(assessments, attributions.tolist(), found, strict=True)
             ]
 
     def _score(self, applications: Sequence[Application]) -> Scores:
@@ -150,22 +154,29 @@ class Engine:
         self, reasonings: Mapping[int, Reasoning], applications: Sequence[Application], turns: Turns, pds: list[float]
     ) -> dict[int, tuple[Reason, ...]]:
         """The reasons of some rows; what they ask is answered for all of them at once."""
-        reasons: dict[int, tuple[Reason, ...]] = {}
-        answers: dict[int, list[bool] | None] = dict.fromkeys(reasonings)
-        while answers:
-            asked: dict[int, Question] = {}
-            for i, answer in answers.items():
-                try:
-                    groups = reasonings[i].send(answer)  # type: ignore[arg-type]  # the first is nothing
-                except StopIteration as told:
-                    reasons[i] = told.value
-                else:
-                    asked[i] = Question(applications[i], turns[i], pds[i], groups)
-            answers = dict(zip(asked, self._improvements.lowering_each([*asked.values()]), strict=True))
-        return reasons
+        return together(
+            reasonings,
+            lambda asked: self._improvements.lowering_each([
+                Question(applications[i], turns[i], pds[i], groups) for i, groups in asked
+            ]),
+        )  # fmt: skip
 
-    def _counterfactuals(self, application: Application, outcome: Outcome) -> tuple[Counterfactual, ...]:
-        return find_counterfactuals(self.contract, application, outcome, self.outcomes)
+    def _counterfactuals(
+        self, applications: Sequence[Application], scores: Scores, outcomes: Sequence[Outcome]
+    ) -> list[tuple[Counterfactual, ...]]:
+        """What would have got each of some applications a better decision; all are searched for at once."""
+        rows = [i for i, outcome in enumerate(outcomes) if outcome is not Outcome.APPROVE]
+        searches = [self._finder.search(applications[i], outcomes[i]) for i in rows]
+        tables = None if scores.tables is None else scores.tables[rows]
+        guesses = self._foresight.guesses(searches, tables, scores.pd[rows].tolist())
+
+        def answer(asked: Sequence[tuple[int, Sequence[Application]]]) -> list[Sequence[tuple[Outcome, float]]]:
+            told = iter(self.outcomes([other for _, others in asked for other in others]))
+            return [[*islice(told, len(others))] for _, others in asked]
+
+        steps = {i: search.steps(guess) for i, search, guess in zip(rows, searches, guesses, strict=True)}
+        found = together(steps, answer)
+        return [found.get(i, ()) for i in range(len(applications))]
 
     def outcomes(self, others: Sequence[Application]) -> list[tuple[Outcome, float]]:
         """What each application would get, and the PD behind it, in order; nothing is said of why."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine import Identity
-from portfolio.columnar.deciding import OUTCOMES
+from engine.columnar.deciding import OUTCOMES
 
 ROW = "row"
 _NAMED = pa.dictionary(pa.int32(), pa.string())

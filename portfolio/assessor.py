@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from decision import PolicyFiles, read_policy
 from decision.files import DEFAULT_BOOK, POLICY_FILE, beside_or_default
 from engine import Engine, Identity, check_fit, open_model
+from engine.columnar.assessing import Assessed, ColumnarEngine
+from engine.columnar.columns import Columns
 from portfolio.answers import QUARANTINE, ROW, Answers, Lists, answer_fields
-from portfolio.columnar.assessing import Assessed, ColumnarEngine
 from portfolio.columnar.casting import Cells
-from portfolio.columnar.columns import Columns
 from portfolio.columnar.layout import Layout, lay_out
 from portfolio.columnar.reading import Read, Reader
 from portfolio.errors import ChangedModelError, UnfitInputError
@@ -226,7 +226,7 @@ class Assessor:
             pd=said.pd,
             score=said.decided.score,
             outside=Lists.where({name: outside.all for name, outside in said.outside.items()}, n),
-            reasons=Lists.chosen(said.reasons.kinds, said.reasons.of_row) if said.reasons is not None else None,
+            reasons=Lists.chosen(said.reasons.codes, said.reasons.of_row) if said.reasons is not None else None,
             attributions=said.attributions,
         )
 

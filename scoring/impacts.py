@@ -11,6 +11,7 @@ features, and so a sum over rows of the tables that turns are looked up in.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ UNSURE = 1e-9
 MOST_STATES = 2048
 """Rows of a group's table: as many as stay near the processor, and at least those of a subtree of four leaves."""
 
-ROWS_AT_ONCE = 128
+ROWS_AT_ONCE = 64
 
 
 class Impacts:
@@ -65,19 +66,42 @@ class Impacts:
         places = np.stack([part.place(turns) for part in parts], axis=1)
         self._places = np.split(places, np.cumsum([len(turns) for turns in tables.tables])[:-1])
         self._places[0] += first
+        self._workspace = _Workspace(len(parts), self._width)
 
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows of the model's tables, shape (n, tables), to sums in margin, shape (n, groups)."""
         found = np.empty((len(rows), self._width))
+        workspace = self._workspace
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[start : start + ROWS_AT_ONCE]
-            places = self._places[0].take(part[:, 0], axis=0)
+            n = len(part)
+            places, other = workspace.places[:n], workspace.other[:n]
+            self._places[0].take(part[:, 0], axis=0, out=places, mode="clip")  # the only mode that needs no copy
             for number, table in enumerate(self._places[1:], 1):
-                places += table.take(part[:, number], axis=0)
+                table.take(part[:, number], axis=0, out=other, mode="clip")
+                places += other
             # Group by group, so that what is added up are long rows.
-            picked = self._sums.take(places.T.ravel(), axis=0, mode="clip")
-            picked.reshape(places.shape[1], -1).sum(axis=0, out=found[start : start + ROWS_AT_ONCE].reshape(-1))
+            by_part = workspace.by_part[: places.size]
+            np.copyto(by_part.reshape(-1, n), places.T)
+            picked = workspace.picked[: places.size]
+            self._sums.take(by_part, axis=0, out=picked, mode="clip")
+            picked.reshape(-1, n * self._width).sum(axis=0, out=found[start : start + n].reshape(-1))
         return found
+
+
+class _Workspace(threading.local):
+    """One thread's arrays for what is only needed meanwhile; made anew, they would be mapped anew.
+
+    Attributes:
+        places: of rows in the parts' tables, and `other` the same of one table.
+        by_part: they part by part.
+        picked: what stands there.
+    """
+
+    def __init__(self, parts: int, width: int) -> None:
+        self.places, self.other = np.empty((2, ROWS_AT_ONCE, parts), dtype=np.intp)
+        self.by_part = np.empty(ROWS_AT_ONCE * parts, dtype=np.intp)
+        self.picked = np.empty((ROWS_AT_ONCE * parts, width))
 
 
 @dataclass(frozen=True)

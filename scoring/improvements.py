@@ -53,7 +53,7 @@ class Improvements:
         self._contract = scorer.schema.contract
         scored = [self._contract.by_name[name] for name in self._contract.scored]
         self._moved = {field.name: _ratios_of(self._contract, field.name) for field in scored}
-        self._cuts = {field.name: self._thresholds(field) for field in scored if not field.choices}
+        self._cuts = {field.name: self.thresholds(field) for field in scored if not field.choices}
         self._replacements = {field.name: self._replacement(field) for field in scored if not self._moved[field.name]}
         keeps: list[Turns] = []
         others: list[Turns] = []
@@ -154,7 +154,8 @@ class Improvements:
             if isinstance(held, int | float):
                 yield from (cut * held if above else held / cut for cut in self._cuts[ratio.name] if cut > 0)
 
-    def _thresholds(self, field: AnyField) -> Sequence[float]:
+    def thresholds(self, field: AnyField) -> Sequence[float]:
+        """Where the model begins to tell a scored field's own numbers apart, rising."""
         features = self._contract.features
         columns = [i for i in self._scorer.schema.columns(field.name) if features[i].kind == "number"]
         return self._ensemble.thresholds(columns)

@@ -27,11 +27,13 @@ from serving.http.decisions import Decisions
 from serving.http.information import Information
 from serving.http.inside import Inside
 from serving.http.later import Later, Opened
+from serving.http.listed import ListEngine
 from serving.http.problems import NotReadyError
 from serving.http.responses import Responses
 from serving.lookup import Lookup
 from serving.once import Once
 from serving.recording import Recording
+from serving.routes import PREDICT_BATCH
 from serving.settings import Settings
 from serving.store import load_served
 from serving.telemetry.logs import Logs, service_log
@@ -70,6 +72,7 @@ class Parts:
         self.access = Access(settings, self.telemetry)
         self._tracing = tracing
         self._engine: Engine | None = None
+        self._lists: ListEngine | None = None
         self._information = Information(settings)
         once = Once(settings, self.telemetry)
         self.bodies = Bodies(settings, self._information.contract, self.telemetry, once)
@@ -114,6 +117,9 @@ class Parts:
         information.bento = str(bento.tag) if bento is not None else None
         served = load_served(self.settings, bento)
         engine = Engine(served.scorer, served.attributor, served.policy, self.telemetry.tracing.span)
+        if ListEngine.pays(engine):
+            self._lists = ListEngine(engine, served.policy, served.distribution.bins)
+            self.bodies.by_columns()
         self._recording.start(engine, served)
         self._lookup.serve(self._recording.basis, engine)
         self._engine = information.engine = engine
@@ -143,7 +149,10 @@ class Parts:
 
     async def assess(self, route: str, rows: list[Queued], chunk: int) -> list[Result]:
         """Decide a batch of a route's, so many rows at a turn of the event loop."""
-        return await answer_batch(self.telemetry, route, rows, self._assess, chunk)
+        lists = self._lists if route == PREDICT_BATCH.path else None
+        return await answer_batch(
+            self.telemetry, route, rows, self._assess, chunk, None if lists is None else lists.answer
+        )
 
     async def explain(self, route: str, rows: list[Queued], chunk: int) -> list[Result]:
         """The same with explanations, so many rows in one visit to a thread."""

@@ -90,6 +90,11 @@ class Recording:
             self._challenging.start(basis, served)
 
     @property
+    def keeps(self) -> bool:
+        """Whether what is answered goes on record."""
+        return self._committer is not None
+
+    @property
     def ready(self) -> bool:
         """Whether what is decided can be kept, or need not be."""
         return not self._failing

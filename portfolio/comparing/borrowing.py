@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.columnar.columns import Columns
 from portfolio.columnar.casting import MISSING
-from portfolio.columnar.columns import Columns
 from portfolio.errors import UnfitInputError
 from preprocessing.contract import Contract, label_key
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from decision import Policy
-from portfolio.columnar.deciding import OUTCOMES
+from engine.columnar.deciding import OUTCOMES
 from portfolio.comparing.rules import Matches, matches
 from portfolio.comparing.verdicts import Both
 from portfolio.errors import PortfolioError, UnfitInputError

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import Identity
-from portfolio.columnar.deciding import OUTCOMES
+from engine.columnar.deciding import OUTCOMES
 from portfolio.comparing.tally import Measure, Tally
 from records.figures.statistics import Estimate, mean_of_sums, paired_difference, plain, share
 

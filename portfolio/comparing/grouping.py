@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from portfolio.columnar.columns import Columns, names_of
+from engine.columnar.columns import Columns, names_of
 from preprocessing.contract import Contract
 from preprocessing.groups import groups_of
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from decision import Outcome
 from engine import Identity
-from portfolio.columnar.deciding import OUTCOMES
+from engine.columnar.deciding import OUTCOMES
 from portfolio.comparing.borrowing import Assumptions
 from portfolio.comparing.comparison import Comparison, Lending, Swap
 from portfolio.comparing.sides import Side

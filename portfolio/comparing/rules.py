@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decision import Policy
-from portfolio.columnar.deciding import OUTCOMES, Decided
+from engine.columnar.deciding import OUTCOMES, Decided
 
 Matches = NDArray[np.bool_]
 

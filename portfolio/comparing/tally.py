@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decision import Policy
-from portfolio.columnar.columns import Columns
-from portfolio.columnar.deciding import OUTCOMES
+from engine.columnar.columns import Columns
+from engine.columnar.deciding import OUTCOMES
 from portfolio.comparing.borrowing import Known, Worth
 from portfolio.comparing.grouping import groupings
 from portfolio.comparing.rules import alone, matches

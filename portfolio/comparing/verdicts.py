@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.columnar.columns import Columns
+from engine.columnar.deciding import Decided, Decider
 from portfolio.assessor import Assessor, Options
-from portfolio.columnar.columns import Columns
-from portfolio.columnar.deciding import Decided, Decider
 from portfolio.columnar.reading import Read
 
 Floats = NDArray[np.float64]

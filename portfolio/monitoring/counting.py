@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.columnar.binning import Binning
+from engine.columnar.deciding import OUTCOMES
 from portfolio.assessor import DEFAULT, Assessor, Options
-from portfolio.columnar.columns import Column, Columns
-from portfolio.columnar.deciding import OUTCOMES
 from portfolio.errors import CancelledError, NoApplicationsError
 from portfolio.monitoring.findings import Findings, Shift
 from portfolio.reading.reading import Block
 from preprocessing.fields import PD
-from scoring.distribution import FieldBins
 
 
 class Counts:
@@ -30,6 +28,7 @@ class Counts:
         self._assessor = assessor
         self._options = options
         self._bins = assessor.distribution.bins
+        self._binning = Binning(self._bins)
         # Of each field, in each of its bins; behind them, those without a value.
         self._placed = [np.zeros(len(bins.labels) + 1, dtype=np.int64) for bins in self._bins]
         self._outcomes = np.zeros(len(OUTCOMES), dtype=np.int64)
@@ -46,8 +45,8 @@ class Counts:
         """
         read = self._assessor.read(block.table, self._options)
         said = self._assessor.assess(read.columns, len(read.rows))
-        for bins, placed in zip(self._bins, self._placed, strict=True):
-            np.add(placed, self._in_bins(bins, said.pd, read.columns), out=placed)
+        for placed, counts in zip(self._placed, self._binning.counted(read.columns, said.pd).values(), strict=True):
+            np.add(placed, counts, out=placed)
         self._outcomes += np.bincount(said.decided.outcome, minlength=len(OUTCOMES))
         self._outside.update({field: int(outside.all.sum()) for field, outside in said.outside.items()})
         self._invalid.update((str(error.loc[-1]) if error.loc else None, error.type) for _, error in read.errors)
@@ -57,10 +56,6 @@ class Counts:
         self._rows += block.size
         self._bad += bad
         return bad
-
-    @staticmethod
-    def _in_bins(bins: FieldBins, pd: NDArray[np.float64], columns: Columns) -> NDArray[np.int64]:
-        return _of_numbers(bins, pd) if bins.field == PD else _of_column(bins, columns[bins.field])
 
     def findings(self) -> Findings:
         """What they say.
@@ -120,25 +115,3 @@ def monitor(
             raise CancelledError("cancelled")
         told(block.size, counts.add(block))
     return counts.findings()
-
-
-def _of_column(bins: FieldBins, column: Column) -> NDArray[np.int64]:
-    """How many values fall into each bin, and behind them how many are missing."""
-    if column.places is None:
-        assert column.numbers is not None
-        return _of_numbers(bins, column.numbers)
-    places = len(bins.labels) + 1
-    counts = np.zeros(places, dtype=np.int64)
-    if column.numbers is not None:
-        counts += _of_numbers(bins, column.numbers[column.places < 0])
-    # A value has a name, and each name a bin.
-    named = np.bincount(column.places[column.places >= 0], minlength=len(column.names))
-    for name, number in zip(column.names, named.tolist(), strict=True):
-        counts[bins.place(name)] += number
-    return counts
-
-
-def _of_numbers(bins: FieldBins, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The same of numbers, none of which is missing."""
-    places = np.searchsorted(bins.edges, numbers, side="left")
-    return np.bincount(places, minlength=len(bins.labels) + 1).astype(np.int64)

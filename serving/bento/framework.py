@@ -31,7 +31,7 @@ from serving.access.access import Access
 from serving.bento.lifecycle import loading, settle_heap
 from serving.bento.traffic import BentoTraffic, traffic_metrics
 from serving.bento.versions import TESTED
-from serving.http.batches import Item, Queued, Result
+from serving.http.batches import Item, Queued, Result, size
 from serving.http.bodies import Bodies
 from serving.http.direct import DirectRoute, Places
 from serving.http.edge import Edge
@@ -196,6 +196,8 @@ class AppFactory(ServiceAppFactory):
         await asyncio.gather(*map(train, self.dispatchers.values()))
         for name, infer in self._infer.items():
             self.dispatchers[name](infer)  # it calls what it was given last
+            if self.service.apis[name].route == PREDICT_BATCH.path:
+                self.dispatchers[name].get_batch_size = size  # a long list is one item of many rows
         settle_heap()
 
     def direct_routes(self, app: Starlette, parts: Assembled) -> dict[str, DirectRoute]:

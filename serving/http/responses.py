@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
 from typing import Any
 
 from pydantic_core import to_json
@@ -15,7 +14,9 @@ from preprocessing.application import InvalidApplicationError
 from records.errors import AnsweredAlreadyError, RecordsUnavailableError
 from serving.http.answers import explanation, prediction
 from serving.http.batches import ROWS_BETWEEN_YIELDS, SETTLED, Result
+from serving.http.listed import AnsweredList, give_way
 from serving.http.problems import KeyInUseError, NotRecordedError, error_document
+from serving.http.rows import Rows, digest
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import current_exchange, request_id
@@ -62,6 +63,8 @@ class Responses:
         """Of /predict/batch."""
         if (settled := next((result for result in results if isinstance(result, SETTLED)), None)) is not None:
             return settled.response(request_id())
+        if len(results) == 1 and isinstance(listed := results[0], AnsweredList):
+            return await self._listed(listed)
         answered = [(row, result) for row, result in enumerate(results) if isinstance(result, Assessment)]
 
         def content(ids: Sequence[str | None]) -> bytes:
@@ -69,11 +72,37 @@ class Responses:
             rows = [
                 _bad_row(result) if isinstance(result, InvalidApplicationError) else prediction(result, next(each))
                 for result in results
-                if not isinstance(result, SETTLED)
+                if isinstance(result, Assessment | InvalidApplicationError)
             ]
             return to_json({"batch_size": len(results), "results": rows})
 
         return await self._answer(PREDICT_BATCH, answered, content)
+
+    async def _listed(self, listed: AnsweredList) -> Response:
+        """A long list's, as `_answer` does it row by row."""
+        kind, answers = PREDICT_BATCH.kind, listed.answers
+        assert kind is not None
+        rows = Rows(answers, listed.references)
+
+        def content(ids: Sequence[str | None]) -> bytes:
+            each, bad = iter(rows.objects(ids)), listed.listed.bad
+            texts = (
+                to_json(_bad_row(bad[row])).decode() if row in bad else next(each) for row in range(listed.listed.size)
+            )
+            return f'{{"batch_size":{listed.listed.size},"results":[{",".join(texts if bad else each)}]}}'.encode()
+
+        if self._recording.keeps:
+            kept = await self._kept(kind, listed.assessments(), content)
+            if isinstance(kept, Response):
+                return kept
+            await give_way()
+        else:
+            kept = [None] * len(answers.pd)
+        self._metrics.count_many(kind, listed.outcomes(), answers.pd.tolist())
+        self._drift.count_many(listed.binned, listed.outside())
+        self._log.write_many("decision", rows.lines(kind, kept))
+        await give_way()
+        return JSONAnswer(content(kept))
 
     async def _single(
         self, results: list[Result], route: Route, render: Callable[[Assessment, str | None], dict[str, Any]]
@@ -93,12 +122,9 @@ class Responses:
         """Put on record, count and log what is being answered, and answer it."""
         kind = route.kind
         assert kind is not None
-        try:
-            ids = await self._recording.keep(kind, answered, current_exchange.get(), content)
-        except RecordsUnavailableError:
-            return NotRecordedError().response(request_id())
-        except AnsweredAlreadyError:
-            return KeyInUseError().response(request_id())
+        ids = await self._kept(kind, answered, content)
+        if isinstance(ids, Response):
+            return ids
         for place, ((_, assessment), decision_id) in enumerate(zip(answered, ids, strict=True)):
             if place % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
                 await asyncio.sleep(0)
@@ -122,11 +148,24 @@ class Responses:
             )
         return JSONAnswer(content(ids))
 
+    async def _kept(
+        self,
+        kind: str,
+        answered: Sequence[tuple[int | None, Assessment]],
+        content: Callable[[Sequence[str | None]], bytes],
+    ) -> Sequence[str | None] | Response:
+        """Put on record: the decisions' ids, or what is said where that is not to be had."""
+        try:
+            return await self._recording.keep(kind, answered, current_exchange.get(), content)
+        except RecordsUnavailableError:
+            return NotRecordedError().response(request_id())
+        except AnsweredAlreadyError:
+            return KeyInUseError().response(request_id())
+
 
 def _bad_row(result: InvalidApplicationError) -> dict[str, Any]:
     return {"errors": [error_document(error) for error in result.errors]}
 
 
 def _digest(reference: str | None) -> dict[str, str]:
-    """The caller's reference as it may stand in a log: enough to find a line by, and not the reference."""
-    return {} if reference is None else {"reference_sha256": sha256(reference.encode()).hexdigest()[:16]}
+    return {} if reference is None else {"reference_sha256": digest(reference)}

@@ -100,6 +100,20 @@ class Drift:
         for field in outside:
             self._outside_tallies[field].add()
 
+    def count_many(self, binned: Mapping[str, Sequence[int]], outside: Mapping[str, int]) -> None:
+        """Count some answered applications.
+
+        Args:
+            binned: of each field, and of the probability of default, how many values fall into each bin, and behind
+                them how many are missing.
+            outside: how many values of which field lie outside.
+        """
+        for field, _, counts in (*self._of_fields, *self._of_pd):
+            for place, number in enumerate(binned[field]):
+                counts[place] += number
+        for field, number in outside.items():
+            self._outside_tallies[field].add(number)
+
 
 def _carry(counts: list[int], series: Sequence[Counter]) -> None:
     for place, number in enumerate(counts):

@@ -138,6 +138,14 @@ class QueuedHandler(logging.Handler):
             if not self._wake.is_set():
                 self._wake.set()
 
+    def put_many(self, lines: Sequence[bytes]) -> None:
+        """Put lines into the queue, or drop and count those for which there is no place."""
+        room = max(0, QUEUE_LINES - len(self._lines))
+        if len(lines) > room:
+            self._drop(len(lines) - room)
+        self._lines.extend(lines[:room])
+        self._wake.set()
+
     def close(self) -> None:
         """Write what waits, and stop; give up after a while where nobody reads."""
         if not self._closed:
@@ -195,10 +203,25 @@ class EventLog:
     def write(self, message: str, data: dict[str, Any], level: int = logging.INFO) -> None:
         """One line, with one of few messages."""
         if self.handler is not None and self.logger.isEnabledFor(level):
-            if (event := self._events.get((message, level))) is None:
-                event = _event(logging.getLevelName(level), self.logger.name, message)
-                self._events[message, level] = event
-            self.handler.put(_line(self._tracing, time.time(), event, data))
+            self.handler.put(_line(self._tracing, time.time(), self._event(message, level), data))
+
+    def write_many(self, message: str, data: Sequence[str], level: int = logging.INFO) -> None:
+        """Lines of one moment.
+
+        Args:
+            message: of each.
+            data: of each, the inside of a JSON object in ASCII.
+            level: of each.
+        """
+        if self.handler is not None and self.logger.isEnabledFor(level):
+            head = _line(self._tracing, time.time(), self._event(message, level), {}).decode()[:-1]
+            self.handler.put_many([f"{head},{each}}}".encode() for each in data])
+
+    def _event(self, message: str, level: int) -> bytes:
+        if (event := self._events.get((message, level))) is None:
+            event = _event(logging.getLevelName(level), self.logger.name, message)
+            self._events[message, level] = event
+        return event
 
 
 def _exception(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:

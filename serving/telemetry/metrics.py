@@ -8,7 +8,7 @@ series of every request are looked up once, and each has a tally.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -151,13 +151,30 @@ class Metrics:
             outcome: of its decision.
             pd: its probability of default.
         """
+        for each in self._answer_tally(kind, outcome):
+            each.add()
+        self._pd_tally.observe(pd)
+
+    def _answer_tally(self, kind: str, outcome: str) -> tuple[Tally, Tally]:
         if (tallies := self._answer_tallies.get((kind, outcome))) is None:
             tally = self._tallies.tally
             tallies = tally(self._applications.labels(kind)), tally(self._decisions.labels(outcome))
             self._answer_tallies[kind, outcome] = tallies
-        for each in tallies:
-            each.add()
-        self._pd_tally.observe(pd)
+        return tallies
+
+    def count_many(self, kind: str, outcomes: Mapping[str, int], pds: Sequence[float]) -> None:
+        """Count some answered applications.
+
+        Args:
+            kind: of their route.
+            outcomes: how many decisions have which.
+            pds: their probabilities of default.
+        """
+        for outcome, number in outcomes.items():
+            for each in self._answer_tally(kind, outcome):
+                each.add(number)
+        for pd in pds:
+            self._pd_tally.observe(pd)
 
     def count_commit(self, rows: int, seconds: float) -> None:
         """Count one transaction of records, durable after `seconds`."""

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decision import Outcome, Policy, decide
-from decision.counterfactuals import LOWEST_FRACTION, Counterfactual, find_counterfactuals
+from decision.counterfactuals import LOWEST_FRACTION, Counterfactual, Finder, find_counterfactuals
 from decision.policy import better_outcomes, worst
+from engine.steps import together
 from preprocessing.application import Application
 from tests.books import Document, contract_of
 from tests.contracts import policy_of, rule_documents
@@ -216,6 +217,30 @@ def test_they_are_what_trying_everything_finds(data: st.DataObject) -> None:
                 assert any(got[places] is not target for places in least)
                 assert len(names) == 2 or got[least[0]] is not target
     assert offered == {}
+
+
+@settings(max_examples=60)
+@given(st.lists(st.none() | st.integers(1, 70), min_size=10, max_size=10), st.data())
+def test_a_guess_settles_nothing(guesses: list[int | None], data: st.DataObject) -> None:
+    """Good or bad, what is found is the same."""
+    fields = CONTRACT.parse({
+        **ASKED,
+        "amount": data.draw(st.integers(2, 60)),
+        "years": data.draw(st.sampled_from([None, 5])),
+        "state": data.draw(st.sampled_from(["good", "fair", "poor"])),
+        "backed": data.draw(st.sampled_from(["Y", None])),
+    })  # fmt: skip
+    weights = data.draw(st.lists(st.floats(0, 3), min_size=6, max_size=6))
+
+    def told(others: Sequence[Application]) -> list[tuple[Outcome, float]]:
+        pds = [1 / (1 + math.exp(3 - sum(map(operator.mul, weights, badness(other))))) for other in others]
+        return [(decide(NO_RULES, other, pd).outcome, pd) for other, pd in zip(others, pds, strict=True)]
+
+    ((outcome, _),) = told([fields])
+    search = Finder(CONTRACT).search(fields, outcome)
+    steps = {0: search.steps(guesses[: len(search.single)])}
+    offers = together(steps, lambda asked: [told(others) for _, others in asked])[0]
+    assert offers == find_counterfactuals(CONTRACT, fields, outcome, told)
 
 
 def better_values(fields: Application, name: str) -> list[Any]:

@@ -17,8 +17,8 @@ from decision import PolicyFiles, read_policy
 from decision.policy import Telling
 from decision.reasons import ReasonCatalogue
 from engine import Engine
+from engine.columnar import reasoning
 from portfolio.assessor import Assessor, Options
-from portfolio.columnar import reasoning
 from preprocessing.contract import Contract, read_contract_file
 from scoring import attribution, boosting
 from tests.applications import portfolio

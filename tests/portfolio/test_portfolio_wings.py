@@ -10,8 +10,6 @@ import pytest
 from tests.servers import ROOT
 
 BELOW = ("preprocessing", "scoring", "decision", "engine", "records", "serving")
-ARROW = {"casting", "layout", "reading"}
-"""The modules of columnar/ that know where columns come from; all others take NumPy's arrays."""
 
 
 def modules(folder: str) -> list[Path]:
@@ -45,7 +43,10 @@ def test_it_leans_on_no_service() -> None:
 
 @pytest.mark.parametrize("path", modules("portfolio/columnar"), ids=lambda path: path.stem)
 def test_columns_know_neither_files_nor_engines(path: Path) -> None:
-    names = imports(path)
-    own = {name for name in names if name.startswith("portfolio.")}
+    own = {name for name in imports(path) if name.startswith("portfolio.")}
     assert [] == sorted(name for name in own if not name.startswith(("portfolio.columnar.", "portfolio.errors.")))
-    assert path.stem in ARROW or not any(name.startswith("pyarrow") for name in names)
+
+
+@pytest.mark.parametrize("path", modules("engine"), ids=lambda path: path.stem)
+def test_the_engine_knows_no_arrow(path: Path) -> None:
+    assert not any(name.startswith("pyarrow") for name in imports(path))

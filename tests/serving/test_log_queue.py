@@ -57,6 +57,27 @@ def test_a_full_queue_costs_lines_and_never_the_callers_time(monkeypatch: pytest
     assert [str(i) for i in range(len(written))] == written
 
 
+def test_lines_that_come_together_count_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those for which there is place are written, in order among single ones; the others are counted."""
+    stdout = Blocked()
+    monkeypatch.setattr(logs, "QUEUE_LINES", 10)
+    dropped: list[int] = []
+    handler = logs.QueuedHandler(dropped.append, stdout)
+    handler.setFormatter(logs.JSONFormatter(Tracing()))
+    handler.put(b"0")
+    handler.put_many([b"1", b"2", b"3", b"4"])
+    handler.put(b"5")
+    handler.put_many([b"%d" % i for i in range(6, 100)])
+    handler.put(b"100")
+    handler.put_many([b"101", b"102"])
+    stdout.open.set()
+    handler.close()
+    numbers = [line for line in stdout.lines if not line.startswith(b"{")]
+    assert [b"%d" % i for i in range(len(numbers))] == numbers
+    assert 10 <= len(numbers) <= 20
+    assert 103 - len(numbers) == sum(dropped)
+
+
 def test_what_waits_is_written_at_exit() -> None:
     script = """
         import logging

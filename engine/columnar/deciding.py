@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from decision import Outcome, Policy
 from decision.policy import OUTSIDE, Condition
-from portfolio.columnar.columns import Column, Columns, Mask, names_of
-from portfolio.columnar.outside import Outside
+from engine.columnar.columns import Column, Columns, Mask, names_of
+from engine.columnar.outside import Outside
 from preprocessing.contract import Contract
 
 OUTCOMES = tuple(Outcome)
@@ -57,6 +57,11 @@ class Decided(NamedTuple):
         """1 where the PD reaches the reject threshold."""
         reached: NDArray[np.int8] = (self.band == REJECTED).astype(np.int8)
         return reached
+
+    def numbers(self) -> list[int]:
+        """How many rows have each of the outcomes."""
+        numbers: list[int] = np.bincount(self.outcome, minlength=len(OUTCOMES)).tolist()
+        return numbers
 
     @property
     def discloses_score(self) -> Mask:

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from portfolio.columnar.columns import Columns
-from portfolio.columnar.matrix import Matrix, TableRows
+from engine.columnar.columns import Column, Columns
+from engine.columnar.matrix import Matrix, TableRows
 from scoring.exits import Exits
 from scoring.logistic import logistic
 from scoring.scorer import Scorer
@@ -42,7 +42,7 @@ class Model(Protocol):
 def model_of(scorer: Scorer) -> Model:
     """The quickest way to a model's PDs."""
     tables = scorer.leaves.ensemble.tables
-    return _ByMatrix(scorer) if tables is None else _ByTables(scorer, tables)
+    return _ByMatrix(scorer) if tables is None else ByTables(scorer, tables)
 
 
 class _ByMatrix:
@@ -57,7 +57,9 @@ class _ByMatrix:
         return Scored(scores.margin, scores.pd, lambda chosen: scores.turns[chosen])
 
 
-class _ByTables:
+class ByTables:
+    """By the rows of the tables that turns are looked up in."""
+
     def __init__(self, scorer: Scorer, tables: TurnTables) -> None:
         self._tables = tables
         self._rows = TableRows(Matrix(scorer.schema), tables)
@@ -65,7 +67,18 @@ class _ByTables:
         self._calibration = scorer.calibration
 
     def score(self, columns: Columns, rows: int) -> Scored:
+        """See `Model`."""
         found = self._rows.of(columns, rows)
         margin = self._exits.log_odds(found)
-        pd = logistic(self._calibration.apply(margin))
-        return Scored(margin, pd, lambda chosen: self._tables.turns(found[chosen]), found)
+        return Scored(margin, self._pds(margin), lambda chosen: self._tables.turns(found[chosen]), found)
+
+    def pds(self, tables: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The PDs of applications of which only the rows of the tables are known, shape (n, tables)."""
+        return self._pds(self._exits.log_odds(tables))
+
+    def of_field(self, field: str, column: Column) -> NDArray[np.int64]:
+        """What a field's values add to the rows of the tables; see `TableRows.of_field`."""
+        return self._rows.of_field(field, column)
+
+    def _pds(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        return logistic(self._calibration.apply(margin))

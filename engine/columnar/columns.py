@@ -38,6 +38,13 @@ class Column(NamedTuple):
     places: Places | None
     numbers: NDArray[np.float64] | None = None
 
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        values = self.numbers if self.numbers is not None else self.places
+        assert values is not None
+        return len(values)
+
     def take(self, rows: NDArray[np.intp]) -> Column:
         """Some of the rows."""
         places = None if self.places is None else self.places[rows]
@@ -133,26 +140,34 @@ def with_values(columns: Columns, rows: NDArray[np.intp], applications: Sequence
     return changed
 
 
+def column_of(field: AnyField, values: Sequence[Value]) -> Column:
+    """A field's values as an application has them."""
+    names = names_of(field)
+    named = [value is None or isinstance(value, str) for value in values]
+    numbers = None
+    if not field.choices:
+        numbers = np.array([0.0 if is_name else value for value, is_name in zip(values, named, strict=True)])
+        if not any(named):
+            return Column(names, None, numbers)
+    place = {name: i for i, name in enumerate(names)}
+    places = [place[value] if is_name else NUMBER for value, is_name in zip(values, named, strict=True)]
+    return Column(names, np.array(places, dtype=np.int16), numbers)
+
+
 def with_value(contract: Contract, columns: Columns, name: str, value: Value) -> Columns:
     """The same columns with another value in one field, the ratios that it moves computed anew where they are there."""
     held = columns[name]
     numbers, places = held.numbers, held.places
     if value is None or isinstance(value, str):
         of_all = held.names.index(value)
-        places = np.full(_length(held), of_all, dtype=np.int16)
+        places = np.full(held.size, of_all, dtype=np.int16)
     else:
-        numbers, places = np.full(_length(held), value, dtype=np.float64), None
+        numbers, places = np.full(held.size, value, dtype=np.float64), None
     changed = {**columns, name: Column(held.names, places, numbers)}
     for ratio in contract.ratios:
         if name in (ratio.numerator, ratio.denominator) and ratio.name in columns:
             changed[ratio.name] = ratio_column(ratio, changed, None, None)[0]
     return changed
-
-
-def _length(column: Column) -> int:
-    values = column.numbers if column.numbers is not None else column.places
-    assert values is not None
-    return len(values)
 
 
 def application(columns: Columns, row: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from portfolio.columnar.columns import Column, Columns, names_of
+from engine.columnar.columns import Column, Columns, names_of
 from preprocessing.base import Feature
 from preprocessing.features import FeatureSchema
 from scoring.turns import TurnTables
@@ -81,7 +81,10 @@ class Matrix:
 
 
 class TableRows:
-    """A model's tables, ready to be looked up by columns."""
+    """A model's tables, ready to be looked up by columns.
+
+    What a field adds to the rows of the tables adds up, so that another value of it is another addend.
+    """
 
     def __init__(self, matrix: Matrix, tables: TurnTables) -> None:
         self._tables = tables
@@ -90,10 +93,13 @@ class TableRows:
         nothing = np.zeros((1, matrix.width), dtype=np.float32)
         # What features of a name add, each compared with what it adds where it is 0.
         self._zero = tables.rows(nothing)[0] - tables.rows(nothing[:, self._searched], self._searched)[0]
-        self._named = []
+        self._named: dict[str, list[NDArray[np.int64]]] = {}
         for field, where, of_name in matrix.named:
             added = tables.rows(np.nan_to_num(of_name), where) - tables.rows(nothing[:, where], where)
-            self._named.append((field, added))
+            self._named.setdefault(field, []).append(added)
+        self._numbers_of: dict[str, list[_Number]] = {}
+        for number in matrix.numbers:
+            self._numbers_of.setdefault(number.field, []).append(number)
 
     def of(self, columns: Columns, rows: int) -> NDArray[np.int64]:
         """A row of each table, shape (rows, tables)."""
@@ -102,10 +108,23 @@ class TableRows:
             number.fill(columns[number.field], matrix[:, i])
         found = self._tables.rows(matrix, self._searched)
         found += self._zero
-        for field, added in self._named:
-            places = columns[field].places
-            found += added[-1] if places is None else added.take(places, axis=0)
+        for field in self._named:
+            found += self._of_names(field, columns[field])
         return found
+
+    def of_field(self, field: str, column: Column) -> NDArray[np.int64]:
+        """What a field's values add, all but for an addend that is the same for all; shape (rows or 1, tables)."""
+        found = self._of_names(field, column)
+        for number in self._numbers_of.get(field, ()):
+            matrix = np.empty((column.size, 1), dtype=np.float32)
+            number.fill(column, matrix[:, 0])
+            found = found + self._tables.rows(matrix, np.array([number.column]))
+        return found
+
+    def _of_names(self, field: str, column: Column) -> NDArray[np.int64]:
+        places = column.places
+        parts = [added[-1:] if places is None else added.take(places, axis=0) for added in self._named.get(field, ())]
+        return sum(parts[1:], parts[0]) if parts else np.zeros((1, 1), dtype=np.int64)
 
 
 _NO_NAME = object()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from portfolio.columnar.columns import Columns, Mask, names_of
+from engine.columnar.columns import Columns, Mask, names_of
 from preprocessing.contract import Contract
 from scoring.ranges import Known, KnownRanges
 

@@ -1,0 +1,123 @@
+"""Columns of applications to columns of answers: what `Engine.assess` and `Engine.explain` say one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from itertools import repeat
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decision import Decision, PolicyFiles, Reason
+from decision.policy import Rule
+from engine import Assessment, Engine, Identity
+from engine.columnar.columns import Columns
+from engine.columnar.deciding import OUTCOMES, Decided, Decider
+from engine.columnar.lists import Lists
+from engine.columnar.model import Scored, model_of
+from engine.columnar.outside import Outside, Ranges
+from engine.columnar.reasoning import Reasoner, Reasons
+from preprocessing.application import Application
+
+
+class Assessed(NamedTuple):
+    """What is said of some rows.
+
+    Attributes:
+        pd: probability of default, shape (n,).
+        decided: what the policy makes of it.
+        outside: of each scored field of which some row lies outside the training range, where.
+        reasons: codes; None where they weren't asked for.
+        attributions: shape (n, fields); None where they weren't asked for.
+    """
+
+    pd: NDArray[np.float64]
+    decided: Decided
+    outside: Mapping[str, Outside]
+    reasons: Reasons | None
+    attributions: NDArray[np.float64] | None
+
+
+class Answers(NamedTuple):
+    """What some applicants are told.
+
+    Attributes:
+        pd: probability of default, shape (n,).
+        decided: what the policy makes of it.
+        rules: that matched.
+        outside: the fields beyond the training data's range.
+        reasons: why it is not an approval.
+        identity: of the model and policy that said so.
+    """
+
+    pd: NDArray[np.float64]
+    decided: Decided
+    rules: Lists[Rule]
+    outside: Lists[str]
+    reasons: Lists[Reason]
+    identity: Identity
+
+    def assessments(
+        self, applications: Sequence[Application], references: Sequence[str | None] | None
+    ) -> list[Assessment]:
+        """One by one, as `Engine.assess` has them.
+
+        Args:
+            applications: whose answers they are.
+            references: the callers' own ids; None where the contract has none.
+        """
+        decided = self.decided
+        decisions = map(
+            Decision,
+            [OUTCOMES[place] for place in decided.outcome.tolist()],
+            [OUTCOMES[place] for place in decided.band.tolist()],
+            decided.prediction.tolist(),
+            decided.score.tolist(),
+            self.rules.each(),
+        )
+        each = zip(applications, self.pd.tolist(), decisions, self.reasons.each(), repeat(self.identity),
+                   self.outside.each(), references or repeat(None), strict=False)  # fmt: skip
+        return [Assessment(*one) for one in each]
+
+
+class ColumnarEngine:
+    """An engine, ready for columns."""
+
+    def __init__(self, engine: Engine, files: PolicyFiles) -> None:
+        self._engine = engine
+        self._model = model_of(engine.scorer)
+        self._ranges = Ranges(engine.contract, engine.scorer.ranges)
+        self._decider = Decider(engine.contract, engine.policy)
+        self._reasoner = Reasoner(engine, files, self._model)
+
+    def assess(self, columns: Columns, rows: int, *, reasons: bool, explain: bool) -> Assessed:
+        """Score, decide and give reasons, each row by itself."""
+        scored, outside, decided = self._decide(columns, rows)
+        return Assessed(
+            scored.pd,
+            decided,
+            outside,
+            self._reasoner.reasons(columns, scored, decided) if reasons else None,
+            self._engine.attributor.attribute_turns(scored.turns(np.arange(rows))) if explain else None,
+        )
+
+    def answers(self, columns: Columns, rows: int) -> Generator[None, None, Answers]:
+        """What each applicant is told, in steps of a millisecond for 500 rows, between which others get their turn."""
+        scored, outside, decided = self._decide(columns, rows)
+        yield
+        reasons = yield from self._reasoner.in_steps(columns, scored, decided)
+        yield
+        return Answers(
+            pd=scored.pd,
+            decided=decided,
+            rules=Lists.where([*zip(self._engine.policy.rules, decided.rules, strict=True)], rows),
+            outside=Lists.where([(name, outside[name].all) for name in outside], rows),
+            reasons=self._reasoner.given(columns, reasons),
+            identity=self._engine.identity,
+        )
+
+    def _decide(self, columns: Columns, rows: int) -> tuple[Scored, Mapping[str, Outside], Decided]:
+        scored = self._model.score(columns, rows)
+        outside = self._ranges.outside(columns)
+        return scored, outside, self._decider.decide(columns, scored.pd, outside)

@@ -1,0 +1,178 @@
+"""Long lists of applications: read, answered and written a column at a time, to the very bytes of row by row.
+
+Columns have a price that a few rows don't pay back, so that short lists go row by row (see `serving.http.bodies`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from decision import PolicyFiles
+from engine import Assessment, Engine
+from engine.columnar.assessing import Answers, ColumnarEngine
+from engine.columnar.binning import Binning
+from engine.columnar.deciding import OUTCOMES
+from engine.columnar.documents import Applications, DocumentReader
+from preprocessing.application import Application, FieldError, InvalidApplicationError
+from preprocessing.contract import Contract
+from scoring.distribution import FieldBins
+from serving.http.refusals import Room, invalid
+
+LONG = 40
+"""Rows from which on columns are quicker."""
+
+ROWS_BETWEEN_YIELDS = 25
+"""Rows read one by one before other requests get their turn on the event loop."""
+
+TURNS = 3
+"""Turns of the event loop that others get between two steps of a list. A request takes some five from its bytes to its
+answer's, and would wait for a step, of up to a millisecond, before each of them."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list that was read.
+
+    Attributes:
+        applications: those that are sound.
+        bad: what is wrong with the others, by row.
+        size: all rows.
+    """
+
+    applications: Applications
+    bad: Mapping[int, InvalidApplicationError]
+    size: int
+
+
+class AnsweredList(NamedTuple):
+    """A list's answers.
+
+    Attributes:
+        listed: whose they are.
+        answers: of the sound rows, in order.
+        binned: how many of them fall into each of the training distribution's bins, by field.
+        contract: of the loan book.
+    """
+
+    listed: Listed
+    answers: Answers
+    binned: Mapping[str, Sequence[int]]
+    contract: Contract
+
+    @property
+    def references(self) -> Sequence[str | None] | None:
+        """The callers' own ids of the sound rows; None where the contract has none."""
+        return self.listed.applications.references(self.contract)
+
+    def outcomes(self) -> dict[str, int]:
+        """How many decisions have which outcome."""
+        return {
+            outcome.value: number
+            for outcome, number in zip(OUTCOMES, self.answers.decided.numbers(), strict=True)
+            if number
+        }
+
+    def outside(self) -> dict[str, int]:
+        """How many values of which field lie outside the training data's range."""
+        found = Counter(self.answers.outside.of_row)
+        of_field: Counter[str] = Counter()
+        for place, number in found.items():
+            of_field.update(dict.fromkeys(self.answers.outside.distinct[place], number))
+        return of_field
+
+    def assessments(self) -> list[tuple[int | None, Assessment]]:
+        """One by one, each with its row."""
+        applications = self.listed.applications
+        each = self.answers.assessments(applications.each(self.contract), self.references)
+        return list(zip(applications.rows.tolist(), each, strict=True))
+
+
+class ListReader:
+    """Reads long lists.
+
+    Args:
+        count: told of each error, with its row's contract.
+    """
+
+    def __init__(self, count: Callable[[InvalidApplicationError, Contract], None]) -> None:
+        self._count = count
+        self._reader: tuple[Contract, DocumentReader] | None = None
+
+    async def read(self, contract: Contract, documents: Sequence[object], room: Room, *, partial: bool) -> Listed:
+        """Every row, or what is wrong with those up to which there is room to say it.
+
+        Raises:
+            ProblemError: rows are bad, and not `partial`.
+        """
+        if self._reader is None or self._reader[0] is not contract:
+            self._reader = contract, DocumentReader(contract)
+        reader = self._reader[1]
+        await give_way()
+        reading, values = reader.read(documents)
+        read: dict[int, Application] = {}
+        bad: dict[int, InvalidApplicationError] = {}
+        errors: list[FieldError] = []
+        for i, row in enumerate(reading.uncertain()):
+            try:
+                read[row] = contract.parse(documents[row])
+            except InvalidApplicationError as exc:
+                self._count(exc, contract)
+                error = InvalidApplicationError(tuple(each.at(row) for each in exc.errors))
+                fits = room.take(row, error.errors)
+                if partial:
+                    bad[row] = error if fits else room.counted(row, error)
+                elif fits:
+                    errors += error.errors
+                else:
+                    raise invalid(errors, unread=len(documents) - row) from None
+            if i % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
+                await give_way()
+        if errors:
+            raise invalid(errors)
+        return Listed(reader.applications(reading, values, read), bad, len(documents))
+
+
+class ListEngine:
+    """An engine, ready to answer long lists."""
+
+    def __init__(self, engine: Engine, policy: PolicyFiles, distribution: Iterable[FieldBins]) -> None:
+        self._contract = engine.contract
+        self._columnar = ColumnarEngine(engine, policy)
+        self._binning = Binning(distribution)
+
+    @staticmethod
+    def pays(engine: Engine) -> bool:
+        """Whether that is quicker than row by row: not with a model of too many fields or features."""
+        return engine.impacts.close is not None
+
+    def answer(self, listed: Listed) -> Awaitable[AnsweredList]:
+        """A list's answers; between the steps other requests get their turn on the event loop."""
+        return _in_turns(self._answer(listed))
+
+    def _answer(self, listed: Listed) -> Generator[None, None, AnsweredList]:
+        columns, rows, _ = listed.applications
+        answers = yield from self._columnar.answers(columns, len(rows))
+        binned = {field: counts.tolist() for field, counts in self._binning.counted(columns, answers.pd).items()}
+        return AnsweredList(listed, answers, binned, self._contract)
+
+
+async def give_way() -> None:
+    """Let others have their turns on the event loop."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+async def _in_turns(steps: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+        await give_way()
