@@ -38,9 +38,8 @@ MOST_ROWS = 2_000
 """Records in one transaction; what is left waits for the next one."""
 
 GATHER_SECONDS = 0.002
-"""From one transaction to the next while more than one request at a time comes, unless as many wait as the last one
-held: where the disk is fast, each would hold but a few, and cost as much as one of many. A request that comes alone
-never waits for it."""
+"""Between two transactions while more than one request at a time comes: where the disk is fast, each would hold but a
+few records, and cost as much as one of many. A request that comes alone never waits for it."""
 
 SEALED_AT_ONCE = 100
 """Records of one request that are sealed before other requests get their turn on the event loop: a millisecond."""
@@ -107,7 +106,6 @@ class Committer:
         self._head: Head | None = None
         self._arrived: list[_Pending] = []
         self._pending: deque[_Pending] = deque()
-        self._enough = 1  # of them, for which the thread is woken
         self._sealing = threading.Lock()  # taken before the other one
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
@@ -178,8 +176,7 @@ class Committer:
             pending = self._all_sealed(arrived)
             with self._wake:
                 self._pending += pending
-                if len(self._pending) >= self._enough:
-                    self._wake.notify()
+                self._wake.notify()
 
     def _all_sealed(self, arrived: list[_Pending]) -> list[_Pending]:
         """Those requests whose records could be sealed; the others are told."""
@@ -197,7 +194,6 @@ class Committer:
     def _run(self) -> None:
         while (batch := self._taken()) or not self._ending:
             error: Exception | None = None
-            started = time.monotonic()
             try:
                 self._write(batch)
             except AnsweredAlreadyError as exc:
@@ -215,14 +211,7 @@ class Committer:
                 error = RecordsUnavailableError("the decision could not be recorded")
             _tell(batch, error)
             if len(batch) > 1:
-                self._gather(len(batch), started + GATHER_SECONDS)
-
-    def _gather(self, enough: int, until: float) -> None:
-        with self._wake:
-            self._enough = enough
-            while len(self._pending) < enough and not self._ending and (left := until - time.monotonic()) > 0:
-                self._wake.wait(left)
-            self._enough = 1
+                time.sleep(GATHER_SECONDS)
 
     def _taken(self) -> list[_Pending]:
         with self._wake:
