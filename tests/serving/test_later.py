@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -69,6 +70,48 @@ class TestLater:
             app.close()
 
         asyncio.run(ask())
+
+    def test_it_is_tried_again(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        """What failed while nobody asked is in the log, once, and the next who asks is answered if it has passed."""
+        monkeypatch.setattr(later, "AFTER_SECONDS", 0.0)
+        failures = [OSError("too many open files")]
+
+        def make() -> App:
+            if failures:
+                raise failures.pop()
+            return App()
+
+        async def start() -> None:
+            app = Later(make)
+            app.open()
+            async with asyncio.timeout(60):
+                while not caplog.records:  # noqa: ASYNC110  # the log sets no event
+                    await asyncio.sleep(0.01)
+            await app({}, None, None)  # type: ignore[arg-type]
+            app.close()
+
+        asyncio.run(start())
+        (record,) = caplog.records
+        assert "the desk can't be made; it is tried again when somebody asks for it" == record.getMessage()
+
+    def test_what_is_made_while_the_service_stops_is_not_opened(self) -> None:
+        """Nobody would close it."""
+        made, closed = App(), threading.Event()
+
+        def make() -> App:
+            assert closed.wait(timeout=60)
+            return made
+
+        async def stop() -> None:
+            app = Later(make)
+            asked = asyncio.create_task(app({}, None, None))  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+            app.close()
+            closed.set()
+            await asked
+
+        asyncio.run(stop())
+        assert [{}] == made.told
 
     def test_one_that_nobody_has_made_needs_no_closing(self) -> None:
         async def start() -> None:
