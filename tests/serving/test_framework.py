@@ -200,6 +200,25 @@ class TestWarmUp:
         assert 0 == dispatcher.optimizer.wait, CHANGED
         assert 0 < dispatcher.optimizer.o_a + dispatcher.optimizer.o_b, CHANGED
 
+    def test_a_request_given_up_at_once_holds_up_nobody(self, service: HostedService[Any]) -> None:
+        """Its time may be over in the very turn in which it was to wake the dispatcher."""
+        service.inject_config()
+        (dispatcher,) = framework.AppFactory(service).dispatchers.values()
+
+        async def infer(batches: Any) -> Any:
+            return batches
+
+        async def ask() -> Any:
+            call = dispatcher(infer)
+            for _ in range(framework.WARM_UP_CALLS):
+                await call([0])
+            given_up = asyncio.create_task(call([1]))
+            await asyncio.sleep(0)
+            given_up.cancel()
+            return await asyncio.wait_for(call([2]), timeout=60)
+
+        assert [2] == asyncio.run(ask())
+
     async def _start(self, app: Starlette) -> None:
         async with app.router.lifespan_context(app):
             pass
