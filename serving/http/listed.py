@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from decision import PolicyFiles
 from engine import Assessment, Engine
 from engine.columnar.assessing import Answers, ColumnarEngine
 from engine.columnar.binning import Binning
@@ -141,15 +140,15 @@ class ListReader:
 class ListEngine:
     """An engine, ready to answer long lists."""
 
-    def __init__(self, engine: Engine, policy: PolicyFiles, distribution: Iterable[FieldBins]) -> None:
+    def __init__(self, engine: Engine, distribution: Iterable[FieldBins]) -> None:
         self._contract = engine.contract
-        self._columnar = ColumnarEngine(engine, policy)
+        self._columnar = ColumnarEngine(engine)
         self._binning = Binning(distribution)
 
     @staticmethod
     def pays(engine: Engine) -> bool:
         """Whether that is quicker than row by row: not with a model of too many fields or features."""
-        return engine.impacts.close is not None
+        return engine.impacts.sums is not None
 
     def answer(self, listed: Listed) -> Awaitable[AnsweredList]:
         """A list's answers; between the steps other requests get their turn on the event loop."""
