@@ -29,6 +29,8 @@ class Opened(Protocol):
 class Later:
     """Stands for the application. A request that comes before it is made has it made, and waits.
 
+    Where that fails, whoever waited is told, and the next request has it tried again.
+
     Args:
         make: makes it, in a thread.
     """
@@ -51,8 +53,12 @@ class Later:
         """It stops."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._making is not None and self._making.done() and self._making.exception() is None:
+        if self._making is None:
+            return
+        if self._making.done():
             self._making.result().close()
+        else:
+            self._making.cancel()  # what would be opened from now on nobody would close
 
     def _begin(self) -> asyncio.Task[Opened]:
         if self._making is None:
@@ -60,7 +66,11 @@ class Later:
         return self._making
 
     async def _made(self) -> Opened:
-        app = await asyncio.to_thread(self._make)
-        gc.freeze()  # as what was made before: see serving.bento.lifecycle
-        app.open()
+        try:
+            app = await asyncio.to_thread(self._make)
+            gc.freeze()  # as what was made before: see serving.bento.lifecycle
+            app.open()
+        except BaseException:
+            self._making = None
+            raise
         return app
