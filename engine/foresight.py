@@ -177,7 +177,7 @@ def _owners(ways: Sequence[_Way]) -> NDArray[np.intp]:
 def _beyond(ladder: Sequence[Any], cuts: NDArray[np.float64]) -> NDArray[np.floating | np.integer]:
     """The place of the first value beyond each cut: rising values lie above it, falling ones no higher."""
     falls = ladder[0] > ladder[-1]
-    if isinstance(ladder, range):  # of an amount, it may be a long one
+    if isinstance(ladder, range):  # in whole units (`Number.worst_first`), and maybe a long one
         return np.ceil(ladder[0] - cuts) if falls else np.floor(cuts - ladder[0]) + 1
     values = np.asarray(ladder)
     return np.searchsorted(-values, -cuts, side="left") if falls else np.searchsorted(values, cuts, side="right")

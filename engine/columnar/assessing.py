@@ -102,7 +102,7 @@ class ColumnarEngine:
         )
 
     def answers(self, columns: Columns, rows: int) -> Generator[None, None, Answers]:
-        """What each applicant is told, in steps of a millisecond or so for 500 rows: between them others get their turn."""
+        """What each applicant is told, in steps of a millisecond or so for 500 rows; others have turns between them."""
         scored, outside, decided = self._decide(columns, rows)
         yield
         reasons = yield from self._reasoner.in_steps(columns, scored, decided)

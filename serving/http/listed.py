@@ -66,7 +66,7 @@ class AnsweredList(NamedTuple):
         """How many decisions have which outcome."""
         return {
             outcome.value: number
-            for outcome, number in zip(OUTCOMES, self.answers.decided.numbers(), strict=True)
+            for outcome, number in zip(OUTCOMES, self.answers.decided.by_outcome(), strict=True)
             if number
         }
 
