@@ -4,6 +4,7 @@
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
 - how often they look whether a batch is done,
+- their way in: their queue, and what wakes them,
 - the dispatchers themselves, for the scoring routes in `serving.http.direct`.
 """
 
@@ -153,11 +154,11 @@ def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
         now: float = vars(dispatching)["time"].time()  # by the dispatchers' own clock: see serving.bento.clock
         queue.append(Job(now, data, future))
         if len(queue) == 1:
-            woken = dispatcher._wake_event  # noqa: SLF001  # the same
             try:
                 await asyncio.sleep(0)
-            finally:
-                async with woken:  # without waiting: it is held by nobody from one turn to the next
+            finally:  # also where the request is given up meanwhile: those behind it wake nobody
+                woken = dispatcher._wake_event  # noqa: SLF001  # the same
+                async with woken:
                     woken.notify_all()
         return await future
 
