@@ -169,7 +169,7 @@ ECHO = Kind(
 GRANIAN = Kind(
     "granian",
     PEERS / "granian" / "requirements.txt",
-    lambda python, home, ports: [  # noqa: ARG005
+    lambda python, home, ports: [  # noqa: ARG005  # as every command
         *(str(python.with_name("granian")), "--interface", "asgi", "--loop", "uvloop", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", str(ports[0]), "--no-access-log", "benchmarks.peers.floor.app:app"),
     ],
@@ -198,12 +198,12 @@ HELLO_WORLD = Kind(
     bentoml_serve("benchmarks.peers.hello_world.service:HelloWorld"),
     ready="/readyz",
     ask=lambda case: {},  # noqa: ARG005  # the same for every case
-    right=lambda case, answer: answer == {"greeting": "Hello, world!"},  # noqa: ARG005
+    right=lambda case, answer: answer == {"greeting": "Hello, world!"},  # noqa: ARG005  # the same
 )
 MLSERVER = Kind(
     "mlserver",
     PEERS / "mlserver" / "requirements.txt",
-    lambda python, home, ports: [str(python.with_name("mlserver")), "start", str(PEERS / "mlserver")],  # noqa: ARG005
+    lambda python, *_: [str(python.with_name("mlserver")), "start", str(PEERS / "mlserver")],
     path="/v2/models/credit-risk/infer",
     ready="/v2/models/credit-risk/ready",
     ask=_text,
@@ -214,7 +214,7 @@ MLSERVER = Kind(
 LITSERVE = Kind(
     "litserve",
     PEERS / "litserve" / "requirements.txt",
-    lambda python, home, ports: [str(python), str(PEERS / "litserve" / "server.py"), str(ports[0])],  # noqa: ARG005
+    lambda python, _, ports: [str(python), str(PEERS / "litserve" / "server.py"), str(ports[0])],
     ready="/health",
     stop=signal.SIGINT,  # on SIGTERM it leaves its other processes behind
     restless=True,  # its processes poll their queues: an eighth of a core

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from decision import Decision, Outcome, PolicyFiles, Reason, decide
 from decision.counterfactuals import Counterfactual, Finder
 from decision.reasons import Reasoning, discloses_score, explaining
+from engine.columnar.model import model_of
 from engine.foresight import Foresight
 from engine.impacts import ReasonImpacts
 from engine.steps import together
@@ -75,7 +76,19 @@ class Assessment(NamedTuple):
 
 
 class Engine:
-    """A verified model and policy, ready to answer."""
+    """A verified model and policy, ready to answer.
+
+    Attributes:
+        scorer: the model, an application at a time.
+        model: the same over columns.
+        attributor: says what moved its log-odds.
+        improvements: says whether better values would have.
+        impacts: weighs the catalogue's reasons.
+        policy: what it decides by.
+        catalogue: the reasons that it gives.
+        contract: of the loan book.
+        identity: of model and policy.
+    """
 
     def __init__(self, scorer: Scorer, attributor: Attributor, files: PolicyFiles, span: Span = no_span) -> None:
         self._span = span
@@ -83,10 +96,11 @@ class Engine:
         self.identity = Identity(scorer.manifest.name, scorer.manifest.version, files.policy.version)
         self.attributor = attributor
         self.contract = scorer.schema.contract
-        self._improvements = Improvements(scorer)
+        self.model = model_of(scorer)
+        self.improvements = Improvements(scorer)
         self.impacts = ReasonImpacts(scorer, attributor, files.catalogue)
         self._finder = Finder(self.contract)
-        self._foresight = Foresight(scorer, files.policy, self._improvements)
+        self._foresight = Foresight(self.contract, self.model, files.policy, self.improvements)
         self.policy = files.policy
         self.catalogue = files.catalogue
 
@@ -156,7 +170,7 @@ class Engine:
         """The reasons of some rows; what they ask is answered for all of them at once."""
         return together(
             reasonings,
-            lambda asked: self._improvements.lowering_each([
+            lambda asked: self.improvements.lowering_each([
                 Question(applications[i], turns[i], pds[i], groups) for i, groups in asked
             ]),
         )  # fmt: skip
@@ -187,7 +201,7 @@ class Engine:
     def cuts(self, name: str, application: Application) -> Iterator[float]:
         """Where the model begins to tell numbers of a field apart, all else held; none of a field that isn't scored."""
         field = self.contract.by_name[name]
-        return self._improvements.cuts(field, application) if field.scored else iter(())
+        return self.improvements.cuts(field, application) if field.scored else iter(())
 
     def _decide(self, fields: Application, pd: float) -> tuple[Decision, tuple[str, ...]]:
         """The decision, and the fields that lie outside the training range."""

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from decision import Outcome, Policy
 from decision.counterfactuals import Ladder, Search
 from engine.columnar.columns import Column, column_of, names_of
-from engine.columnar.model import ByTables, model_of
+from engine.columnar.model import ByTables, Model
 from preprocessing.application import Application
+from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Ratio
 from scoring.improvements import Improvements
-from scoring.scorer import Scorer
 
 FEW = 16
 """Of so many numbers each is tried."""
@@ -46,10 +46,9 @@ class _Way(NamedTuple):
 class Foresight:
     """A model and a policy, ready to be asked where better decisions may begin."""
 
-    def __init__(self, scorer: Scorer, policy: Policy, improvements: Improvements) -> None:
-        model = model_of(scorer)
+    def __init__(self, contract: Contract, model: Model, policy: Policy, improvements: Improvements) -> None:
         self._model = model if isinstance(model, ByTables) else None
-        self._contract = scorer.schema.contract
+        self._contract = contract
         scored = [field for field in self._contract.fields if field.scored]
         self._cuts = {field.name: np.array(improvements.thresholds(field)) for field in scored if not field.choices}
         for ratio in self._contract.ratios:
@@ -178,7 +177,7 @@ def _owners(ways: Sequence[_Way]) -> NDArray[np.intp]:
 def _beyond(ladder: Sequence[Any], cuts: NDArray[np.float64]) -> NDArray[np.floating | np.integer]:
     """The place of the first value beyond each cut: rising values lie above it, falling ones no higher."""
     falls = ladder[0] > ladder[-1]
-    if isinstance(ladder, range):  # of an amount, it may be a long one
+    if isinstance(ladder, range):  # in whole units (`Number.worst_first`), and maybe a long one
         return np.ceil(ladder[0] - cuts) if falls else np.floor(cuts - ladder[0]) + 1
     values = np.asarray(ladder)
     return np.searchsorted(-values, -cuts, side="left") if falls else np.searchsorted(values, cuts, side="right")

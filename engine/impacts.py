@@ -25,17 +25,17 @@ class ReasonImpacts:
     """A model and a catalogue, ready to weigh its reasons.
 
     Attributes:
-        close: quick sums by reason; None where fields are too many for them.
+        sums: quick ones by reason; None where fields are too many for them.
     """
 
     def __init__(self, scorer: Scorer, attributor: Attributor, catalogue: ReasonCatalogue) -> None:
         self._attributor = attributor
         self._catalogue = catalogue
-        self.close: Impacts | None = None
+        self.sums: Impacts | None = None
         ensemble = scorer.leaves.ensemble
         if ensemble.tables is not None and attributor.is_dense:
             groups = [entry.scores for entry in catalogue.scored]
-            self.close = Impacts(ensemble, ensemble.tables, attributor, groups)
+            self.sums = Impacts(ensemble, ensemble.tables, attributor, groups)
 
     def in_order(self, scores: Scores, rows: Sequence[int], bounds: Sequence[float]) -> list[list[float]]:
         """One number for each of the catalogue's score reasons, for each of some rows.
@@ -48,12 +48,9 @@ class ReasonImpacts:
             bounds: one for each of them, in log-odds, not below 0.
         """
         chosen = np.array(rows, dtype=np.intp)
-        if self.close is None or scores.tables is None:
+        if self.sums is None or scores.tables is None:
             return self.exact(self._attributor.attribute_turns(scores.turns[chosen]))
-        margins, base = scores.margin[chosen], self._attributor.base_margin
-        has_way = np.abs(margins - base) > NO_WAY
-        sums = self.close.of(scores.tables[chosen])
-        found = self._attributor.calibrated(sums, np.where(has_way, margins, base + 1))
+        found, has_way = self.quick(scores.tables[chosen], scores.margin[chosen])
         sure = has_way & self._told_apart(found, bounds)
         impacts: list[list[float]] = found.tolist()
         if not sure.all():
@@ -62,6 +59,20 @@ class ReasonImpacts:
             for place, row in zip(near.tolist(), exact, strict=True):
                 impacts[place] = row
         return impacts
+
+    def quick(
+        self, tables: NDArray[np.int64], margins: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Impacts of some rows by the quick sums, shape (n, reasons), and in which rows they are good to the last bits.
+
+        Args:
+            tables: the rows of the model's tables, shape (n, tables).
+            margins: the rows' own.
+        """
+        assert self.sums is not None
+        base = self._attributor.base_margin
+        has_way = np.abs(margins - base) > NO_WAY
+        return self._attributor.calibrated(self.sums.of(tables), np.where(has_way, margins, base + 1)), has_way
 
     def exact(self, attributions: NDArray[np.float64]) -> list[list[float]]:
         """The very sums of attributions, shape (n, fields)."""

@@ -103,7 +103,7 @@ class Assessor:
         self.contract: Contract = engine.contract
         self.origin = origin
         self._reader = Reader(self.contract)
-        self._columnar = ColumnarEngine(engine, files)
+        self._columnar = ColumnarEngine(engine)
 
     @classmethod
     def open(cls, model: Path, policy: Path | None = None) -> Assessor:

@@ -118,7 +118,7 @@ class Parts:
         served = load_served(self.settings, bento)
         engine = Engine(served.scorer, served.attributor, served.policy, self.telemetry.tracing.span)
         if ListEngine.pays(engine):
-            self._lists = ListEngine(engine, served.policy, served.distribution.bins)
+            self._lists = ListEngine(engine, served.distribution.bins)
             self.bodies.by_columns()
         self._recording.start(engine, served)
         self._lookup.serve(self._recording.basis, engine)

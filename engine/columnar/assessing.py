@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from decision import Decision, PolicyFiles, Reason
+from decision import Decision, Reason
 from decision.policy import Rule
 from engine import Assessment, Engine, Identity
 from engine.columnar.columns import Columns
 from engine.columnar.deciding import OUTCOMES, Decided, Decider
 from engine.columnar.lists import Lists
-from engine.columnar.model import Scored, model_of
+from engine.columnar.model import Scored
 from engine.columnar.outside import Outside, Ranges
 from engine.columnar.reasoning import Reasoner, Reasons
 from preprocessing.application import Application
@@ -84,12 +84,11 @@ class Answers(NamedTuple):
 class ColumnarEngine:
     """An engine, ready for columns."""
 
-    def __init__(self, engine: Engine, files: PolicyFiles) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._model = model_of(engine.scorer)
         self._ranges = Ranges(engine.contract, engine.scorer.ranges)
         self._decider = Decider(engine.contract, engine.policy)
-        self._reasoner = Reasoner(engine, files, self._model)
+        self._reasoner = Reasoner(engine)
 
     def assess(self, columns: Columns, rows: int, *, reasons: bool, explain: bool) -> Assessed:
         """Score, decide and give reasons, each row by itself."""
@@ -103,7 +102,7 @@ class ColumnarEngine:
         )
 
     def answers(self, columns: Columns, rows: int) -> Generator[None, None, Answers]:
-        """What each applicant is told, in steps of a millisecond for 500 rows, between which others get their turn."""
+        """What each applicant is told, in steps of a millisecond or so for 500 rows; others have turns between them."""
         scored, outside, decided = self._decide(columns, rows)
         yield
         reasons = yield from self._reasoner.in_steps(columns, scored, decided)
@@ -118,6 +117,6 @@ class ColumnarEngine:
         )
 
     def _decide(self, columns: Columns, rows: int) -> tuple[Scored, Mapping[str, Outside], Decided]:
-        scored = self._model.score(columns, rows)
+        scored = self._engine.model.score(columns, rows)
         outside = self._ranges.outside(columns)
         return scored, outside, self._decider.decide(columns, scored.pd, outside)

@@ -58,7 +58,7 @@ class Decided(NamedTuple):
         reached: NDArray[np.int8] = (self.band == REJECTED).astype(np.int8)
         return reached
 
-    def numbers(self) -> list[int]:
+    def by_outcome(self) -> list[int]:
         """How many rows have each of the outcomes."""
         numbers: list[int] = np.bincount(self.outcome, minlength=len(OUTCOMES)).tolist()
         return numbers

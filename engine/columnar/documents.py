@@ -110,14 +110,14 @@ def _numbers(values: Sequence[Any]) -> Numbers:
     kinds = set(map(type, values))
     unread = None
     if not kinds - {type(None)} <= _NUMBERS:
-        unread = _are([value is not None and value.__class__ not in _NUMBERS for value in values])
+        unread = _mask([value is not None and value.__class__ not in _NUMBERS for value in values])
         values = [value if value.__class__ in _NUMBERS else None for value in values]
     try:
         stated = np.array(values, dtype=np.float64)
     except OverflowError:  # a whole number beyond a float is beyond every range too
         within = [np.nan if value is None or _beyond(value) else value for value in values]
         stated = np.array(within, dtype=np.float64)
-    missing = _are([value is None for value in values]) if None in values else None
+    missing = _mask([value is None for value in values]) if None in values else None
     if missing is not None and unread is not None:
         missing &= ~unread
     return Numbers(stated, missing, unread)
@@ -130,7 +130,7 @@ def _beyond(value: float) -> bool:
 def _texts(values: Sequence[Any]) -> Texts:
     unread = None
     if not set(map(type, values)) <= {str, type(None)}:
-        unread = _are([value is not None and value.__class__ is not str for value in values])
+        unread = _mask([value is not None and value.__class__ is not str for value in values])
         values = [value if value.__class__ is str else None for value in values]
     distinct = dict.fromkeys(values)
     distinct.pop(None, None)
@@ -138,5 +138,5 @@ def _texts(values: Sequence[Any]) -> Texts:
     return Texts([*distinct], np.fromiter(map(place.__getitem__, values), np.intp, len(values)), unread)
 
 
-def _are(holds: Sequence[bool]) -> NDArray[np.bool_]:
+def _mask(holds: Sequence[bool]) -> NDArray[np.bool_]:
     return np.array(holds, dtype=np.bool_)

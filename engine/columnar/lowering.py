@@ -36,11 +36,11 @@ class Asked(NamedTuple):
 class Lowering:
     """A model, ready to be asked."""
 
-    def __init__(self, scorer: Scorer, model: Model) -> None:
+    def __init__(self, scorer: Scorer, model: Model, improvements: Improvements) -> None:
         self._scorer = scorer
         self._model = model
         self._contract = scorer.schema.contract
-        self._improvements = Improvements(scorer)
+        self._improvements = improvements
         self._better = cache(self._better_values)
 
     def lower(self, columns: Columns, scored: Scored, questions: Sequence[Asked]) -> list[Mask]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from decision import PolicyFiles, Reason, explain_decision
+from decision import Reason, explain_decision
 from decision.policy import Decision
 from decision.reasons import MAX_REASONS, ReasonCatalogue, ScoreFactors
 from engine import Assessment, Engine
@@ -24,8 +24,7 @@ from engine.columnar.columns import NUMBER, Columns, Mask, application, names_of
 from engine.columnar.deciding import APPROVED, OUTCOMES, Decided
 from engine.columnar.lists import Lists
 from engine.columnar.lowering import Asked, Lowering
-from engine.columnar.model import Model, Scored
-from engine.impacts import NO_WAY
+from engine.columnar.model import Scored
 from scoring.impacts import UNSURE
 
 Told = tuple[tuple[str, Literal["policy", "score"]], ...]
@@ -33,6 +32,9 @@ Told = tuple[tuple[str, Literal["policy", "score"]], ...]
 
 MOST_REMEMBERED = 100_000
 """Kinds of rows whose codes are kept for the next table."""
+
+MOST_WITH_TEXTS = 10_000
+"""Lists of reasons kept with their texts; a kilobyte each."""
 
 NOTHING = -1
 """Where a list of places among the catalogue's score reasons has ended."""
@@ -56,24 +58,22 @@ class Reasons(NamedTuple):
 
 
 class Reasoner:
-    """A model, a policy and a catalogue, ready to give reasons for columns."""
+    """An engine's model, policy and catalogue, ready to give reasons for columns."""
 
-    def __init__(self, engine: Engine, files: PolicyFiles, model: Model) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._policy = files.policy
-        self._catalogue = files.catalogue
-        self._model = model
-        self._impacts = engine.impacts.close
-        self._told_apart = _told_apart(files.catalogue)
+        self._policy = engine.policy
+        self._catalogue = engine.catalogue
+        self._impacts = engine.impacts
+        self._lowering = Lowering(engine.scorer, engine.model, engine.improvements)
+        self._alike = _fields_of_like_texts(engine.catalogue)
         self._told: dict[bytes, Told] = {}
-        self._reasons = lru_cache(MOST_REMEMBERED)(self._given)
+        self._with_texts = lru_cache(MOST_WITH_TEXTS)(self._given)
         self._varying = {
-            entry.code: entry.field for entry in files.catalogue.reasons if entry.text_if_missing or entry.text_by_value
+            entry.code: entry.field
+            for entry in engine.catalogue.reasons
+            if entry.text_if_missing or entry.text_by_value
         }
-
-    @cached_property
-    def _lowering(self) -> Lowering:
-        return Lowering(self._engine.scorer, self._model)
 
     def reasons(self, columns: Columns, scored: Scored, decided: Decided) -> Reasons:
         """Each row's reasons, none for an approval."""
@@ -116,7 +116,9 @@ class Reasoner:
             kind = int(reasons.of_row[row])
             key = kind, *(NUMBER if (at := of_names[field]) is None else at[row] for field in varying[kind])
             of_row[row] = lists.setdefault(key, len(lists))
-        told = [self._reasons(reasons.kinds[kind], tuple(zip(varying[kind], at, strict=True))) for kind, *at in lists]
+        told = [
+            self._with_texts(reasons.kinds[kind], tuple(zip(varying[kind], at, strict=True))) for kind, *at in lists
+        ]
         return Lists(told, of_row)
 
     def _given(self, told: Told, places: tuple[tuple[str, int], ...]) -> tuple[Reason, ...]:
@@ -145,25 +147,20 @@ class Reasoner:
         disclosed = np.flatnonzero(decided.discloses_score[rows])
         if not len(disclosed):
             return found, sure
-        if self._impacts is None or scored.tables is None:
+        if self._impacts.sums is None or scored.tables is None:
             sure[disclosed] = False
             return found, sure
         at = rows[disclosed]
-        pd, margin = scored.pd[at], scored.margin[at]
-        attributor = self._engine.attributor
-        clear = np.abs(margin - attributor.base_margin) > NO_WAY
-        impacts = attributor.calibrated(
-            self._impacts.of(scored.tables[at]), np.where(clear, margin, attributor.base_margin + 1)
-        )
-        order, material, told_apart = _order(impacts, self._least_impact(pd), self._impacts.none)
-        sure[disclosed] = clear & told_apart & material.any(axis=1)
+        impacts, has_way = self._impacts.quick(scored.tables[at], scored.margin[at])
+        order, material, told_apart = _order(impacts, self._least_impact(scored.pd[at]), self._impacts.sums.none)
+        sure[disclosed] = has_way & told_apart & material.any(axis=1)
         ruled = np.zeros(len(decided.outcome), dtype=np.bool_)
         for mask in decided.rules:
             if mask is not None:
                 ruled |= mask
         yield
         # Where two may say the same, or a rule's reason may, a later one takes the place of one that isn't told.
-        most = np.where(ruled[at] | bool(self._told_apart), len(entries), MAX_REASONS)
+        most = np.where(ruled[at] | bool(self._alike), len(entries), MAX_REASONS)
         true = self._true(columns, scored, _Case(at, order, material & sure[disclosed][:, np.newaxis], most))
         found[disclosed] = _gathered(order, true)
         # Where nothing is true and material, something else is told.
@@ -190,12 +187,10 @@ class Reasoner:
             asked |= now
 
     def _least_impact(self, pd: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`Policy.least_impact` of each row but for its last bits, which `UNSURE` allows for."""
         least = math.ulp(0.5)
         bounded = np.clip(pd, least, 1 - least)
-        threshold = self._policy.thresholds.approve_below
-        return self._policy.reasons.materiality * (
-            np.log(bounded / (1 - bounded)) - math.log(threshold / (1 - threshold))
-        )
+        return self._policy.reasons.materiality * (np.log(bounded / (1 - bounded)) - self._policy.thresholds.log_odds)
 
     def _keys(
         self, columns: Columns, decided: Decided, ranked: NDArray[np.int16], rows: NDArray[np.intp]
@@ -203,7 +198,7 @@ class Reasoner:
         """All that settles a row's codes, as bytes."""
         parts: list[tuple[NDArray[Any] | None, int]] = [(decided.outcome, 0), (decided.band, 0)]
         parts += [(mask, 0) for mask in decided.rules]
-        parts += [(columns[field].places, NUMBER) for field in self._told_apart]
+        parts += [(columns[field].places, NUMBER) for field in self._alike]
         whole = np.empty((len(rows), ranked.shape[1] + len(parts)), dtype=np.int16)
         whole[:, : ranked.shape[1]] = ranked
         for i, (part, of_all) in enumerate(parts, ranked.shape[1]):
@@ -271,7 +266,7 @@ def _gathered(order: NDArray[np.int16], true: Mask) -> NDArray[np.int16]:
     return np.take_along_axis(places, first, axis=1)
 
 
-def _told_apart(catalogue: ReasonCatalogue) -> list[str]:
+def _fields_of_like_texts(catalogue: ReasonCatalogue) -> list[str]:
     """The fields whose values settle whether two reasons say the same."""
     texts = [{entry.text, entry.text_if_missing, *entry.text_by_value.values()} - {None} for entry in catalogue.reasons]
     return sorted(

@@ -4,6 +4,7 @@
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
 - how often they look whether a batch is done,
+- their way in: their queue, and what wakes them,
 - the dispatchers themselves, for the scoring routes in `serving.http.direct`.
 """
 
@@ -143,7 +144,8 @@ def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
     """A dispatcher's way in, by which only the first of those that wait wakes it: it sleeps while nobody does.
 
     That one first lets the event loop take a turn, in which it reads what has arrived meanwhile: as soon as a batch is
-    answered its clients ask again, and half of them would be left for the next one.
+    answered its clients ask again, and half of them would be left for the next one. If its time is over in that very
+    turn, it wakes the dispatcher all the same: nobody else would ever, since its job stays in the queue.
     """
 
     async def inbound_call(data: Any) -> Any:
@@ -152,10 +154,12 @@ def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
         now: float = vars(dispatching)["time"].time()  # by the dispatchers' own clock: see serving.bento.clock
         queue.append(Job(now, data, future))
         if len(queue) == 1:
-            await asyncio.sleep(0)
-            woken = dispatcher._wake_event  # noqa: SLF001  # the same
-            async with woken:
-                woken.notify_all()
+            try:
+                await asyncio.sleep(0)
+            finally:  # also where the request is given up meanwhile: those behind it wake nobody
+                woken = dispatcher._wake_event  # noqa: SLF001  # the same
+                async with woken:
+                    woken.notify_all()
         return await future
 
     return inbound_call

@@ -14,8 +14,9 @@ from serving.bento.allocator import give_memory_back
 from serving.telemetry.logs import service_log
 
 YOUNG_OBJECTS = 10_000
-"""New objects between two looks of the garbage collector at the youngest generation; CPython's default is 700. A look
-at so many takes half a millisecond, and some hundred requests must be at work for there to be so many."""
+"""New objects between two looks of the garbage collector at the youngest generation; CPython's default is 700, or 2,000
+from 3.13 on. A look at so many takes half a millisecond, and some hundred requests must be at work for there to be so
+many."""
 
 
 @contextmanager

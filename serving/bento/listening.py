@@ -92,7 +92,7 @@ def take_many_connections() -> None:
     async def taking_many(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> Any:
         await startup(self, sockets)
         # Ended by uvicorn as its own.
-        self.servers += [Taking(self, each) for each in sockets or ()]  # type: ignore[misc]
+        self.servers += [Taking(self, each) for each in sockets or ()]  # type: ignore[misc]  # as much of one as is used
 
     taking_many.takes_many = True  # type: ignore[attr-defined]  # a mark
     uvicorn.Server.startup = taking_many  # type: ignore[method-assign]  # there is no other way in

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from decision import Reason
     from engine import Assessment
 
 
@@ -135,6 +138,13 @@ class Version(Documented):
     signed_by: dict[str, str | None] = Field(description="SHA-256 of the key that vouched for model and policy.")
 
 
+def reasons_given(reasons: Sequence[Reason]) -> list[dict[str, str]]:
+    """A `ReasonGiven` each."""
+    return [
+        {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source} for reason in reasons
+    ]
+
+
 def prediction(assessment: Assessment, decision_id: str | None = None) -> dict[str, Any]:
     """A `Prediction`."""
     identity, decision = assessment.identity, assessment.decision
@@ -143,10 +153,7 @@ def prediction(assessment: Assessment, decision_id: str | None = None) -> dict[s
         "prediction": decision.prediction,
         "probability_of_default": assessment.pd,
         "credit_score": decision.credit_score,
-        "reasons": [
-            {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source}
-            for reason in assessment.reasons
-        ],
+        "reasons": reasons_given(assessment.reasons),
         "outside_training_range": list(assessment.outside),
         "model_name": identity.model_name,
         "model_version": identity.model_version,

@@ -18,9 +18,6 @@ from serving.telemetry.exchange import current_exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
 
-ROWS_BETWEEN_YIELDS = 25
-"""Rows read or recorded before other requests get their turn on the event loop: some 2 ms of work at most."""
-
 Item = Application | InvalidApplicationError | ProblemError | Repeated | Listed
 """What goes into a batch: an application, a bad row of a partial batch, or what is wrong with a whole request, or was
 its answer before; or a long list as a whole."""
@@ -49,14 +46,13 @@ class Queued(NamedTuple):
 Work = Callable[[Sequence[Application]], Awaitable[list[Assessment]]]
 """Assesses applications in order, or raises a ProblemError that holds for all of them."""
 
+AnswerList = Callable[[Listed], Awaitable[AnsweredList]]
+"""Answers a long list."""
+
 
 def size(queued: Iterable[Queued]) -> int:
     """How many applications these are."""
     return sum(each.item.size if isinstance(each.item, Listed) else 1 for each in queued)
-
-
-AnswerList = Callable[[Listed], Awaitable[AnsweredList]]
-"""Answers a long list."""
 
 
 async def answer_batch(  # noqa: PLR0913, PLR0917  # those of `answer`, and what measures it

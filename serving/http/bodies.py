@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
-from serving.http.batches import ROWS_BETWEEN_YIELDS, Item, Queued
+from serving.http.batches import Item, Queued
 from serving.http.encodings import refusal
 from serving.http.heads import REFUSAL
 from serving.http.idempotency import Repeated, idempotency_key, repeated
@@ -31,6 +31,7 @@ from serving.http.problems import (
 )
 from serving.http.received import received
 from serving.http.refusals import Room, invalid
+from serving.http.yielding import ROWS_BETWEEN_YIELDS
 from serving.once import Once
 from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange

@@ -5,13 +5,11 @@ Columns have a price that a few rows don't pay back, so that short lists go row 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from decision import PolicyFiles
 from engine import Assessment, Engine
 from engine.columnar.assessing import Answers, ColumnarEngine
 from engine.columnar.binning import Binning
@@ -21,16 +19,10 @@ from preprocessing.application import Application, FieldError, InvalidApplicatio
 from preprocessing.contract import Contract
 from scoring.distribution import FieldBins
 from serving.http.refusals import Room, invalid
+from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
 
 LONG = 40
 """Rows from which on columns are quicker."""
-
-ROWS_BETWEEN_YIELDS = 25
-"""Rows read one by one before other requests get their turn on the event loop."""
-
-TURNS = 3
-"""Turns of the event loop that others get between two steps of a list. A request takes some five from its bytes to its
-answer's, and would wait for a step, of up to a millisecond, before each of them."""
 
 T = TypeVar("T")
 
@@ -74,7 +66,7 @@ class AnsweredList(NamedTuple):
         """How many decisions have which outcome."""
         return {
             outcome.value: number
-            for outcome, number in zip(OUTCOMES, self.answers.decided.numbers(), strict=True)
+            for outcome, number in zip(OUTCOMES, self.answers.decided.by_outcome(), strict=True)
             if number
         }
 
@@ -141,15 +133,15 @@ class ListReader:
 class ListEngine:
     """An engine, ready to answer long lists."""
 
-    def __init__(self, engine: Engine, policy: PolicyFiles, distribution: Iterable[FieldBins]) -> None:
+    def __init__(self, engine: Engine, distribution: Iterable[FieldBins]) -> None:
         self._contract = engine.contract
-        self._columnar = ColumnarEngine(engine, policy)
+        self._columnar = ColumnarEngine(engine)
         self._binning = Binning(distribution)
 
     @staticmethod
     def pays(engine: Engine) -> bool:
         """Whether that is quicker than row by row: not with a model of too many fields or features."""
-        return engine.impacts.close is not None
+        return engine.impacts.sums is not None
 
     def answer(self, listed: Listed) -> Awaitable[AnsweredList]:
         """A list's answers; between the steps other requests get their turn on the event loop."""
@@ -160,12 +152,6 @@ class ListEngine:
         answers = yield from self._columnar.answers(columns, len(rows))
         binned = {field: counts.tolist() for field, counts in self._binning.counted(columns, answers.pd).items()}
         return AnsweredList(listed, answers, binned, self._contract)
-
-
-async def give_way() -> None:
-    """Let others have their turns on the event loop."""
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
 
 
 async def _in_turns(steps: Generator[None, None, T]) -> T:

@@ -13,10 +13,11 @@ from engine import Assessment
 from preprocessing.application import InvalidApplicationError
 from records.errors import AnsweredAlreadyError, RecordsUnavailableError
 from serving.http.answers import explanation, prediction
-from serving.http.batches import ROWS_BETWEEN_YIELDS, SETTLED, Result
-from serving.http.listed import AnsweredList, give_way
+from serving.http.batches import SETTLED, Result
+from serving.http.listed import AnsweredList
 from serving.http.problems import KeyInUseError, NotRecordedError, error_document
 from serving.http.rows import Rows, digest
+from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import current_exchange, request_id

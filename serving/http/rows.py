@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from decision import Reason
 from engine.columnar.assessing import Answers
 from engine.columnar.deciding import OUTCOMES
+from serving.http.answers import reasons_given
 
 Texts = Sequence[str | None]
 
@@ -69,7 +70,7 @@ class Rows:
                 answers.reasons.of_row,
                 answers.outside.of_row,
                 rest,
-                strict=False,
+                strict=False,  # which may be without an end
             )
         ]
 
@@ -93,7 +94,7 @@ class Rows:
                 self._scores,
                 answers.reasons.of_row,
                 rest,
-                strict=False,
+                strict=False,  # which may be without an end
             )
         ]
 
@@ -112,10 +113,7 @@ def _named(name: str, values: Texts | None, told: Callable[[str], str] = str) ->
 
 @lru_cache(MOST_REMEMBERED)
 def _objects(reasons: tuple[Reason, ...]) -> str:
-    return _text([
-        {"code": reason.code, "field": reason.field, "text": reason.text, "source": reason.source}
-        for reason in reasons
-    ])  # fmt: skip
+    return _text(reasons_given(reasons))
 
 
 @lru_cache(MOST_REMEMBERED)

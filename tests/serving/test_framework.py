@@ -200,6 +200,33 @@ class TestWarmUp:
         assert 0 == dispatcher.optimizer.wait, CHANGED
         assert 0 < dispatcher.optimizer.o_a + dispatcher.optimizer.o_b, CHANGED
 
+    @pytest.mark.parametrize("turns", range(4))
+    def test_who_is_given_up_leaves_nobody_waiting(self, service: HostedService[Any], turns: int) -> None:
+        """The first of those that wait is given up before it has woken the dispatcher, and others are behind it."""
+        service.inject_config()
+        factory = framework.AppFactory(service, is_main=True)
+        app = factory()
+        (dispatcher,) = factory.dispatchers.values()
+
+        async def infer(batches: list[list[int]]) -> list[list[int]]:
+            return list(batches)
+
+        async def ask() -> tuple[list[list[int]], list[int]]:
+            async with app.router.lifespan_context(app):
+                ask_for = dispatcher(infer)
+                await asyncio.sleep(0.01)  # until it sleeps
+                first = asyncio.create_task(ask_for([1]))
+                behind = [asyncio.create_task(ask_for([n])) for n in (2, 3)]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                first.cancel()
+                async with asyncio.timeout(10):
+                    answers = await asyncio.gather(*behind), await ask_for([4])
+                await asyncio.wait([first])
+                return answers
+
+        assert ([[2], [3]], [4]) == asyncio.run(ask()), CHANGED
+
     async def _start(self, app: Starlette) -> None:
         async with app.router.lifespan_context(app):
             pass

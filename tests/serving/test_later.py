@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -59,16 +60,86 @@ class TestLater:
         asyncio.run(start())
 
     def test_who_asks_is_told_when_it_can_not_be_made(self) -> None:
-        """Each time, and the end of the service is none the worse for it."""
+        """Each time, after it was tried again, and the end of the service is none the worse for it."""
+        tried: list[int] = []
+
+        def fail() -> App:
+            tried.append(1)
+            raise ValueError
 
         async def ask() -> None:
-            app = Later(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+            app = Later(fail)
             for _ in range(2):
-                with pytest.raises(ZeroDivisionError):
+                with pytest.raises(ValueError, match=r"^$"):
                     await app({}, None, None)  # type: ignore[arg-type]
             app.close()
 
         asyncio.run(ask())
+        assert 2 == len(tried)
+
+    def test_what_is_made_after_the_end_is_not_opened(self) -> None:
+        """Nobody would close it."""
+        made = App()
+        begun, ended = threading.Event(), threading.Event()
+
+        def make() -> App:
+            begun.set()
+            ended.wait(60)
+            return made
+
+        async def start() -> None:
+            app = Later(make)
+            asking = asyncio.create_task(app({}, None, None))  # type: ignore[arg-type]
+            await asyncio.to_thread(begun.wait, 60)
+            app.close()
+            ended.set()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+        asyncio.run(start())
+        assert [] == made.told
+
+    def test_it_is_tried_again(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        """What failed while nobody asked is in the log, once, and the next who asks is answered if it has passed."""
+        monkeypatch.setattr(later, "AFTER_SECONDS", 0.0)
+        failures = [OSError("too many open files")]
+
+        def make() -> App:
+            if failures:
+                raise failures.pop()
+            return App()
+
+        async def start() -> None:
+            app = Later(make)
+            app.open()
+            async with asyncio.timeout(60):
+                while not caplog.records:  # noqa: ASYNC110  # the log sets no event
+                    await asyncio.sleep(0.01)
+            await app({}, None, None)  # type: ignore[arg-type]
+            app.close()
+
+        asyncio.run(start())
+        (record,) = caplog.records
+        assert "the desk can't be made; it is tried again when somebody asks for it" == record.getMessage()
+
+    def test_what_is_made_while_the_service_stops_is_not_opened(self) -> None:
+        """Nobody would close it."""
+        made, closed = App(), threading.Event()
+
+        def make() -> App:
+            assert closed.wait(timeout=60)
+            return made
+
+        async def stop() -> None:
+            app = Later(make)
+            asked = asyncio.create_task(app({}, None, None))  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+            app.close()
+            closed.set()
+            await asked
+
+        asyncio.run(stop())
+        assert [{}] == made.told
 
     def test_one_that_nobody_has_made_needs_no_closing(self) -> None:
         async def start() -> None:

@@ -127,7 +127,7 @@ def told(book: Book, rows: Sequence[Any], *, columns: bool, partial: bool, recor
     if columns:
         assert ListEngine.pays(book.engine)
         bodies.by_columns()
-    lists = ListEngine(book.engine, book.files, book.bins)
+    lists = ListEngine(book.engine, book.bins)
     recording = (Kept if record else Recording)(settings, telemetry, Once(settings, telemetry))
     responses = Responses(telemetry, recording)
 
