@@ -36,6 +36,9 @@ class ReasonImpacts:
         if ensemble.tables is not None and attributor.is_dense:
             groups = [entry.scores for entry in catalogue.scored]
             self.sums = Impacts(ensemble, ensemble.tables, attributor, groups)
+            # Of those that never weigh anything each has the same 0, however it is added up: one stands for all.
+            never = np.flatnonzero(self.sums.none)
+            self._compared = np.setdiff1d(np.arange(len(groups)), never[1:])
 
     def in_order(self, scores: Scores, rows: Sequence[int], bounds: Sequence[float]) -> list[list[float]]:
         """One number for each of the catalogue's score reasons, for each of some rows.
@@ -81,8 +84,8 @@ class ReasonImpacts:
 
     def _told_apart(self, impacts: NDArray[np.float64], bounds: Sequence[float]) -> NDArray[np.bool_]:
         """In which rows the sums differ from each other and from the bound by more than they are unsure by."""
-        compared = np.empty((len(impacts), impacts.shape[1] + 1))
-        compared[:, 1:] = impacts
+        compared = np.empty((len(impacts), len(self._compared) + 1))
+        compared[:, 1:] = impacts[:, self._compared]
         compared[:, 0] = bounds
         compared.sort(axis=1)
         told_apart: NDArray[np.bool_] = (compared[:, 1:] - compared[:, :-1]).min(axis=1) > UNSURE

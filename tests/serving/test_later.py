@@ -77,28 +77,6 @@ class TestLater:
         asyncio.run(ask())
         assert 2 == len(tried)
 
-    def test_what_is_made_after_the_end_is_not_opened(self) -> None:
-        """Nobody would close it."""
-        made = App()
-        begun, ended = threading.Event(), threading.Event()
-
-        def make() -> App:
-            begun.set()
-            ended.wait(60)
-            return made
-
-        async def start() -> None:
-            app = Later(make)
-            asking = asyncio.create_task(app({}, None, None))  # type: ignore[arg-type]
-            await asyncio.to_thread(begun.wait, 60)
-            app.close()
-            ended.set()
-            with pytest.raises(asyncio.CancelledError):
-                await asking
-
-        asyncio.run(start())
-        assert [] == made.told
-
     def test_it_is_tried_again(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
         """What failed while nobody asked is in the log, once, and the next who asks is answered if it has passed."""
         monkeypatch.setattr(later, "AFTER_SECONDS", 0.0)
