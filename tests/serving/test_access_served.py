@@ -366,7 +366,8 @@ class TestSettings:
 @pytest.mark.parametrize(("access", "loaded"), [("keys", set()), ("issuer", {"jwt", "cryptography"})])
 def test_what_access_loads(tmp_path: Path, access: str, loaded: set[str]) -> None:
     """The cryptography is loaded by whoever asks for tokens, and by nobody else."""
-    code = "import sys, service; print(*{name.partition('.')[0] for name in sys.modules})"
+    put_together = "import sys, service; service.CreditRisk.inner.assemble()"
+    code = f"{put_together}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     keys = tmp_path / "keys.json"
     keys.write_text('{"version": 1}', encoding="utf-8")
     given = {
