@@ -52,7 +52,7 @@ def limited(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "CREDIT_RISK_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
         "CREDIT_RISK_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "CREDIT_RISK_MAX_CONCURRENCY": str(MAX_CONCURRENCY),
-        "CREDIT_RISK_BATCH_LATENCY_MS": "50",
+        "CREDIT_RISK_BATCH_LATENCY_MS": "10",
         "CREDIT_RISK_LOG_LEVEL": "DEBUG",
     }
     with serving(copy_store(store, tmp_path_factory.mktemp("limited")), **settings) as server:
