@@ -71,8 +71,8 @@ MOST_MERGED = 512
 between is spent on those that come after them."""
 
 SCORING_CHUNK = 25
-"""Rows of /predict/batch scored before other requests get their turn on the event loop: some millisecond. Half as many
-take a third longer each, twice as many a tenth less."""
+"""Rows of short lists scored before other requests get their turn on the event loop: some millisecond. Half as many
+take a third longer each, twice as many a tenth less. Long ones have steps of their own: `serving.http.listed`."""
 
 EXPLAINING_CHUNK = 16
 """Rows explained in one visit to a thread, some 3 ms. Half as many take a third longer each, twice as many an eighth

@@ -26,6 +26,9 @@ Span = Callable[[str], AbstractContextManager[Any]]
 
 _NOTHING: AbstractContextManager[Any] = nullcontext()
 
+_NOT_TOLD: tuple[Sequence[float], float] = ((), 0.0)
+"""What is weighed where the score is not disclosed."""
+
 
 def no_span(_: str) -> AbstractContextManager[Any]:
     """Where nobody watches."""
@@ -112,9 +115,11 @@ class Engine:
             decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
             # Most of an answer's cost, so only where something of it is told.
             disclosed = [i for i, (decision, _) in enumerate(decided) if discloses_score(decision)]
-            least = [max(0.0, self.policy.least_impact(pds[i])) for i in disclosed]
-            impacts = self.impacts.in_order(scores, disclosed, least) if disclosed else []
-            return self._assess(applications, scores, decided, dict(zip(disclosed, impacts, strict=True)))
+            least = [self.policy.least_impact(pds[i]) for i in disclosed]
+            bounds = [max(0.0, each) for each in least]
+            impacts = self.impacts.in_order(scores, disclosed, bounds) if disclosed else []
+            weighed = dict(zip(disclosed, zip(impacts, least, strict=True), strict=True))
+            return self._assess(applications, scores.turns, pds, decided, weighed)
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the smallest changes that would have got a better decision."""
@@ -123,7 +128,10 @@ class Engine:
             pds = scores.pd.tolist()
             decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
             attributions = self.attributor.attribute_turns(scores.turns)
-            assessments = self._assess(applications, scores, decided, dict(enumerate(self.impacts.exact(attributions))))
+            disclosed = [i for i, (decision, _) in enumerate(decided) if discloses_score(decision)]
+            impacts = self.impacts.exact(attributions[disclosed])
+            weighed = {i: (each, self.policy.least_impact(pds[i])) for i, each in zip(disclosed, impacts, strict=True)}
+            assessments = self._assess(applications, scores.turns, pds, decided, weighed)
             found = self._counterfactuals(applications, scores, [decision.outcome for decision, _ in decided])
             base_value, fields = self.attributor.base_value, self.attributor.fields
             return [
@@ -142,20 +150,18 @@ class Engine:
     def _assess(
         self,
         applications: Sequence[Application],
-        scores: Scores,
+        turns: Turns,
+        pds: list[float],
         decided: Sequence[tuple[Decision, tuple[str, ...]]],
-        impacts: Mapping[int, Sequence[float]],
+        weighed: Mapping[int, tuple[Sequence[float], float]],
     ) -> list[Assessment]:
-        """Assessments, by what was decided and by the reasons' impacts of those rows whose score is told."""
-        pds = scores.pd.tolist()
+        """Assessments, by what was decided; of rows whose score is told, by their reasons' impacts and the least."""
         reasonings = {
-            i: explaining(
-                decision, self.catalogue, applications[i], impacts.get(i, ()), self.policy.least_impact(pds[i])
-            )
+            i: explaining(decision, self.catalogue, applications[i], *weighed.get(i, _NOT_TOLD))
             for i, (decision, _) in enumerate(decided)
             if decision.outcome is not Outcome.APPROVE
         }
-        reasons = self._told(reasonings, applications, scores.turns, pds)
+        reasons = self._told(reasonings, applications, turns, pds)
         identity, reference = self.identity, self.contract.reference
         return [
             Assessment(

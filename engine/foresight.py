@@ -21,7 +21,7 @@ from engine.columnar.model import ByTables, Model
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Ratio
-from scoring.improvements import Improvements
+from scoring.improvements import Improvements, ratios_of
 
 FEW = 16
 """Of so many numbers each is tried."""
@@ -55,11 +55,7 @@ class Foresight:
             if ratio.scored:  # none is crossed at 0
                 self._cuts[ratio.name] = self._cuts[ratio.name][self._cuts[ratio.name] > 0]
         self._moved = {
-            field.name: [
-                (ratio, ratio.numerator == field.name)
-                for ratio in self._contract.ratios
-                if ratio.scored and field.name in (ratio.numerator, ratio.denominator)
-            ]
+            field.name: [(ratio, ratio.numerator == field.name) for ratio in ratios_of(contract, field.name)]
             for field in scored
         }
         self._below = {

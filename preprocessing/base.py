@@ -19,6 +19,8 @@ MAX_NUMBER = 1e12
 MAX_CATEGORIES = 200
 MAX_TEXT = 200
 MAX_REFERENCE_LENGTH = 64
+CONTROLS = r"\x00-\x1f\x7f-\x9f"
+"""Characters that no text has, as they stand between a pattern's brackets."""
 
 
 def _named(name: str) -> str:
@@ -32,7 +34,7 @@ def _named(name: str) -> str:
 
 def is_one_line(text: str) -> bool:
     """Whether a contract can hold a text: not empty, not too long, no control character nor a line's end in it."""
-    return len(text) <= MAX_TEXT and re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", text) is not None
+    return len(text) <= MAX_TEXT and re.fullmatch(rf"[^{CONTROLS}\u2028\u2029]+", text) is not None
 
 
 def _on_one_line(text: str) -> str:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from pydantic_core import PydanticCustomError
 
 from preprocessing.base import (
+    CONTROLS,
     MAX_CATEGORIES,
     MAX_NUMBER,
     MAX_REFERENCE_LENGTH,
@@ -34,6 +35,7 @@ from preprocessing.choices import Category, Flag, Ordered
 from preprocessing.numeric import Integer, Number, Plausible, number_feature
 
 __all__ = [
+    "CONTROLS",
     "MAX_CATEGORIES",
     "MAX_NUMBER",
     "MAX_REFERENCE_LENGTH",
@@ -157,7 +159,7 @@ class Reference(BaseField):
 
     def annotation(self) -> Any:
         """See `BaseField`."""
-        return Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+        return Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE_LENGTH, pattern=f"^[^{CONTROLS}]*$")]
 
 
 AnyField = Annotated[

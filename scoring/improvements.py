@@ -52,7 +52,7 @@ class Improvements:
         self._ensemble = scorer.leaves.ensemble
         self._contract = scorer.schema.contract
         scored = [self._contract.by_name[name] for name in self._contract.scored]
-        self._moved = {field.name: _ratios_of(self._contract, field.name) for field in scored}
+        self._moved = {field.name: ratios_of(self._contract, field.name) for field in scored}
         self._cuts = {field.name: self.thresholds(field) for field in scored if not field.choices}
         self._replacements = {field.name: self._replacement(field) for field in scored if not self._moved[field.name]}
         keeps: list[Turns] = []
@@ -193,5 +193,6 @@ def _first_whole(low: float, high: float) -> int:
     return first if np.float32(first) > low else math.floor(low + (high - low) / 2)
 
 
-def _ratios_of(contract: Contract, name: str) -> list[Ratio]:
+def ratios_of(contract: Contract, name: str) -> list[Ratio]:
+    """The scored ratios that move with a field."""
     return [ratio for ratio in contract.ratios if ratio.scored and name in (ratio.numerator, ratio.denominator)]

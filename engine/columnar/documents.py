@@ -13,10 +13,10 @@ from engine.columnar.columns import Columns
 from engine.columnar.reading import Numbers, Reader, Reading, References, Stated, Texts
 from preprocessing.application import Application
 from preprocessing.contract import Contract
-from preprocessing.fields import MAX_REFERENCE_LENGTH, AnyField, Integer, Reference
+from preprocessing.fields import CONTROLS, MAX_REFERENCE_LENGTH, AnyField, Integer, Reference
 
 _NUMBERS = {float, int}
-_SOUND = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{MAX_REFERENCE_LENGTH}}}")
+_SOUND = re.compile(f"[^{CONTROLS}]{{1,{MAX_REFERENCE_LENGTH}}}")
 
 
 class Applications(NamedTuple):

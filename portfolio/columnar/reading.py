@@ -16,9 +16,7 @@ from engine.columnar.reading import Numbers, References, Stated, Texts
 from portfolio.columnar.casting import Cells
 from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
-from preprocessing.fields import MAX_REFERENCE_LENGTH, AnyField, Reference
-
-_CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
+from preprocessing.fields import CONTROLS, MAX_REFERENCE_LENGTH, AnyField, Reference
 
 
 class Read(NamedTuple):
@@ -97,7 +95,7 @@ def _references(texts: pa.Array) -> Mask:
     length = pc.utf8_length(texts)
     sound = pc.and_(
         pc.and_(pc.greater_equal(length, 1), pc.less_equal(length, MAX_REFERENCE_LENGTH)),
-        pc.invert(pc.match_substring_regex(texts, _CONTROL)),
+        pc.invert(pc.match_substring_regex(texts, f"[{CONTROLS}]")),
     )
     return _mask(pc.fill_null(sound, True))
 

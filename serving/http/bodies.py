@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.requests import Request
 
-from preprocessing.application import Application, FieldError, InvalidApplicationError
+from preprocessing.application import InvalidApplicationError
 from preprocessing.contract import Contract
 from serving.http.batches import Item, Queued
 from serving.http.encodings import refusal
@@ -30,7 +30,8 @@ from serving.http.problems import (
     UnsupportedMediaTypeError,
 )
 from serving.http.received import received
-from serving.http.refusals import Room, invalid
+from serving.http.refusals import invalid
+from serving.http.row_by_row import RowByRow
 from serving.http.yielding import ROWS_BETWEEN_YIELDS
 from serving.once import Once
 from serving.settings import Settings
@@ -80,7 +81,7 @@ class Bodies:
 
     def by_columns(self) -> None:
         """Read long lists by columns from now on."""
-        self.lists = ListReader(self._count)
+        self.lists = ListReader()
 
     async def arrive(self, request: Request) -> None:
         """Wait until the body is complete, and keep it with the request for whoever reads it.
@@ -160,45 +161,23 @@ class Bodies:
         _note_rows(len(document))
         if self._keep:
             _note_received(received(body, document))
-        room = Room(len(body), len(document), partial=partial)
+        rows = RowByRow(contract, self._count, len(body), len(document), partial=partial)
         if self.lists is not None and len(document) >= LONG:
-            return [await self.lists.read(contract, document, room, partial=partial)]
-        return await (self._parse_some if partial else self._parse_all)(contract, document, room)
+            return [await self.lists.read(rows, document)]
+        return await self._short(rows, document)
 
-    async def _parse_all(self, contract: Contract, document: list[Any], room: Room) -> list[Item]:
-        """Every row, or what is wrong with those up to which there is room to say it."""
+    @staticmethod
+    async def _short(rows: RowByRow, documents: Sequence[Any]) -> list[Item]:
+        """Every row of a short list, bad ones of a partial batch as what is wrong with them."""
         items: list[Item] = []
-        errors: list[FieldError] = []
-        for row, entry in enumerate(document):
-            item = self._parse_row(contract, row, entry)
-            if not isinstance(item, InvalidApplicationError):
-                items.append(item)
-            elif room.take(row, item.errors):
-                errors += item.errors
-            else:
-                raise invalid(errors, unread=len(document) - row)
+        for row, document in enumerate(documents):
+            if (application := rows.read(row, document)) is not None:
+                items.append(application)
+            elif row in rows.bad:
+                items.append(rows.bad[row])
             await _give_way(row)
-        if errors:
-            raise invalid(errors)
+        rows.end()
         return items
-
-    async def _parse_some(self, contract: Contract, document: list[Any], room: Room) -> list[Item]:
-        """Every row, bad ones as what is wrong with them."""
-        items: list[Item] = []
-        for row, entry in enumerate(document):
-            item = self._parse_row(contract, row, entry)
-            if isinstance(item, InvalidApplicationError) and not room.take(row, item.errors):
-                item = room.counted(row, item)
-            items.append(item)
-            await _give_way(row)
-        return items
-
-    def _parse_row(self, contract: Contract, row: int, entry: Any) -> Application | InvalidApplicationError:
-        try:
-            return contract.parse(entry)
-        except InvalidApplicationError as exc:
-            self._count(exc, contract)
-            return InvalidApplicationError(tuple(error.at(row) for error in exc.errors))
 
     def _count(self, exc: InvalidApplicationError, contract: Contract) -> None:
         for error in exc.errors:

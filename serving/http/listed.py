@@ -6,7 +6,7 @@ Columns have a price that a few rows don't pay back, so that short lists go row 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -15,10 +15,10 @@ from engine.columnar.assessing import Answers, ColumnarEngine
 from engine.columnar.binning import Binning
 from engine.columnar.deciding import OUTCOMES
 from engine.columnar.documents import Applications, DocumentReader
-from preprocessing.application import Application, FieldError, InvalidApplicationError
+from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import Contract
 from scoring.distribution import FieldBins
-from serving.http.refusals import Room, invalid
+from serving.http.row_by_row import RowByRow
 from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
 
 LONG = 40
@@ -86,48 +86,34 @@ class AnsweredList(NamedTuple):
 
 
 class ListReader:
-    """Reads long lists.
+    """Reads long lists."""
 
-    Args:
-        count: told of each error, with its row's contract.
-    """
-
-    def __init__(self, count: Callable[[InvalidApplicationError, Contract], None]) -> None:
-        self._count = count
+    def __init__(self) -> None:
         self._reader: tuple[Contract, DocumentReader] | None = None
 
-    async def read(self, contract: Contract, documents: Sequence[object], room: Room, *, partial: bool) -> Listed:
+    async def read(self, rows: RowByRow, documents: Sequence[object]) -> Listed:
         """Every row, or what is wrong with those up to which there is room to say it.
 
+        Args:
+            rows: reads those that columns leave uncertain.
+            documents: all of the list.
+
         Raises:
-            ProblemError: rows are bad, and not `partial`.
+            ProblemError: rows are bad, and the batch is not partial.
         """
-        if self._reader is None or self._reader[0] is not contract:
-            self._reader = contract, DocumentReader(contract)
+        if self._reader is None or self._reader[0] is not rows.contract:
+            self._reader = rows.contract, DocumentReader(rows.contract)
         reader = self._reader[1]
         await give_way()
         reading, values = reader.read(documents)
         read: dict[int, Application] = {}
-        bad: dict[int, InvalidApplicationError] = {}
-        errors: list[FieldError] = []
         for i, row in enumerate(reading.uncertain()):
-            try:
-                read[row] = contract.parse(documents[row])
-            except InvalidApplicationError as exc:
-                self._count(exc, contract)
-                error = InvalidApplicationError(tuple(each.at(row) for each in exc.errors))
-                fits = room.take(row, error.errors)
-                if partial:
-                    bad[row] = error if fits else room.counted(row, error)
-                elif fits:
-                    errors += error.errors
-                else:
-                    raise invalid(errors, unread=len(documents) - row) from None
+            if (application := rows.read(row, documents[row])) is not None:
+                read[row] = application
             if i % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
                 await give_way()
-        if errors:
-            raise invalid(errors)
-        return Listed(reader.applications(reading, values, read), bad, len(documents))
+        rows.end()
+        return Listed(reader.applications(reading, values, read), rows.bad, len(documents))
 
 
 class ListEngine:
