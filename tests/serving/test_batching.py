@@ -129,7 +129,7 @@ class TestAdaptiveBatches:
 class TestTurns:
     """A large request gives way to small ones between its chunks."""
 
-    BATCHES = 8
+    BATCHES = 40
 
     def test_beside_batches_of_500(self, server: Server, applications: Documents) -> None:
         """While batches of 500 come one after the other, lone requests are answered several times as often."""
