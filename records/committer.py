@@ -15,7 +15,7 @@ import asyncio
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -45,6 +45,11 @@ SEALED_AT_ONCE = 100
 """Records of one request that are sealed before other requests get their turn on the event loop: a millisecond."""
 
 RETRY_SECONDS = 1.0
+
+
+async def one_turn() -> None:
+    """Let the event loop do what else it has to."""
+    await asyncio.sleep(0)
 
 
 class Watch(Protocol):
@@ -92,10 +97,17 @@ class Committer:
         ring: seals them.
         watch: is told of each transaction, in the thread.
         files: what the basis names by digest, kept before the first record.
+        give_way: lets others have their turns on the event loop.
     """
 
-    def __init__(
-        self, store: Writing, basis: Basis, ring: KeyRing, watch: Watch, files: Mapping[str, bytes] | None = None
+    def __init__(  # noqa: PLR0913, PLR0917  # two of them have what most need
+        self,
+        store: Writing,
+        basis: Basis,
+        ring: KeyRing,
+        watch: Watch,
+        files: Mapping[str, bytes] | None = None,
+        give_way: Callable[[], Awaitable[None]] = one_turn,
     ) -> None:
         self.writer = Writer(new_id(), time.time_ns() // 1000, basis.digest)
         self._store = store
@@ -103,6 +115,7 @@ class Committer:
         self._ring = ring
         self._watch = watch
         self._files = files or {}
+        self._give_way = give_way
         self._head: Head | None = None
         self._arrived: list[_Pending] = []
         self._pending: deque[_Pending] = deque()
@@ -143,7 +156,7 @@ class Committer:
         while len(records) > SEALED_AT_ONCE:
             entries += self._sealed(records[:SEALED_AT_ONCE])
             records = records[SEALED_AT_ONCE:]
-            await asyncio.sleep(0)
+            await self._give_way()
         with self._lock:
             if self._closed:
                 raise RecordsUnavailableError("the service is stopping")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,16 +14,17 @@ import decision
 import engine as engine_package
 import preprocessing
 import scoring
-from engine import Assessment, Engine
+from engine import Engine
 from records.basis import Basis, code_digest, libraries, processor
 from records.errors import RecordsError
 from records.identifiers import as_text, new_id
 from records.moments import now
 from records.record import DecisionRecord
-from records.replaying.answers import answered
+from records.replaying.answers import Said
 from records.shadow.answered import Answered
 from serving import SERVICE_VERSION
 from serving.challenging import Challenging
+from serving.http.yielding import give_way
 from serving.once import Once
 from serving.settings import Settings
 from serving.store import Served
@@ -82,7 +82,7 @@ class Recording:
         self._basis = basis = _basis(engine, served.digests)
         ring = read_keyring(self._settings.records_key_file)
         files = {served.digests[name]: content for name, content in served.contents.items()}
-        committer = Committer(self._opened(self._settings.records), basis, ring, self, files)
+        committer = Committer(self._opened(self._settings.records), basis, ring, self, files, give_way)
         committer.start()
         self._committer = committer
         self._once.start(Claimer(open_claims(self._settings.records, self._settings.records_seconds)), ring)
@@ -161,7 +161,8 @@ class Recording:
     async def keep(
         self,
         kind: str,
-        assessments: Sequence[tuple[int | None, Assessment]],
+        rows: Sequence[int | None],
+        say: Callable[[Basis], Iterable[Said]],
         exchange: Exchange | None,
         content: Callable[[Sequence[str | None]], bytes],
     ) -> Sequence[str | None]:
@@ -169,7 +170,8 @@ class Recording:
 
         Args:
             kind: of the route.
-            assessments: each with its row; None where it came alone.
+            rows: of the decisions; None for one that came alone.
+            say: what the engine has said of each, by what it decides by.
             exchange: the request.
             content: the answer by its decisions' ids, which is kept with them where the request has a key.
 
@@ -181,8 +183,9 @@ class Recording:
             AnsweredAlreadyError: nor must these, since another answer is kept for the same key.
         """
         if self._committer is None:
-            return [None] * len(assessments)
-        records = await self._records(kind, assessments, exchange)
+            return [None] * len(rows)
+        assert self._basis is not None
+        records = await self._records(kind, zip(rows, say(self._basis), strict=True), exchange)
         ids = [as_text(record.id) for record in records]
         if exchange is None or exchange.claim is None:
             await self._committer.commit(records)
@@ -207,10 +210,8 @@ class Recording:
         return self._spool
 
     async def _records(
-        self, kind: str, assessments: Sequence[tuple[int | None, Assessment]], exchange: Exchange | None
+        self, kind: str, decisions: Iterable[tuple[int | None, Said]], exchange: Exchange | None
     ) -> list[DecisionRecord]:
-        basis = self._basis
-        assert basis is not None
         moment = now()
         caller = trace = key = None
         request, received = "", None
@@ -219,10 +220,9 @@ class Recording:
             trace = f"{exchange.span.trace_id:032x}" if exchange.span is not None else None
             key = exchange.claim.key if exchange.claim is not None else None
         records: list[DecisionRecord] = []
-        for row, assessment in assessments:
+        for row, said in decisions:
             if len(records) % _AT_A_TIME == _AT_A_TIME - 1:
-                await asyncio.sleep(0)  # others get their turn
-            said = answered(assessment, basis)
+                await give_way()
             came = "" if received is None else received[row or 0]
             records.append(
                 DecisionRecord(new_id(), moment, kind, row, caller, request, trace, said[0], came, *said[1:], key)

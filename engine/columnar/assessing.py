@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Generator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from decision import Decision, Reason
+from decision import Reason
 from decision.policy import Rule
-from engine import Assessment, Engine, Identity
+from engine import Engine, Identity
 from engine.columnar.columns import Columns
-from engine.columnar.deciding import OUTCOMES, Decided, Decider
+from engine.columnar.deciding import Decided, Decider
 from engine.columnar.lists import Lists
 from engine.columnar.model import Scored
 from engine.columnar.outside import Outside, Ranges
 from engine.columnar.reasoning import Reasoner, Reasons
-from preprocessing.application import Application
 
 
 class Assessed(NamedTuple):
@@ -57,28 +55,6 @@ class Answers(NamedTuple):
     outside: Lists[str]
     reasons: Lists[Reason]
     identity: Identity
-
-    def assessments(
-        self, applications: Sequence[Application], references: Sequence[str | None] | None
-    ) -> list[Assessment]:
-        """One by one, as `Engine.assess` has them.
-
-        Args:
-            applications: whose answers they are.
-            references: the callers' own ids; None where the contract has none.
-        """
-        decided = self.decided
-        decisions = map(
-            Decision,
-            [OUTCOMES[place] for place in decided.outcome.tolist()],
-            [OUTCOMES[place] for place in decided.band.tolist()],
-            decided.prediction.tolist(),
-            decided.score.tolist(),
-            self.rules.each(),
-        )
-        each = zip(applications, self.pd.tolist(), decisions, self.reasons.each(), repeat(self.identity),
-                   self.outside.each(), references or repeat(None), strict=False)  # fmt: skip
-        return [Assessment(*one) for one in each]
 
 
 class ColumnarEngine:

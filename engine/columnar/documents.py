@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,11 +32,9 @@ class Applications(NamedTuple):
     rows: NDArray[np.intp]
     others: Mapping[str, Sequence[Any]]
 
-    def each(self, contract: Contract) -> list[Application]:
-        """One by one, as the contract reads them."""
-        values = [self._values(field) for field in contract.fields]
-        names = tuple(contract.by_name)
-        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    def each(self, contract: Contract, names: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        """The values of these fields one by one, as the contract reads them."""
+        return zip(*[self._values(contract.by_name[name]) for name in names], strict=True)
 
     def references(self, contract: Contract) -> Sequence[str | None] | None:
         """The callers' own ids; None where the contract has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from engine.columnar.columns import Mask
 
 T = TypeVar("T")
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Lists(Generic[T]):
                 distinct.append(tuple([value for value, mask in there if mask[row]]))
         return cls(distinct, [places[key] for key in keys])
 
-    def each(self) -> list[tuple[T, ...]]:
-        """Row by row."""
-        return [self.distinct[place] for place in self.of_row]
+    def each(self, told: Callable[[tuple[T, ...]], Told]) -> list[Told]:
+        """What is told of each row's list; it is made once of each that there is."""
+        made = [*map(told, self.distinct)]
+        return [made[place] for place in self.of_row]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from decision import Outcome
+from decision import Outcome, Reason
+from decision.policy import Rule
 from engine import Assessment
 from records.basis import Basis
 
@@ -54,11 +55,21 @@ def answered(assessment: Assessment, basis: Basis) -> Said:
         _WORDS[outcome],
         _WORDS[band],
         credit_score,
-        tuple([rule.id for rule in rules]) if rules else (),
-        tuple([(reason.code, reason.field) for reason in reasons]) if reasons else (),
+        rules_said(rules) if rules else (),
+        reasons_said(reasons) if reasons else (),
         assessment.outside,
         None if attributions is None else tuple(map(attributions.by_field.__getitem__, basis.scored)),
         tuple([(dict(found.changes), found.outcome.value, found.pd) for found in counterfactuals])
         if counterfactuals
         else (),
     )
+
+
+def rules_said(rules: Iterable[Rule]) -> tuple[str, ...]:
+    """Their names."""
+    return tuple([rule.id for rule in rules])
+
+
+def reasons_said(reasons: Iterable[Reason]) -> tuple[tuple[str, str], ...]:
+    """Code and field of each."""
+    return tuple([(reason.code, reason.field) for reason in reasons])

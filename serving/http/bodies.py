@@ -6,7 +6,6 @@ exception in a batch would fail all the requests that were merged into it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any
@@ -32,7 +31,7 @@ from serving.http.problems import (
 from serving.http.received import received
 from serving.http.refusals import invalid
 from serving.http.row_by_row import RowByRow
-from serving.http.yielding import ROWS_BETWEEN_YIELDS
+from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
 from serving.once import Once
 from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
@@ -175,18 +174,14 @@ class Bodies:
                 items.append(application)
             elif row in rows.bad:
                 items.append(rows.bad[row])
-            await _give_way(row)
+            if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
+                await give_way()
         rows.end()
         return items
 
     def _count(self, exc: InvalidApplicationError, contract: Contract) -> None:
         for error in exc.errors:
             self._count_invalid(error.loc, error.type, contract.by_name)
-
-
-async def _give_way(row: int) -> None:
-    if row % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
-        await asyncio.sleep(0)
 
 
 def _partial(request: Request) -> bool:

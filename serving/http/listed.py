@@ -6,17 +6,20 @@ Columns have a price that a few rows don't pay back, so that short lists go row 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple, TypeVar
 
-from engine import Assessment, Engine
+from engine import Engine
 from engine.columnar.assessing import Answers, ColumnarEngine
 from engine.columnar.binning import Binning
 from engine.columnar.deciding import OUTCOMES
 from engine.columnar.documents import Applications, DocumentReader
 from preprocessing.application import Application, InvalidApplicationError
 from preprocessing.contract import Contract
+from records.basis import Basis
+from records.replaying.answers import Said, reasons_said, rules_said
 from scoring.distribution import FieldBins
 from serving.http.row_by_row import RowByRow
 from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
@@ -78,11 +81,30 @@ class AnsweredList(NamedTuple):
             of_field.update(dict.fromkeys(self.answers.outside.distinct[place], number))
         return of_field
 
-    def assessments(self) -> list[tuple[int | None, Assessment]]:
-        """One by one, each with its row."""
-        applications = self.listed.applications
-        each = self.answers.assessments(applications.each(self.contract), self.references)
-        return list(zip(applications.rows.tolist(), each, strict=True))
+    @property
+    def rows(self) -> list[int]:
+        """Of the sound ones."""
+        rows: list[int] = self.listed.applications.rows.tolist()
+        return rows
+
+    def said(self, basis: Basis) -> Iterator[Said]:
+        """As `answered` says it of each sound row."""
+        answers, decided = self.answers, self.answers.decided
+        words = [outcome.value for outcome in OUTCOMES]
+        return zip(
+            self.references or repeat(None),
+            self.listed.applications.each(self.contract, basis.fields),
+            answers.pd.tolist(),
+            [words[place] for place in decided.outcome.tolist()],
+            [words[place] for place in decided.band.tolist()],
+            decided.score.tolist(),
+            answers.rules.each(rules_said),
+            answers.reasons.each(reasons_said),
+            answers.outside.each(tuple),
+            repeat(None),  # attributions
+            repeat(()),  # counterfactuals
+            strict=False,
+        )
 
 
 class ListReader:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -11,7 +10,9 @@ from starlette.responses import Response
 
 from engine import Assessment
 from preprocessing.application import InvalidApplicationError
+from records.basis import Basis
 from records.errors import AnsweredAlreadyError, RecordsUnavailableError
+from records.replaying.answers import Said, answered
 from serving.http.answers import explanation, prediction
 from serving.http.batches import SETTLED, Result
 from serving.http.listed import AnsweredList
@@ -66,7 +67,7 @@ class Responses:
             return settled.response(request_id())
         if len(results) == 1 and isinstance(listed := results[0], AnsweredList):
             return await self._listed(listed)
-        answered = [(row, result) for row, result in enumerate(results) if isinstance(result, Assessment)]
+        assessed = [(row, result) for row, result in enumerate(results) if isinstance(result, Assessment)]
 
         def content(ids: Sequence[str | None]) -> bytes:
             each = iter(ids)
@@ -77,7 +78,7 @@ class Responses:
             ]
             return to_json({"batch_size": len(results), "results": rows})
 
-        return await self._answer(PREDICT_BATCH, answered, content)
+        return await self._answer(PREDICT_BATCH, assessed, content)
 
     async def _listed(self, listed: AnsweredList) -> Response:
         """A long list's, as `_answer` does it row by row."""
@@ -93,7 +94,7 @@ class Responses:
             return f'{{"batch_size":{listed.listed.size},"results":[{",".join(texts if bad else each)}]}}'.encode()
 
         if self._recording.keeps:
-            kept = await self._kept(kind, listed.assessments(), content)
+            kept = await self._kept(kind, listed.rows, listed.said, content)
             if isinstance(kept, Response):
                 return kept
             await give_way()
@@ -117,18 +118,22 @@ class Responses:
     async def _answer(
         self,
         route: Route,
-        answered: Sequence[tuple[int | None, Assessment]],
+        results: Sequence[tuple[int | None, Assessment]],
         content: Callable[[Sequence[str | None]], bytes],
     ) -> Response:
         """Put on record, count and log what is being answered, and answer it."""
         kind = route.kind
         assert kind is not None
-        ids = await self._kept(kind, answered, content)
+
+        def say(basis: Basis) -> Iterator[Said]:
+            return (answered(assessment, basis) for _, assessment in results)
+
+        ids = await self._kept(kind, [row for row, _ in results], say, content)
         if isinstance(ids, Response):
             return ids
-        for place, ((_, assessment), decision_id) in enumerate(zip(answered, ids, strict=True)):
+        for place, ((_, assessment), decision_id) in enumerate(zip(results, ids, strict=True)):
             if place % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1:
-                await asyncio.sleep(0)
+                await give_way()
             decision, pd = assessment.decision, assessment.pd
             outcome = decision.outcome.value
             self._metrics.count(kind, outcome, pd)
@@ -152,12 +157,13 @@ class Responses:
     async def _kept(
         self,
         kind: str,
-        answered: Sequence[tuple[int | None, Assessment]],
+        rows: Sequence[int | None],
+        say: Callable[[Basis], Iterable[Said]],
         content: Callable[[Sequence[str | None]], bytes],
     ) -> Sequence[str | None] | Response:
         """Put on record: the decisions' ids, or what is said where that is not to be had."""
         try:
-            return await self._recording.keep(kind, answered, current_exchange.get(), content)
+            return await self._recording.keep(kind, rows, say, current_exchange.get(), content)
         except RecordsUnavailableError:
             return NotRecordedError().response(request_id())
         except AnsweredAlreadyError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +19,8 @@ from engine import Assessment, Engine, open_model
 from preprocessing.application import Application
 from preprocessing.contract import Contract, read_contract_file
 from preprocessing.fields import PD
+from records.basis import Basis
+from records.replaying.answers import Said
 from scoring.artifact import read_artifact
 from scoring.distribution import FieldBins
 from serving.http.batches import Result, answer
@@ -36,6 +38,7 @@ from tests.artifacts import MODEL_FOLDER, POLICY_FOLDER
 from tests.books import BOOKS, EVERY_TYPE, Document, contract_of, documents
 from tests.contracts import Small, applications, distribution_of, policy_of, spoilt
 from tests.properties.test_decisions import catalogue_of, engine_of
+from tests.records.samples import BASIS
 
 PD_BINS = FieldBins(field=PD, edges=[0.05, 0.1, 0.2], categories=[], shares=[0.4, 0.3, 0.2, 0.1], missing=0)
 
@@ -77,17 +80,20 @@ class Kept(Recording):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.kept: list[tuple[int | None, Assessment]] = []
+        self.rows: Sequence[int | None] = []
+        self.say: Callable[[Basis], Iterable[Said]] = lambda _: ()
 
     @property
     def keeps(self) -> bool:
         return True
 
-    async def keep(self, kind: str, assessments: Any, exchange: Exchange | None, content: Any) -> list[str]:
+    async def keep(  # as the method
+        self, kind: str, rows: Any, say: Any, exchange: Exchange | None, content: Any
+    ) -> list[str]:
         assert kind == "batch"
         assert exchange is not None
-        self.kept = list(assessments)
-        ids = [f"id-{row}" for row, _ in assessments]
+        self.rows, self.say = rows, say
+        ids = [f"id-{row}" for row in rows]
         assert isinstance(content(ids), bytes)
         return ids
 
@@ -128,7 +134,9 @@ def told(book: Book, rows: Sequence[Any], *, columns: bool, partial: bool, recor
         assert ListEngine.pays(book.engine)
         bodies.by_columns()
     lists = ListEngine(book.engine, book.bins)
-    recording = (Kept if record else Recording)(settings, telemetry, Once(settings, telemetry))
+    arguments = settings, telemetry, Once(settings, telemetry)
+    kept = Kept(*arguments)
+    recording = kept if record else Recording(*arguments)
     responses = Responses(telemetry, recording)
 
     async def work(applications: Sequence[Application]) -> list[Assessment]:
@@ -149,11 +157,9 @@ def told(book: Book, rows: Sequence[Any], *, columns: bool, partial: bool, recor
         if sample.value and not sample.name.endswith("_created")
     }
     logged = [{**json.loads(line), "timestamp": ""} for line in lines.lines]
-    kept = [
-        (row, dict(each.fields), each[1:], [*map(type, each.fields.values())])
-        for row, each in getattr(recording, "kept", [])
-    ]
-    return Told(response.status_code, bytes(response.body), logged, counts, kept)
+    basis = BASIS.model_copy(update={"fields": tuple(book.contract.by_name), "scored": ()})
+    on_record = [(row, said, [*map(type, said[1])]) for row, said in zip(kept.rows, kept.say(basis), strict=True)]
+    return Told(response.status_code, bytes(response.body), logged, counts, on_record)
 
 
 def request_of(rows: Sequence[Any], *, partial: bool) -> Request:

@@ -42,8 +42,8 @@ _WRITTEN = "sequence, id, time, outcome, caller, tag, content, key, hash"
 _STATEMENTS = 128
 """Kept ready, one for each number of rows, as many as a connection keeps."""
 
-_MOST_INSERTED = 3_000
-"""By one statement, which may have 32,766 parameters by SQLite's own default, nine for each."""
+_MOST_INSERTED = 256
+"""By one statement. One of each length is kept ready, which may take half a kilobyte for each row."""
 
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
