@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
@@ -164,7 +163,7 @@ class Attributor:
         self._base_margin = tables.base_value
         self._calibration = calibration
         self._ensemble = index.ensemble
-        splits = _splits_of_subtrees(index.ensemble.depth)
+        splits = splits_of_subtrees(index.ensemble.depth)
         subtrees, bits = splits.shape
         look_ups = len(index.ensemble.value) * subtrees
         self._first_states = np.arange(look_ups).reshape(-1, subtrees) << bits
@@ -179,24 +178,19 @@ class Attributor:
             self._sums, self._cell = sums, (part * (len(self.fields) + 1) + fields).ravel()
         self._workspace = _Workspace(self._first_states.shape, self._sums.shape[1])
 
-    def grouped(self, groups: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What every subtree adds to the margin in each of its states, summed up by groups of fields.
+    def grouped(self, tree: int, groups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What every subtree of a tree adds to the margin in each of its states, summed up by groups of fields.
 
         Args:
+            tree: which.
             groups: whether a field is in a group, shape (fields, groups); asked for where `is_dense`.
 
         Returns:
-            Shape (places, groups); `places` tells which of them.
+            Shape (subtrees * states, groups).
         """
-        grouped: NDArray[np.float64] = self._sums @ groups
+        rows = len(self._sums) // len(self._first_states)
+        grouped: NDArray[np.float64] = self._sums[tree * rows : (tree + 1) * rows] @ groups
         return grouped
-
-    def places(self, tree: int, subtrees: Sequence[int], turns: Turns) -> NDArray[np.intp]:
-        """Where the sums of some subtrees of one tree stand by its turns, shape (m,): shape (m, len(subtrees))."""
-        places = np.tile(self._first_states[tree, subtrees], (len(turns), 1))
-        for byte, state in enumerate(self._state_by_byte):
-            places += state[:, subtrees].take((turns >> 8 * byte).astype(np.uint8), axis=0)
-        return places
 
     def calibrated(self, sums: NDArray[np.float64], margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of attributions in the margin, shape (n, k), in calibrated log-odds.
@@ -271,7 +265,7 @@ class _Workspace(threading.local):
         self.picked = np.empty((self.places.size, width))
 
 
-def _splits_of_subtrees(depth: int) -> NDArray[np.intp]:
+def splits_of_subtrees(depth: int) -> NDArray[np.intp]:
     """For each subtree of four leaves, the numbers of the splits above and in it, shape (subtrees, depth + 1)."""
     tops = np.arange(1 << depth - 2, 2 << depth - 2)
     above = [tops >> levels for levels in range(depth - 2, 0, -1)]
