@@ -21,9 +21,9 @@ from scoring.attribution import (
     Attributor,
     LeafIndex,
     Tables,
+    _columns,
     _shapley_weights,
     _state_by_byte,
-    _sums,
     splits_of_subtrees,
 )
 from scoring.estimator import load_estimator, trees_of
@@ -199,9 +199,8 @@ class TestServing:
         index = LeafIndex(trees_of(model), schema)
         none = len(schema.fields)
         assert index.shape[1] == (index.leaf_fields < none).sum(axis=1).max()
-        splits = splits_of_subtrees(index.ensemble.depth)
-        sums, fields = _sums(index, index.build_tables(features(schema, 5, 3)), splits)
-        assert sums.shape[1] == fields.shape[1] == (fields < none).sum(axis=1).max()
+        columns, fields = _columns(index, len(index.ensemble.value) * len(splits_of_subtrees(index.ensemble.depth)))
+        assert columns.max() + 1 == fields.shape[1] == (fields < none).sum(axis=1).max()
 
     def test_no_rows_give_no_attributions(self, scorer: Scorer) -> None:
         index = scorer.leaves
