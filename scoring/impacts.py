@@ -147,9 +147,10 @@ class _Part:
         """
         first, *others = self._places_of_subtrees(splits)
         grouped.take(first, axis=0, out=sums, mode="clip")  # the only mode that needs no copy; none is outside
+        picked = picked[: len(sums)]
         for other in others:
-            grouped.take(other, axis=0, out=picked[: self.states], mode="clip")
-            sums += picked[: self.states]
+            grouped.take(other, axis=0, out=picked, mode="clip")
+            sums += picked
 
     def _places_of_subtrees(self, splits: NDArray[np.intp]) -> NDArray[np.intp]:
         """Where each of its subtrees' sums stand among the tree's in each state, shape (subtrees, states)."""
@@ -188,8 +189,8 @@ class _Thresholds:
         self.subtrees = self.of_splits[:, splits_of_subtrees(trees.depth)]
 
     def by_feature(self, numbers: Iterable[int]) -> list[list[int]]:
-        """Some of them, in order."""
-        return [list(each) for _, each in groupby(sorted(numbers), self.feature.__getitem__)]
+        """Some of them, in order; features with few come first, so that most states are reached in the last step."""
+        return sorted([list(each) for _, each in groupby(sorted(numbers), self.feature.__getitem__)], key=len)
 
     def states(self, numbers: Iterable[int]) -> int:
         """How many states there are of some of them."""
