@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, groupby
+from itertools import accumulate, chain, count, groupby, pairwise
 from math import prod
 
 import numpy as np
@@ -155,18 +155,16 @@ class _Part:
     def _places_of_subtrees(self, splits: NDArray[np.intp]) -> NDArray[np.intp]:
         """Where each of its subtrees' sums stand among the tree's in each state, shape (subtrees, states)."""
         bits = splits.shape[1]
-        place: NDArray[np.intp] = np.array(self.subtrees)[:, np.newaxis] << bits
         numbers = np.array(list(chain.from_iterable(self.thresholds)))
         sets = splits[self.subtrees, np.newaxis] == numbers[:, np.newaxis]
         # Thresholds are exceeded in order, so that each sets its bits in the states of those after it.
-        exceeded = np.zeros((len(place), len(numbers) + 1), dtype=np.intp)
+        exceeded = np.zeros((len(self.subtrees), len(numbers) + 1), dtype=np.intp)
         np.cumsum(sets @ (1 << np.arange(bits)), axis=1, out=exceeded[:, 1:])
-        first = 0
-        for of_feature in self.thresholds:
-            last = first + len(of_feature)
-            own = exceeded[:, first : last + 1] - exceeded[:, first, np.newaxis]
-            place = (own[..., np.newaxis] + place[:, np.newaxis]).reshape(len(place), -1)
-            first = last
+        ends = [0, *accumulate(map(len, self.thresholds))]
+        place: NDArray[np.intp] = (np.array(self.subtrees) << bits) - exceeded[:, ends[:-1]].sum(axis=1)
+        place = place[:, np.newaxis]
+        for first, last in pairwise(ends):
+            place = (exceeded[:, first : last + 1, np.newaxis] + place[:, np.newaxis]).reshape(len(place), -1)
         return place
 
 
