@@ -27,7 +27,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class Strict(BaseModel):
     """What all of them are made of: no coercion, no unknown keys, no NaN, and nothing changes once it is read."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class InvalidDocumentError(ValueError):
