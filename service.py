@@ -115,7 +115,7 @@ class CreditRisk:
         self._parts = assemble()
         self.draining = Draining(settings.drain_seconds)
         self.draining.install()
-        self._parts.start(CreditRisk.bento, self.__is_ready__)  # type: ignore[attr-defined]  # the decorator made it a Service
+        self._parts.start(CreditRisk.bento, self._is_ready)  # type: ignore[attr-defined]  # the decorator made it a Service
 
     @classmethod
     def assemble(cls) -> Parts:
@@ -127,7 +127,10 @@ class CreditRisk:
         """Keep the last records, carry the last counts over to the metrics, and the last spans to the collector."""
         self._parts.stop()
 
-    def __is_ready__(self) -> bool:
+    async def __is_ready__(self) -> bool:  # or each probe would cost a visit to a thread
+        return self._is_ready()
+
+    def _is_ready(self) -> bool:
         return self._parts.ready and not self.draining.active
 
     def warm_up_items(self) -> Sequence[Item]:

@@ -32,6 +32,9 @@ PEERS = Path(__file__).resolve().parent / "peers"
 RECORDS_KEYS, KEYS, KEY = "records-keys.json", "keys.json", "key"
 """Files of a folder: what seals records, whose keys are known, and the one key of them that there is."""
 
+BUNDLED = ("service.py", "preprocessing", "scoring", "decision", "engine", "reporting", "records", "desk", "serving")
+"""What a service imports of the project."""
+
 MODEL_FILE = MODEL / "gradient_boosting_model.joblib"
 
 
@@ -109,6 +112,8 @@ def _run(python: Path, home: Path, *arguments: str | Path) -> str:
 
 
 def _import(python: Path, home: Path) -> None:
+    # As in the image, and as the packages of every environment are; in some places Python keeps no bytecode by itself.
+    _run(python, home, "-m", "compileall", "-q", *BUNDLED)
     # The environment that serves can't: it has nothing to open the pickle with.
     _run(python_of("import", ROOT / "requirements-import.txt"), home, "import_model.py")
     _run(python, home, "-m", "records", "key", home / RECORDS_KEYS)

@@ -173,8 +173,8 @@ class Artifact:
 
     @property
     def digests(self) -> dict[str, str]:
-        """File name to SHA-256 of every file, the manifest included."""
-        return {name: sha256(content) for name, content in sorted(self.contents.items())}
+        """File name to SHA-256 of every file, the manifest included; the others' it vouches for."""
+        return dict(sorted({**self.manifest.artifacts, MANIFEST: sha256(self.contents[MANIFEST])}.items()))
 
 
 def sha256(content: bytes) -> str:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
@@ -164,39 +163,35 @@ class Attributor:
         self._base_margin = tables.base_value
         self._calibration = calibration
         self._ensemble = index.ensemble
-        splits = _splits_of_subtrees(index.ensemble.depth)
+        splits = splits_of_subtrees(index.ensemble.depth)
         subtrees, bits = splits.shape
         look_ups = len(index.ensemble.value) * subtrees
         self._first_states = np.arange(look_ups).reshape(-1, subtrees) << bits
         self._state_by_byte = _state_by_byte(splits, index.ensemble.word)
-        sums, fields = _sums(index, tables, splits)
         # Partial sums, added up at the end, are shorter chains of additions; and long rows add up fastest.
         self._parts = max(n for n in range(1, 65) if look_ups % n == 0)
-        if len(self.fields) <= DENSE_FIELDS:
-            self._sums, self._cell = _dense(sums, fields, len(self.fields)), None
-        else:
+        columns, width, self._cell = index.leaf_fields, len(self.fields), None
+        if width > DENSE_FIELDS:
+            columns, fields = _columns(index, look_ups)
+            width = fields.shape[1]
             part = np.arange(look_ups)[:, np.newaxis] % self._parts
-            self._sums, self._cell = sums, (part * (len(self.fields) + 1) + fields).ravel()
+            self._cell = (part * (len(self.fields) + 1) + fields).ravel()
+        self._sums = _sums(index, tables, splits, columns, width)
         self._workspace = _Workspace(self._first_states.shape, self._sums.shape[1])
 
-    def grouped(self, groups: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What every subtree adds to the margin in each of its states, summed up by groups of fields.
+    def grouped(self, tree: int, groups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What every subtree of a tree adds to the margin in each of its states, summed up by groups of fields.
 
         Args:
+            tree: which.
             groups: whether a field is in a group, shape (fields, groups); asked for where `is_dense`.
 
         Returns:
-            Shape (places, groups); `places` tells which of them.
+            Shape (subtrees * states, groups).
         """
-        grouped: NDArray[np.float64] = self._sums @ groups
+        rows = len(self._sums) // len(self._first_states)
+        grouped: NDArray[np.float64] = self._sums[tree * rows : (tree + 1) * rows] @ groups
         return grouped
-
-    def places(self, tree: int, subtrees: Sequence[int], turns: Turns) -> NDArray[np.intp]:
-        """Where the sums of some subtrees of one tree stand by its turns, shape (m,): shape (m, len(subtrees))."""
-        places = np.tile(self._first_states[tree, subtrees], (len(turns), 1))
-        for byte, state in enumerate(self._state_by_byte):
-            places += state[:, subtrees].take((turns >> 8 * byte).astype(np.uint8), axis=0)
-        return places
 
     def calibrated(self, sums: NDArray[np.float64], margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of attributions in the margin, shape (n, k), in calibrated log-odds.
@@ -271,7 +266,7 @@ class _Workspace(threading.local):
         self.picked = np.empty((self.places.size, width))
 
 
-def _splits_of_subtrees(depth: int) -> NDArray[np.intp]:
+def splits_of_subtrees(depth: int) -> NDArray[np.intp]:
     """For each subtree of four leaves, the numbers of the splits above and in it, shape (subtrees, depth + 1)."""
     tops = np.arange(1 << depth - 2, 2 << depth - 2)
     above = [tops >> levels for levels in range(depth - 2, 0, -1)]
@@ -287,12 +282,41 @@ def _state_by_byte(splits: NDArray[np.intp], word: np.dtype[np.unsignedinteger])
     return bits @ weight.reshape(word.itemsize, 8, len(splits))
 
 
-def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """What the leaves of a subtree in a state add up to, and for which fields: those that it reads, however many more.
+def _columns(index: LeafIndex, look_ups: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which columns of a subtree's sums are a leaf's fields, where it has some only for what it reads.
+
+    Args:
+        index: the leaves.
+        look_ups: how many subtrees there are, those of all trees.
 
     Returns:
-        Sums, shape (trees * subtrees * states, most fields of a subtree), and positions of the fields, shape
-        (trees * subtrees, the same), filled up with len(fields).
+        Columns, of the shape of the leaves' fields, and positions of each subtree's fields, shape (look_ups, most
+        fields of a subtree), filled up with len(fields).
+    """
+    none = len(index.fields)
+    is_read = index.leaf_fields < none
+    subtree = index.tree * (look_ups // len(index.ensemble.value)) + index.slot // 4
+    read, place = np.unique((subtree[:, np.newaxis] * none + index.leaf_fields)[is_read], return_inverse=True)
+    owner = read // none
+    rank = np.arange(len(read)) - np.searchsorted(owner, owner)
+    fields = np.full((look_ups, 1 + int(rank.max(initial=0))), none)
+    fields[owner, rank] = read % none
+    columns = np.zeros_like(index.leaf_fields)
+    columns[is_read] = rank[place]
+    return columns, fields
+
+
+def _sums(
+    index: LeafIndex, tables: Tables, splits: NDArray[np.intp], columns: NDArray[np.intp], width: int
+) -> NDArray[np.float64]:
+    """What the leaves of each subtree in each state add up to, shape (trees * subtrees * states, width).
+
+    Args:
+        index: the leaves.
+        tables: of their attributions.
+        splits: of the subtrees of a tree, shape (subtrees, bits of a state).
+        columns: where each leaf's fields are added up, of their shape.
+        width: how many columns there are.
     """
     subtrees, bits = splits.shape
     state = np.arange(1 << bits)[:, np.newaxis]
@@ -301,36 +325,20 @@ def _sums(index: LeafIndex, tables: Tables, splits: NDArray[np.intp]) -> tuple[N
     for bit, numbers in enumerate(splits.T):
         turns |= (state >> bit & 1).astype(word) << numbers.astype(word)
     rows = index.offset + index.patterns(turns[:, index.slot // 4])
-    subtree = index.tree * subtrees + index.slot // 4
-    none = len(index.fields)
-    read, column = np.unique(subtree[:, np.newaxis] * (none + 1) + index.leaf_fields, return_inverse=True)
-    owner = read // (none + 1)
-    rank = np.arange(len(read)) - np.searchsorted(owner, owner)
-    width = 1 + int(rank.max())
-    fields = np.full((len(index.ensemble.value) * subtrees, width), none)
-    fields[owner, rank] = read % (none + 1)
-    columns = rank[column].reshape(index.leaf_fields.shape)
-    place = ((subtree << bits) + state) * width
-    tree_size = subtrees * len(state) * width
-    sums = np.zeros(len(index.ensemble.value) * tree_size)
+    place = ((index.tree * subtrees + index.slot // 4 << bits) + state) * width
+    trees, tree_size = len(index.ensemble.value), subtrees * len(state) * width
+    sums = np.zeros(trees * tree_size)
+    is_read = index.leaf_fields < len(index.fields)
     of_fields = np.ascontiguousarray(tables.values.T)
-    for start in range(0, len(index.ensemble.value), TREES_AT_ONCE):
-        leaves = np.flatnonzero((start <= index.tree) & (index.tree < start + TREES_AT_ONCE))
+    for start in range(0, trees, TREES_AT_ONCE):
+        of_trees = (start <= index.tree) & (index.tree < start + TREES_AT_ONCE)
         part = sums[start * tree_size : (start + TREES_AT_ONCE) * tree_size]
-        at, read_rows = place[:, leaves] - start * tree_size, rows[:, leaves]
-        for values, of_leaf in zip(of_fields, columns[leaves].T, strict=True):
-            weights = values.take(read_rows).ravel()
-            part += np.bincount((at + of_leaf).ravel(), weights=weights, minlength=len(part))
-    return sums.reshape(-1, width), fields
-
-
-def _dense(sums: NDArray[np.float64], fields: NDArray[np.intp], width: int) -> NDArray[np.float64]:
-    """The same sums with a column for every field: more memory, and an addition of whole rows."""
-    dense = np.zeros((len(fields), len(sums) // len(fields), width))
-    for field, column in zip(fields.T, sums.reshape(*dense.shape[:2], -1).transpose(2, 0, 1), strict=True):
-        some = np.flatnonzero(field < width)
-        dense[some, :, field[some]] = column[some]
-    return dense.reshape(len(sums), width)
+        for values, column, reads in zip(of_fields, columns.T, is_read.T, strict=True):
+            leaves = np.flatnonzero(of_trees & reads)
+            at = place[:, leaves] + (column[leaves] - start * tree_size)
+            weights = values.take(rows[:, leaves]).ravel()
+            part += np.bincount(at.ravel(), weights=weights, minlength=len(part))
+    return sums.reshape(-1, width)
 
 
 @lru_cache(maxsize=MAX_DEPTH + 1)

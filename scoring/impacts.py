@@ -12,13 +12,16 @@ features, and so a sum over rows of the tables that turns are looked up in.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, count, groupby, pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.attribution import Attributor
+from scoring.attribution import Attributor, splits_of_subtrees
 from scoring.boosting import Ensemble
 from scoring.trees import NO_SPLIT, Trees
 from scoring.turns import Turns, TurnTables
@@ -49,24 +52,24 @@ class Impacts:
         self, ensemble: Ensemble, tables: TurnTables, attributor: Attributor, groups: Sequence[Sequence[str]]
     ) -> None:
         summed = np.array([[field in group for group in groups] for field in attributor.fields], dtype=np.float64)
-        parts = list(_parts(ensemble.trees))
-        grouped = attributor.grouped(summed)
-        sums = []
-        for part in parts:
-            first, *others = attributor.places(part.tree, part.subtrees, part.turns(ensemble.word)).T
-            of_part = grouped.take(first, axis=0)
-            for other in others:
-                of_part += grouped.take(other, axis=0)
-            sums.append(of_part)
-        self._sums = np.concatenate(sums)
         self._width = len(groups)
-        self.none: NDArray[np.bool_] = np.logical_not(self._sums.any(axis=0))
-        first = np.cumsum([0, *map(len, sums[:-1])])
-        turns = np.concatenate(tables.tables)
-        places = np.stack([part.place(turns) for part in parts], axis=1)
-        self._places = np.split(places, np.cumsum([len(turns) for turns in tables.tables])[:-1])
-        self._places[0] += first
-        self._workspace = _Workspace(len(parts), self._width)
+        thresholds = _Thresholds(ensemble.trees)
+        parts = [list(_parts(thresholds, tree)) for tree in range(len(ensemble.trees.feature))]
+        states = [part.states for of_tree in parts for part in of_tree]
+        first = np.cumsum([0, *states])
+        self._sums = np.empty((first[-1], self._width))
+        picked = np.empty((max(states), self._width))
+        self.none = np.ones(self._width, dtype=bool)
+        sums = iter(np.split(self._sums, first[1:-1]))
+        for tree, of_tree in enumerate(parts):
+            grouped = attributor.grouped(tree, summed)
+            self.none[self.none] = ~grouped[:, self.none].any(axis=0)
+            for part in of_tree:
+                part.sum_up(grouped, thresholds.subtrees[tree], next(sums), picked)
+        places = thresholds.places(parts, np.concatenate(tables.tables))
+        self._places = np.split(places, np.cumsum([len(table) for table in tables.tables])[:-1])
+        self._places[0] += first[:-1]
+        self._workspace = _Workspace(len(states), self._width)
 
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows of the model's tables, shape (n, tables), to sums in margin, shape (n, groups)."""
@@ -106,103 +109,133 @@ class _Workspace(threading.local):
 
 @dataclass(frozen=True)
 class _Part:
-    """Some subtrees of four leaves of a tree, with the splits that they depend on.
+    """Some subtrees of four leaves of a tree, with the thresholds that they depend on.
 
     Attributes:
-        tree: which.
         subtrees: their places in it.
-        ranks: of each split, by its number: its feature's stride in the place, how many thresholds of that feature lie
-            below its own, and whether it is the first of its threshold.
-        strides: of each feature, and how many thresholds it has.
+        thresholds: numbers of them, rising, by feature.
     """
 
-    tree: int
     subtrees: list[int]
-    ranks: dict[int, tuple[int, int, bool]]
-    strides: dict[int, tuple[int, int]]
+    thresholds: list[list[int]]
 
-    def turns(self, word: np.dtype[np.unsignedinteger]) -> Turns:
-        """The turns at each place."""
-        states = 1
-        for _, thresholds in self.strides.values():
-            states *= thresholds + 1
-        place = np.arange(states)
-        turns = np.zeros(states, dtype=word)
-        steps = dict(self.strides.values())
-        for number, (stride, rank, _) in self.ranks.items():
-            exceeded = place // stride % (steps[stride] + 1)
-            turns |= (exceeded > rank).astype(word) << word.type(number)
-        return turns
+    @property
+    def states(self) -> int:
+        """How many differ in how many thresholds of each feature are exceeded."""
+        return prod(len(of_feature) + 1 for of_feature in self.thresholds)
 
-    def place(self, turns: Turns) -> NDArray[np.intp]:
-        """The place for the turns of all trees, shape (m, trees); what different features add to it adds up."""
-        own = turns[:, self.tree]
-        place = np.zeros(len(own), dtype=np.intp)
-        for number, (stride, _, counts) in self.ranks.items():
-            if counts:
-                place += (own >> own.dtype.type(number) & own.dtype.type(1)).astype(np.intp) * stride
+    def strides(self) -> NDArray[np.intp]:
+        """Of each threshold, how far apart two places are of which one exceeds it besides."""
+        sizes = [len(of_feature) for of_feature in self.thresholds]
+        strides: NDArray[np.intp] = np.cumprod([1, *(size + 1 for size in sizes)])[:-1].repeat(sizes)
+        return strides
+
+    def sum_up(
+        self,
+        grouped: NDArray[np.float64],
+        splits: NDArray[np.intp],
+        sums: NDArray[np.float64],
+        picked: NDArray[np.float64],
+    ) -> None:
+        """What its subtrees together add in each of its states.
+
+        Args:
+            grouped: what each of the tree's subtrees adds in each of that subtree's.
+            splits: thresholds of each of the tree's subtrees, shape (subtrees, bits of a state).
+            sums: where to, shape (states, groups).
+            picked: to work in, at least of that shape.
+        """
+        first, *others = self._places_of_subtrees(splits)
+        grouped.take(first, axis=0, out=sums, mode="clip")  # the only mode that needs no copy; none is outside
+        picked = picked[: len(sums)]
+        for other in others:
+            grouped.take(other, axis=0, out=picked, mode="clip")
+            sums += picked
+
+    def _places_of_subtrees(self, splits: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Where each of its subtrees' sums stand among the tree's in each state, shape (subtrees, states)."""
+        bits = splits.shape[1]
+        numbers = np.array(list(chain.from_iterable(self.thresholds)))
+        sets = splits[self.subtrees, np.newaxis] == numbers[:, np.newaxis]
+        # Thresholds are exceeded in order, so that each sets its bits in the states of those after it.
+        exceeded = np.zeros((len(self.subtrees), len(numbers) + 1), dtype=np.intp)
+        np.cumsum(sets @ (1 << np.arange(bits)), axis=1, out=exceeded[:, 1:])
+        ends = [0, *accumulate(map(len, self.thresholds))]
+        place: NDArray[np.intp] = (np.array(self.subtrees) << bits) - exceeded[:, ends[:-1]].sum(axis=1)
+        place = place[:, np.newaxis]
+        for first, last in pairwise(ends):
+            place = (exceeded[:, first : last + 1, np.newaxis] + place[:, np.newaxis]).reshape(len(place), -1)
         return place
 
 
-def _parts(trees: Trees) -> Iterator[_Part]:
-    for tree in range(len(trees.feature)):
-        found: list[tuple[frozenset[int], list[int]]] = []
-        for splits, subtrees in _covers(trees, tree, 1):
-            for i, (others, with_) in enumerate(found):
-                if _states(trees, tree, splits | others) <= MOST_STATES:
-                    found[i] = splits | others, [*with_, *subtrees]
-                    break
-            else:
-                found.append((splits, subtrees))
-        yield from (_part(trees, tree, splits, subtrees) for splits, subtrees in found)
+class _Thresholds:
+    """The thresholds that a model's splits compare with, numbered so that a feature's stand together and rise.
+
+    Attributes:
+        feature: of each.
+        of_splits: each split's by its tree and number, NO_SPLIT where there is none, shape (trees, slots).
+        subtrees: those of each subtree's splits, shape (trees, subtrees, bits of a state).
+    """
+
+    def __init__(self, trees: Trees) -> None:
+        is_split = trees.feature != NO_SPLIT
+        values, rank = np.unique(trees.threshold[is_split], return_inverse=True)
+        found, number = np.unique(trees.feature[is_split] * len(values) + rank, return_inverse=True)
+        self.feature: list[int] = (found // max(1, len(values))).tolist()
+        self.of_splits = np.full(trees.feature.shape, NO_SPLIT)
+        self.of_splits[is_split] = number
+        self.subtrees = self.of_splits[:, splits_of_subtrees(trees.depth)]
+
+    def by_feature(self, numbers: Iterable[int]) -> list[list[int]]:
+        """Some of them, in order; features with few come first, so that most states are reached in the last step."""
+        return sorted([list(each) for _, each in groupby(sorted(numbers), self.feature.__getitem__)], key=len)
+
+    def states(self, numbers: Iterable[int]) -> int:
+        """How many states there are of some of them."""
+        return prod(count + 1 for count in Counter(map(self.feature.__getitem__, numbers)).values())
+
+    def places(self, parts: Sequence[Sequence[_Part]], turns: Turns) -> NDArray[np.intp]:
+        """What turns, shape (m, trees), add to the place in each part, shape (m, parts).
+
+        Args:
+            parts: of each tree.
+            turns: of which what depends on different features adds up.
+        """
+        of_bytes = turns.astype(turns.dtype.newbyteorder("<"), order="C").view(np.uint8)
+        exceeded = np.unpackbits(of_bytes.reshape(*turns.shape, -1), axis=-1, bitorder="little")
+        places = []
+        for tree, of_tree in enumerate(parts):
+            split = dict(zip(self.of_splits[tree].tolist(), count()))  # of several with one threshold any will do
+            # Whole numbers, all of which a float32 holds.
+            strides = np.zeros((exceeded.shape[-1], len(of_tree)), dtype=np.float32)
+            for column, part in enumerate(of_tree):
+                strides[[split[number] for number in chain.from_iterable(part.thresholds)], column] = part.strides()
+            places.append(exceeded[:, tree].astype(np.float32) @ strides)
+        return np.concatenate(places, axis=1).astype(np.intp)
 
 
-def _covers(trees: Trees, tree: int, top: int) -> Iterator[tuple[frozenset[int], list[int]]]:
-    """The splits on the way to and in each of the largest subtrees with few enough states, and what they consist of."""
-    levels = trees.depth - 1 - top.bit_length()  # down to the tops of those of four leaves
-    splits = _below(trees, tree, top)
-    above = top
-    while above := above >> 1:
-        splits.add(above)
-    if levels == 0 or _states(trees, tree, splits) <= MOST_STATES:
-        first = (top << levels) - (1 << trees.depth - 2)
-        yield frozenset(splits), list(range(first, first + (1 << levels)))
-    else:
-        yield from _covers(trees, tree, 2 * top)
-        yield from _covers(trees, tree, 2 * top + 1)
+def _parts(thresholds: _Thresholds, tree: int) -> Iterator[_Part]:
+    found: list[tuple[set[int], list[int]]] = []
+    for numbers, subtrees in _covers(thresholds, tree):
+        for i, (others, with_) in enumerate(found):
+            if thresholds.states(numbers | others) <= MOST_STATES:
+                found[i] = numbers | others, [*with_, *subtrees]
+                break
+        else:
+            found.append((numbers, subtrees))
+    for numbers, subtrees in found:
+        yield _Part(subtrees, thresholds.by_feature(numbers))
 
 
-def _below(trees: Trees, tree: int, top: int) -> set[int]:
-    if top >= trees.feature.shape[1] or trees.feature[tree, top] == NO_SPLIT:
-        return set()
-    return {top} | _below(trees, tree, 2 * top) | _below(trees, tree, 2 * top + 1)
-
-
-def _thresholds(trees: Trees, tree: int, splits: frozenset[int] | set[int]) -> dict[int, list[float]]:
-    found: dict[int, set[float]] = {}
-    for number in splits:
-        found.setdefault(int(trees.feature[tree, number]), set()).add(float(trees.threshold[tree, number]))
-    return {feature: sorted(thresholds) for feature, thresholds in sorted(found.items())}
-
-
-def _states(trees: Trees, tree: int, splits: frozenset[int] | set[int]) -> int:
-    states = 1
-    for thresholds in _thresholds(trees, tree, splits).values():
-        states *= len(thresholds) + 1
-    return states
-
-
-def _part(trees: Trees, tree: int, splits: frozenset[int], subtrees: list[int]) -> _Part:
-    strides, stride = {}, 1
-    thresholds = _thresholds(trees, tree, splits)
-    for feature, of_feature in thresholds.items():
-        strides[feature] = stride, len(of_feature)
-        stride *= len(of_feature) + 1
-    ranks: dict[int, tuple[int, int, bool]] = {}
-    counted: set[tuple[int, int]] = set()
-    for number in sorted(splits):
-        feature = int(trees.feature[tree, number])
-        rank = thresholds[feature].index(float(trees.threshold[tree, number]))
-        ranks[number] = strides[feature][0], rank, (feature, rank) not in counted
-        counted.add((feature, rank))
-    return _Part(tree, subtrees, ranks, strides)
+def _covers(thresholds: _Thresholds, tree: int) -> Iterator[tuple[set[int], list[int]]]:
+    """The thresholds on the way to and in each of the largest subtrees with few enough states, and what they are of."""
+    of_subtrees = [set(numbers) - {NO_SPLIT} for numbers in thresholds.subtrees[tree].tolist()]
+    pending = [list(range(len(of_subtrees)))]
+    while pending:
+        subtrees = pending.pop()
+        numbers = set().union(*(of_subtrees[subtree] for subtree in subtrees))
+        if len(subtrees) == 1 or thresholds.states(numbers) <= MOST_STATES:
+            yield numbers, subtrees
+        else:
+            middle = len(subtrees) // 2
+            pending += [subtrees[middle:], subtrees[:middle]]

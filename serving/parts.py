@@ -6,10 +6,10 @@ import `service` without any of this.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import anyio.to_thread
 import bentoml
 from starlette.types import ASGIApp
 
@@ -162,7 +162,7 @@ class Parts:
         return self._ready_engine().assess(applications)
 
     async def _explain(self, applications: Sequence[Application]) -> list[Assessment]:
-        return await anyio.to_thread.run_sync(self._ready_engine().explain, applications)
+        return await asyncio.to_thread(self._ready_engine().explain, applications)
 
     def _ready_engine(self) -> Engine:
         if self._engine is None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ class Served:
         policy: the policy with its reasons, its examples passed.
         distribution: the training data in bins.
         contents: the very bytes of all files, by name.
+        digests: their SHA-256, by name.
         signed_by: the fingerprint of the key that vouched for the model and for the policy; None where none did.
     """
 
@@ -54,12 +54,8 @@ class Served:
     policy: PolicyFiles
     distribution: TrainingDistribution
     contents: dict[str, bytes]
+    digests: dict[str, str]
     signed_by: dict[str, str | None]
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """SHA-256 by file name."""
-        return {name: sha256(content).hexdigest() for name, content in self.contents.items()}
 
 
 def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
@@ -77,7 +73,8 @@ def load_served(settings: Settings, bento: bentoml.Bento | None) -> Served:
     scorer, attributor = open_model(artifact)
     check_fit(artifact, policy)
     contents = {**artifact.contents, **policy.contents}
-    return Served(scorer, attributor, policy, artifact.distribution, contents, signed_by)
+    digests = {**artifact.digests, **policy.digests}
+    return Served(scorer, attributor, policy, artifact.distribution, contents, digests, signed_by)
 
 
 def stored_artifact() -> Artifact:

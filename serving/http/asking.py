@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from preprocessing.application import FieldError
@@ -31,7 +31,7 @@ _AT_A_TIME, _PAUSE = 5, 0.001
 
 T = TypeVar("T")
 
-_REPORTED = TypeAdapter(list[ReportedOutcome])
+_REPORTED = TypeAdapter(list[ReportedOutcome], config=ConfigDict(defer_build=True))
 
 
 def found(opened: Opened, asked: Mapping[str, str]) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from decision import Outcome
+from serving.http.answers import Documented
 
 OUTCOME_VALUES = tuple(outcome.value for outcome in Outcome)
 
@@ -17,14 +18,14 @@ _TIME = "UTC, such as 2026-11-30T12:00:00.000000Z."
 _DATE = "Such as 2026-11-30."
 
 
-class KeptReason(BaseModel):
+class KeptReason(Documented):
     """One principal reason that was given."""
 
     code: str
     field: str
 
 
-class KeptCounterfactual(BaseModel):
+class KeptCounterfactual(Documented):
     """A change that was told, and what it would have led to."""
 
     changes: dict[str, Any]
@@ -32,7 +33,7 @@ class KeptCounterfactual(BaseModel):
     probability_of_default: float
 
 
-class Hold(BaseModel):
+class Hold(Documented):
     """Why a decision must not be purged."""
 
     reason: str
@@ -40,7 +41,7 @@ class Hold(BaseModel):
     since: str = Field(description=_TIME)
 
 
-class KeptDecision(BaseModel):
+class KeptDecision(Documented):
     """A decision on record. Of an erased or purged one, what the record held is left out."""
 
     decision_id: str
@@ -88,13 +89,13 @@ class KeptDecision(BaseModel):
     )
 
 
-class FoundDecisions(BaseModel):
+class FoundDecisions(Documented):
     """Answer of /decisions."""
 
     decisions: list[KeptDecision] = Field(description="The latest first.")
 
 
-class Replay(BaseModel):
+class Replay(Documented):
     """A decision made again by the model and policy of its day."""
 
     decision_id: str
@@ -102,7 +103,7 @@ class Replay(BaseModel):
     what: list[str] = Field(description="Differs, or is missing.")
 
 
-class ReportedOutcome(BaseModel):
+class ReportedOutcome(Documented):
     """What became of a loan. The decision is named by its id or by the caller's reference."""
 
     model_config = ConfigDict(extra="forbid")
@@ -116,7 +117,7 @@ class ReportedOutcome(BaseModel):
     matured: StrictBool = Field(description="Whether that is final.")
 
 
-class OutcomesKept(BaseModel):
+class OutcomesKept(Documented):
     """Answer of /outcomes: numbers of decisions."""
 
     kept: int = Field(description="Of which something new is known.")

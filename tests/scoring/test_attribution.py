@@ -21,10 +21,10 @@ from scoring.attribution import (
     Attributor,
     LeafIndex,
     Tables,
+    _columns,
     _shapley_weights,
-    _splits_of_subtrees,
     _state_by_byte,
-    _sums,
+    splits_of_subtrees,
 )
 from scoring.estimator import load_estimator, trees_of
 from scoring.scorer import Scorer
@@ -188,9 +188,9 @@ class TestServing:
     )
     def test_a_state_has_a_bit_for_each_split_that_settles_it(self, depth: int, splits: list[list[int]]) -> None:
         """No more: each would double the sums that are kept."""
-        assert _splits_of_subtrees(depth).tolist() == splits
+        assert splits_of_subtrees(depth).tolist() == splits
         word = np.dtype(f"u{max(1, (1 << depth) // 8)}")
-        assert _state_by_byte(_splits_of_subtrees(depth), word).shape == (word.itemsize, 256, len(splits))
+        assert _state_by_byte(splits_of_subtrees(depth), word).shape == (word.itemsize, 256, len(splits))
 
     @pytest.mark.parametrize("depth", [1, 4])
     def test_no_place_is_kept_for_fields_that_nothing_reads(self, depth: int) -> None:
@@ -199,9 +199,8 @@ class TestServing:
         index = LeafIndex(trees_of(model), schema)
         none = len(schema.fields)
         assert index.shape[1] == (index.leaf_fields < none).sum(axis=1).max()
-        splits = _splits_of_subtrees(index.ensemble.depth)
-        sums, fields = _sums(index, index.build_tables(features(schema, 5, 3)), splits)
-        assert sums.shape[1] == fields.shape[1] == (fields < none).sum(axis=1).max()
+        columns, fields = _columns(index, len(index.ensemble.value) * len(splits_of_subtrees(index.ensemble.depth)))
+        assert columns.max() + 1 == fields.shape[1] == (fields < none).sum(axis=1).max()
 
     def test_no_rows_give_no_attributions(self, scorer: Scorer) -> None:
         index = scorer.leaves
