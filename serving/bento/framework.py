@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from itertools import islice
+from types import coroutine
 from typing import Any, Protocol
 
 import bentoml
@@ -140,12 +143,44 @@ def _letting_go(outbound_call: Callable[..., Awaitable[None]]) -> Callable[..., 
     return work_off
 
 
-def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
-    """A dispatcher's way in, by which only the first of those that wait wakes it: it sleeps while nobody does.
+def _begin(work: Coroutine[Any, Any, None]) -> None:
+    """Take the first step of some work at once; what it isn't done with by then goes on in a task of its own.
+
+    Whoever begins it may be cancelled, and its context is its own.
+    """
+    context = copy_context()
+    try:
+        awaited = context.run(work.send, None)
+    except StopIteration:
+        return
+    asyncio.get_running_loop().create_task(_go_on(work, awaited), context=context)
+
+
+@coroutine
+def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """The rest of some work, which waits for something."""
+    while True:
+        try:
+            yield awaited
+        except BaseException as exc:  # noqa: BLE001  # it is the work's to deal with, a cancellation too
+            step = partial(work.throw, exc)
+        else:
+            step = partial(work.send, None)
+        try:
+            awaited = step()
+        except StopIteration:
+            return
+
+
+def _working_off(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
+    """A dispatcher's way in, by which the first of those that wait works them all off, where nothing is being worked on.
 
     That one first lets the event loop take a turn, in which it reads what has arrived meanwhile: as soon as a batch is
-    answered its clients ask again, and half of them would be left for the next one. If its time is over in that very
-    turn, it wakes the dispatcher all the same: nobody else would ever, since its job stays in the queue.
+    answered its clients ask again, and half of them would be left for the next one.
+
+    What it doesn't work off, it wakes the dispatcher for, which sleeps while nobody waits: what comes while a batch is
+    being worked off, or that waits for too long, or is too much. So it does if its time is over in that very turn:
+    nobody else would ever, since its job stays in the queue.
     """
 
     async def inbound_call(data: Any) -> Any:
@@ -156,10 +191,14 @@ def _waking_once(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
         if len(queue) == 1:
             try:
                 await asyncio.sleep(0)
+                if queue and not dispatcher._sema.is_locked():  # noqa: SLF001  # the same
+                    dispatcher._sema.acquire()  # noqa: SLF001  # the same
+                    _begin(dispatcher.outbound_call(tuple(dispatcher._get_inputs())))  # noqa: SLF001  # the same
             finally:  # also where the request is given up meanwhile: those behind it wake nobody
-                woken = dispatcher._wake_event  # noqa: SLF001  # the same
-                async with woken:
-                    woken.notify_all()
+                if queue:
+                    woken = dispatcher._wake_event  # noqa: SLF001  # the same
+                    async with woken:
+                        woken.notify_all()
         return await future
 
     return inbound_call
@@ -176,7 +215,7 @@ class AppFactory(ServiceAppFactory):
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
             dispatcher.get_batch_size = len
             dispatcher.outbound_call = _letting_go(dispatcher.outbound_call)
-            dispatcher.inbound_call = _waking_once(dispatcher)
+            dispatcher.inbound_call = _working_off(dispatcher)
             if name not in self._hosted.in_threads:
                 # While a batch is worked off, its dispatcher looks every millisecond whether that is done. On the event
                 # loop it is done at the loop's next turn.
