@@ -52,13 +52,13 @@ class ReasonImpacts:
         """
         chosen = np.array(rows, dtype=np.intp)
         if self.sums is None or scores.tables is None:
-            return self.exact(self._attributor.attribute_turns(scores.turns[chosen]))
+            return self.exact(self._attributor.attribute_turns(scores.turns(chosen)))
         found, has_way = self.quick(scores.tables[chosen], scores.margin[chosen])
         sure = has_way & self._told_apart(found, bounds)
         impacts: list[list[float]] = found.tolist()
         if not sure.all():
             near = np.flatnonzero(~sure)
-            exact = self.exact(self._attributor.attribute_turns(scores.turns[chosen[near]]))
+            exact = self.exact(self._attributor.attribute_turns(scores.turns(chosen[near])))
             for place, row in zip(near.tolist(), exact, strict=True):
                 impacts[place] = row
         return impacts

@@ -172,35 +172,48 @@ def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any,
             return
 
 
-def _working_off(dispatcher: Any) -> Callable[[Any], Awaitable[Any]]:
-    """A dispatcher's way in, by which the first of those that wait works them all off, where nothing is being worked on.
+def _way_in(dispatcher: Any, *, at_once: bool) -> Callable[[Any], Awaitable[Any]]:
+    """A dispatcher's way in, by which only the first of those that wait does anything about it.
 
     That one first lets the event loop take a turn, in which it reads what has arrived meanwhile: as soon as a batch is
-    answered its clients ask again, and half of them would be left for the next one.
+    answered its clients ask again, and half of them would be left for the next one. Then it works them all off,
+    sooner than the dispatcher would be awake.
 
-    What it doesn't work off, it wakes the dispatcher for, which sleeps while nobody waits: what comes while a batch is
-    being worked off, or that waits for too long, or is too much. So it does if its time is over in that very turn:
-    nobody else would ever, since its job stays in the queue.
+    It does wake the dispatcher, which sleeps while nobody waits, for what comes while a batch is worked off, waits for
+    too long, or is too much; and if its time is over in that very turn: nobody else would ever, since its job stays in
+    the queue.
+
+    Args:
+        dispatcher: trained.
+        at_once: whether the first may begin; else it only wakes the dispatcher. Threads can only be waited for in a
+            task that is nobody's request.
     """
+
+    def is_due() -> bool:
+        waiting = len(queue)
+        if not waiting or dispatcher._sema.is_locked():  # noqa: SLF001  # as the controller that this is in place of
+            return False
+        learnt = dispatcher.optimizer
+        latency = time() - queue[0].enqueue_time + learnt.o_a * waiting + learnt.o_b
+        return waiting == 1 or latency < dispatcher.max_latency
 
     async def inbound_call(data: Any) -> Any:
         future = asyncio.get_running_loop().create_future()
-        queue = dispatcher._queue  # noqa: SLF001  # as the method that this is in place of
-        now: float = vars(dispatching)["time"].time()  # by the dispatchers' own clock: see serving.bento.clock
-        queue.append(Job(now, data, future))
+        queue.append(Job(time(), data, future))
         if len(queue) == 1:
             try:
                 await asyncio.sleep(0)
-                if queue and not dispatcher._sema.is_locked():  # noqa: SLF001  # the same
+                if at_once and is_due():
                     dispatcher._sema.acquire()  # noqa: SLF001  # the same
                     _begin(dispatcher.outbound_call(tuple(dispatcher._get_inputs())))  # noqa: SLF001  # the same
             finally:  # also where the request is given up meanwhile: those behind it wake nobody
                 if queue:
-                    woken = dispatcher._wake_event  # noqa: SLF001  # the same
                     async with woken:
                         woken.notify_all()
         return await future
 
+    queue, woken = dispatcher._queue, dispatcher._wake_event  # noqa: SLF001  # the same
+    time: Callable[[], float] = vars(dispatching)["time"].time  # the dispatchers' own clock: see serving.bento.clock
     return inbound_call
 
 
@@ -215,7 +228,6 @@ class AppFactory(ServiceAppFactory):
             dispatcher.optimizer = EagerOptimizer(dispatcher.max_latency)
             dispatcher.get_batch_size = len
             dispatcher.outbound_call = _letting_go(dispatcher.outbound_call)
-            dispatcher.inbound_call = _working_off(dispatcher)
             if name not in self._hosted.in_threads:
                 # While a batch is worked off, its dispatcher looks every millisecond whether that is done. On the event
                 # loop it is done at the loop's next turn.
@@ -237,6 +249,8 @@ class AppFactory(ServiceAppFactory):
                 await dispatcher(call)([items[i % len(items)]])
 
         await asyncio.gather(*map(train, self.dispatchers.values()))
+        for name, dispatcher in self.dispatchers.items():
+            dispatcher.inbound_call = _way_in(dispatcher, at_once=name not in self._hosted.in_threads)
         for name, infer in self._infer.items():
             self.dispatchers[name](infer)  # it calls what it was given last
             if self.service.apis[name].route == PREDICT_BATCH.path:
