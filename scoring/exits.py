@@ -38,12 +38,12 @@ class Exits:
         self.tables = tables
         self._value = ensemble.value.copy()
         self._value[:1] += ensemble.prior
-        self._word = ensemble.word
+        self._one = ensemble.word.type(1)
         self._all = np.concatenate([_ruled_out(turns, ensemble.depth) for turns in tables.tables])
         ends = np.cumsum([len(turns) for turns in tables.tables])
         self._ruled_out = np.split(self._all, ends[:-1])
         self._starts = ends - [len(turns) for turns in tables.tables]
-        self._workspace = _Workspace(len(self._value), self._word)
+        self._workspace = _Workspace(len(self._value), ensemble.word)
         # Of the leaves up to the first that is left there is one more than of those ruled out before it.
         self._first = np.arange(len(self._value)) * self._value.shape[1] - 1
 
@@ -65,7 +65,7 @@ class Exits:
             table.take(rows[:, number], axis=0, out=other, mode="clip")
             out |= other
         # All bits up to the first that is 0.
-        np.add(out, self._word.type(1), out=other)
+        np.add(out, self._one, out=other)
         other ^= out
         count, place = workspace.count[:n], workspace.place[:n]
         np.bitwise_count(other, out=count)
@@ -75,8 +75,9 @@ class Exits:
 
     def _log_odds_of_few(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         out = np.bitwise_or.reduce(self._all.take(rows + self._starts, axis=0), axis=1)
-        terms = self._value.take(np.bitwise_count(out ^ (out + self._word.type(1))) + self._first)
-        return add_in_order(terms)
+        place = np.bitwise_count(out ^ (out + self._one)).astype(np.intp)
+        place += self._first
+        return add_in_order(self._value.take(place))
 
 
 class _Workspace(threading.local):

@@ -103,8 +103,8 @@ class Improvements:
 
     def _lower_directly(self, questions: Sequence[Question], asked: Sequence[tuple[int, _Alternatives]]) -> list[bool]:
         """By the alternatives that only replace features."""
-        places = [*chain.from_iterable([alternatives.places for _, alternatives in asked])]
-        if not places:
+        places = np.array([*chain.from_iterable([alternatives.places for _, alternatives in asked])], dtype=np.intp)
+        if not len(places):
             return [False] * len(asked)
         owners = [q for q, alternatives in asked for _ in alternatives.places]
         own = np.array([question.features for question in questions]).take(owners, axis=0)
