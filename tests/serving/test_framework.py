@@ -317,16 +317,31 @@ class TestWarmUp:
         assert [2] == answered
 
     def test_threads_are_waited_for_in_a_task_of_their_own(self, service: HostedService[Any]) -> None:
-        """A batch that leaves the event loop is no request's, so that none can take the wait for it along."""
+        """A batch that leaves the event loop is begun in no request's task, so that none can take it along."""
         service.inner.in_threads = frozenset({"echo"})
+        tasks = []
 
         async def threaded(batches: list[list[int]]) -> list[list[int]]:
+            tasks.append(asyncio.current_task())
             return await anyio.to_thread.run_sync(list, batches)
 
         async def asked(ask_for: Ask) -> list[int]:
+            tasks.append(asyncio.current_task())
             return await ask_for([1])
 
         assert [1] == self._with_dispatcher(service, threaded, asked), CHANGED
+        assert len({*tasks}) == 2
+
+    def test_the_dispatcher_may_have_been_sooner(self, service: HostedService[Any]) -> None:
+        """Where it has taken what waited in the very turn that its first lets pass, there is nothing to begin."""
+
+        async def asked(ask_for: Ask) -> list[int]:
+            first = asyncio.create_task(ask_for([1]))
+            await asyncio.sleep(0)
+            ask_for.dispatcher._queue.popleft().future.set_result([2])
+            return await first
+
+        assert [2] == self._with_dispatcher(service, at_once, asked), CHANGED
 
     def _with_dispatcher(self, service: HostedService[Any], infer: Any, asked: Callable[[Ask], Awaitable[Any]]) -> Any:
         service.inject_config()
