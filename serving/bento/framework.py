@@ -53,6 +53,11 @@ WARM_UP_CALLS = 12
 """The dispatcher trains on its first 11 calls, some of which it delays on purpose. One more goes as others will."""
 
 
+TURNS_WITH_COMPANY = 3
+"""Turns of the event loop that the first of a batch leaves to others where the batch before held more than one: with
+one of them 32 connections filled batches of 12, with two of 22, with three of 30."""
+
+
 class Assembled(Protocol):
     """What answers in a process.
 
@@ -175,9 +180,9 @@ def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any,
 def _way_in(dispatcher: Any, *, at_once: bool) -> Callable[[Any], Awaitable[Any]]:
     """A dispatcher's way in, by which only the first of those that wait does anything about it.
 
-    That one first lets the event loop take a turn, in which it reads what has arrived meanwhile: as soon as a batch is
-    answered its clients ask again, and half of them would be left for the next one. Then it works them all off,
-    sooner than the dispatcher would be awake.
+    That one first lets the event loop take a turn, or some more where the batch before held others: as soon as that is
+    answered its clients ask again, and what is read in one turn waits here only in the next. Then it works them all
+    off, sooner than the dispatcher would be awake.
 
     It does wake the dispatcher, which sleeps while nobody waits, for what comes while a batch is worked off, waits for
     too long, or is too much; and if its time is over in that very turn: nobody else would ever, since its job stays in
@@ -188,6 +193,7 @@ def _way_in(dispatcher: Any, *, at_once: bool) -> Callable[[Any], Awaitable[Any]
         at_once: whether the first may begin; else it only wakes the dispatcher. Threads can only be waited for in a
             task that is nobody's request.
     """
+    had_company = False
 
     def is_due() -> bool:
         waiting = len(queue)
@@ -198,14 +204,18 @@ def _way_in(dispatcher: Any, *, at_once: bool) -> Callable[[Any], Awaitable[Any]
         return waiting == 1 or latency < dispatcher.max_latency
 
     async def inbound_call(data: Any) -> Any:
+        nonlocal had_company
         future = asyncio.get_running_loop().create_future()
         queue.append(Job(time(), data, future))
         if len(queue) == 1:
             try:
-                await asyncio.sleep(0)
+                for _ in range(TURNS_WITH_COMPANY if had_company else 1):
+                    await asyncio.sleep(0)
                 if at_once and is_due():
                     dispatcher._sema.acquire()  # noqa: SLF001  # the same
-                    _begin(dispatcher.outbound_call(tuple(dispatcher._get_inputs())))  # noqa: SLF001  # the same
+                    jobs = tuple(dispatcher._get_inputs())  # noqa: SLF001  # the same
+                    had_company = len(jobs) > 1
+                    _begin(dispatcher.outbound_call(jobs))
             finally:  # also where the request is given up meanwhile: those behind it wake nobody
                 if queue:
                     async with woken:

@@ -305,6 +305,28 @@ class TestWarmUp:
         assert sum(sizes) == 6
         assert len(sizes) < 6
 
+    def test_who_had_company_waits_for_it(self, service: HostedService[Any]) -> None:
+        """After a batch of many its first leaves others some turns to come along; after one alone, a single one."""
+        sizes = []
+
+        async def counted(batches: list[list[int]]) -> list[list[int]]:
+            sizes.append(len(batches))
+            return list(batches)
+
+        async def one_after_the_other(ask_for: Ask) -> None:
+            first = asyncio.create_task(ask_for([1]))
+            for _ in range(framework.TURNS_WITH_COMPANY):
+                await asyncio.sleep(0)
+            await asyncio.gather(first, ask_for([2]))
+
+        async def asked(ask_for: Ask) -> None:
+            await one_after_the_other(ask_for)
+            await asyncio.gather(ask_for([1]), ask_for([2]))
+            await one_after_the_other(ask_for)
+
+        self._with_dispatcher(service, counted, asked)
+        assert [1, 1, 2, 2] == sizes
+
     def test_what_would_take_too_long_is_shed(self, service: HostedService[Any]) -> None:
         """Where batches are known to take longer than the objective, nobody begins one of two: the first is shed."""
 
