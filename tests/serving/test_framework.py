@@ -315,7 +315,7 @@ class TestWarmUp:
 
         async def one_after_the_other(ask_for: Ask) -> None:
             first = asyncio.create_task(ask_for([1]))
-            for _ in range(framework.TURNS_WITH_COMPANY):
+            for _ in range(framework.TURNS_WITH_COMPANY - 1):
                 await asyncio.sleep(0)
             await asyncio.gather(first, ask_for([2]))
 
