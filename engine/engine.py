@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from decision import Decision, Outcome, PolicyFiles, Reason, decide
 from decision.counterfactuals import Counterfactual, Finder
 from decision.reasons import Reasoning, discloses_score, explaining
@@ -19,7 +21,6 @@ from preprocessing.application import Application
 from scoring.attribution import Attributor
 from scoring.improvements import Improvements, Question
 from scoring.scorer import Scorer, Scores
-from scoring.turns import Turns
 
 Span = Callable[[str], AbstractContextManager[Any]]
 """What a step of the work, by its name, is done in."""
@@ -119,7 +120,7 @@ class Engine:
             bounds = [max(0.0, each) for each in least]
             impacts = self.impacts.in_order(scores, disclosed, bounds) if disclosed else []
             weighed = dict(zip(disclosed, zip(impacts, least, strict=True), strict=True))
-            return self._assess(applications, scores.turns, pds, decided, weighed)
+            return self._assess(applications, scores, pds, decided, weighed)
 
     def explain(self, applications: Sequence[Application]) -> list[Assessment]:
         """The same, with attributions, and the smallest changes that would have got a better decision."""
@@ -127,11 +128,11 @@ class Engine:
         with self._span("explain"):
             pds = scores.pd.tolist()
             decided = [self._decide(application, pd) for application, pd in zip(applications, pds, strict=True)]
-            attributions = self.attributor.attribute_turns(scores.turns)
+            attributions = self.attributor.attribute_turns(scores.turns(np.arange(len(pds))))
             disclosed = [i for i, (decision, _) in enumerate(decided) if discloses_score(decision)]
             impacts = self.impacts.exact(attributions[disclosed])
             weighed = {i: (each, self.policy.least_impact(pds[i])) for i, each in zip(disclosed, impacts, strict=True)}
-            assessments = self._assess(applications, scores.turns, pds, decided, weighed)
+            assessments = self._assess(applications, scores, pds, decided, weighed)
             found = self._counterfactuals(applications, scores, [decision.outcome for decision, _ in decided])
             base_value, fields = self.attributor.base_value, self.attributor.fields
             return [
@@ -150,7 +151,7 @@ class Engine:
     def _assess(
         self,
         applications: Sequence[Application],
-        turns: Turns,
+        scores: Scores,
         pds: list[float],
         decided: Sequence[tuple[Decision, tuple[str, ...]]],
         weighed: Mapping[int, tuple[Sequence[float], float]],
@@ -161,7 +162,7 @@ class Engine:
             for i, (decision, _) in enumerate(decided)
             if decision.outcome is not Outcome.APPROVE
         }
-        reasons = self._told(reasonings, applications, turns, pds)
+        reasons = self._told(reasonings, applications, scores, pds)
         identity, reference = self.identity, self.contract.reference
         return [
             Assessment(
@@ -171,13 +172,13 @@ class Engine:
         ]
 
     def _told(
-        self, reasonings: Mapping[int, Reasoning], applications: Sequence[Application], turns: Turns, pds: list[float]
+        self, reasonings: Mapping[int, Reasoning], applications: Sequence[Application], scores: Scores, pds: list[float]
     ) -> dict[int, tuple[Reason, ...]]:
         """The reasons of some rows; what they ask is answered for all of them at once."""
         return together(
             reasonings,
             lambda asked: self.improvements.lowering_each([
-                Question(applications[i], turns[i], pds[i], groups) for i, groups in asked
+                Question(applications[i], scores.matrix[i], pds[i], groups) for i, groups in asked
             ]),
         )  # fmt: skip
 

@@ -50,15 +50,15 @@ class ReasonImpacts:
             rows: places of those to be weighed.
             bounds: one for each of them, in log-odds, not below 0.
         """
-        chosen = np.array(rows, dtype=np.intp)
+        chosen = np.array(rows)
         if self.sums is None or scores.tables is None:
-            return self.exact(self._attributor.attribute_turns(scores.turns[chosen]))
-        found, has_way = self.quick(scores.tables[chosen], scores.margin[chosen])
+            return self.exact(self._attributor.attribute_turns(scores.turns(chosen)))
+        found, has_way = self.quick(scores.tables.take(chosen, axis=0), scores.margin.take(chosen))
         sure = has_way & self._told_apart(found, bounds)
         impacts: list[list[float]] = found.tolist()
-        if not sure.all():
+        if not all(sure.tolist()):
             near = np.flatnonzero(~sure)
-            exact = self.exact(self._attributor.attribute_turns(scores.turns[chosen[near]]))
+            exact = self.exact(self._attributor.attribute_turns(scores.turns(chosen[near])))
             for place, row in zip(near.tolist(), exact, strict=True):
                 impacts[place] = row
         return impacts
@@ -85,8 +85,8 @@ class ReasonImpacts:
     def _told_apart(self, impacts: NDArray[np.float64], bounds: Sequence[float]) -> NDArray[np.bool_]:
         """In which rows the sums differ from each other and from the bound by more than they are unsure by."""
         compared = np.empty((len(impacts), len(self._compared) + 1))
-        compared[:, 1:] = impacts[:, self._compared]
+        compared[:, 1:] = impacts.take(self._compared, axis=1)
         compared[:, 0] = bounds
         compared.sort(axis=1)
-        told_apart: NDArray[np.bool_] = (compared[:, 1:] - compared[:, :-1]).min(axis=1) > UNSURE
+        told_apart: NDArray[np.bool_] = np.minimum.reduce(compared[:, 1:] - compared[:, :-1], axis=1) > UNSURE
         return told_apart

@@ -78,14 +78,9 @@ class Ensemble:
 
     def turns(self, matrix: NDArray[np.float32]) -> Turns:
         """Features, shape (n, k), to turns, shape (n, trees)."""
-        return self.look_up(matrix)[1]
-
-    def look_up(self, matrix: NDArray[np.float32]) -> tuple[NDArray[np.int64] | None, Turns]:
-        """The same with the rows of the tables that they are of, shape (n, tables); None where there are no tables."""
         if isinstance(self._tables, Comparisons):
-            return None, self._tables.turns(matrix)
-        rows = self._tables.rows(matrix)
-        return rows, self._tables.turns(rows)
+            return self._tables.turns(matrix)
+        return self._tables.turns(self._tables.rows(matrix))
 
     def log_odds(self, turns: Turns) -> NDArray[np.float64]:
         """Turns, shape (n, trees), to log-odds, shape (n,)."""
@@ -156,18 +151,22 @@ class Ensemble:
             yield ends >> self.depth - level, (ends >> self.depth - level - 1 & 1).astype(bool)
 
 
-def add_in_order(terms: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+def add_in_order(terms: NDArray[np.float64], columns: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """Row sums, term by term from the left as scikit-learn adds; sum() over the rows would round otherwise.
 
     Args:
         terms: shape (n, trees).
-        columns: to work in, shape (trees, n).
+        columns: to work in, shape (trees, n); made unless given.
     """
     if len(terms) < FEW_ROWS:
-        return np.asarray(np.add.accumulate(terms, axis=1)[:, -1], dtype=np.float64)
+        few: NDArray[np.float64] = np.add.accumulate(terms, axis=1)[:, -1]
+        return few
     # Over the slow axis numpy adds one term to all sums, then the next (see the notes of `numpy.sum`).
+    if columns is None:
+        columns = np.empty(terms.shape[::-1])
     np.copyto(columns, terms.T)
-    return np.asarray(np.add.reduce(columns, axis=0), dtype=np.float64)
+    many: NDArray[np.float64] = np.add.reduce(columns, axis=0)
+    return many
 
 
 class _Workspace(threading.local):

@@ -72,9 +72,10 @@ class Calibration(Strict):
     def apply(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Margins to calibrated log-odds of the same shape, each by itself; never falling, in floating point too."""
         at, value, slope, most = self._segments
-        segment = np.searchsorted(at[1:], margins, side="right")
+        segment = at[1:].searchsorted(margins, side="right")
+        found = slope.take(segment) * (margins - at.take(segment))
         # Rounding could lift the end of a segment above the beginning of the next.
-        return np.asarray(np.minimum(value[segment] + slope[segment] * (margins - at[segment]), most[segment]))
+        return np.asarray(np.minimum(value.take(segment) + found, most.take(segment)))
 
     def stretch(self, start: float, ends: NDArray[np.float64]) -> NDArray[np.float64]:
         """The mean slope between a margin and others: what a change of the margin between them is worth in log-odds."""

@@ -1,4 +1,4 @@
-"""From rows of an ensemble's tables to log-odds without the turns: of many applications at once, and the same bits.
+"""From rows of an ensemble's tables to log-odds without the turns: the same bits.
 
 A turn to the right at a split rules out the leaves to its left; the leaf that an application comes to is the first one
 of its tree that no split rules out (Lucchese et al. 2015). The leaves ruled out are looked up and put together by OR as
@@ -15,12 +15,19 @@ from numpy.typing import NDArray
 from scoring.boosting import Ensemble, add_in_order
 from scoring.turns import Turns, TurnTables
 
+FEW_ROWS_AT_ONCE = 32
+"""So many applications' rows of all tables are looked up at once: fewer steps, which more memory would cost more than.
+"""
+
 ROWS_AT_ONCE = 256
 """What they need meanwhile stays in a processor's own cache, whatever the number of trees."""
 
 
 class Exits:
-    """An ensemble that turns are looked up in tables for, made ready for many rows at once.
+    """An ensemble that turns are looked up in tables for, ready to score.
+
+    Attributes:
+        tables: what turns are looked up in.
 
     Args:
         ensemble: whose leaves they are.
@@ -28,16 +35,22 @@ class Exits:
     """
 
     def __init__(self, ensemble: Ensemble, tables: TurnTables) -> None:
-        self._prior = ensemble.prior
-        self._value = ensemble.value
-        self._word = ensemble.word
-        self._ruled_out = [_ruled_out(turns, ensemble.depth) for turns in tables.tables]
-        self._workspace = _Workspace(len(self._value), self._word)
+        self.tables = tables
+        self._value = ensemble.value.copy()
+        self._value[:1] += ensemble.prior
+        self._one = ensemble.word.type(1)
+        self._all = np.concatenate([_ruled_out(turns, ensemble.depth) for turns in tables.tables])
+        ends = np.cumsum([len(turns) for turns in tables.tables])
+        self._ruled_out = np.split(self._all, ends[:-1])
+        self._starts = ends - [len(turns) for turns in tables.tables]
+        self._workspace = _Workspace(len(self._value), ensemble.word)
         # Of the leaves up to the first that is left there is one more than of those ruled out before it.
         self._first = np.arange(len(self._value)) * self._value.shape[1] - 1
 
     def log_odds(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows of the tables, shape (n, tables), to the ensemble's own log-odds, shape (n,)."""
+        if len(rows) <= FEW_ROWS_AT_ONCE:
+            return self._log_odds_of_few(rows)
         log_odds = np.empty(len(rows))
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
@@ -52,14 +65,19 @@ class Exits:
             table.take(rows[:, number], axis=0, out=other, mode="clip")
             out |= other
         # All bits up to the first that is 0.
-        np.add(out, self._word.type(1), out=other)
+        np.add(out, self._one, out=other)
         other ^= out
         count, place = workspace.count[:n], workspace.place[:n]
         np.bitwise_count(other, out=count)
         np.add(count, self._first, out=place)
         self._value.take(place, out=terms, mode="clip")
-        terms[:, 0] += self._prior
         return add_in_order(terms, workspace.columns[: n * terms.shape[1]].reshape(-1, n))
+
+    def _log_odds_of_few(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        out = np.bitwise_or.reduce(self._all.take(rows + self._starts, axis=0), axis=1)
+        place = np.bitwise_count(out ^ (out + self._one)).astype(np.intp)
+        place += self._first
+        return add_in_order(self._value.take(place))
 
 
 class _Workspace(threading.local):

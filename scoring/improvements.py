@@ -13,12 +13,12 @@ from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preprocessing.application import Application
 from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Integer, Number, Ratio
 from scoring.scorer import Scorer
-from scoring.turns import Turns
 
 
 class Question(NamedTuple):
@@ -26,19 +26,19 @@ class Question(NamedTuple):
 
     Attributes:
         application: as the contract reads it.
-        turns: its own, shape (trees,).
+        features: its own, shape (k,), float32.
         pd: its own.
         groups: names of scored fields, to be answered one group each.
     """
 
     application: Application
-    turns: Turns
+    features: NDArray[np.float32]
     pd: float
     groups: Sequence[Sequence[str]]
 
 
 class _Alternatives(NamedTuple):
-    """What of a group's fields is tried: places among all the values that only replace turns, and fields that don't."""
+    """What of a group's fields is tried: places among all the values that move by themselves, and fields that don't."""
 
     places: Sequence[int]
     moving: Sequence[AnyField]
@@ -55,37 +55,37 @@ class Improvements:
         self._moved = {field.name: ratios_of(self._contract, field.name) for field in scored}
         self._cuts = {field.name: self.thresholds(field) for field in scored if not field.choices}
         self._replacements = {field.name: self._replacement(field) for field in scored if not self._moved[field.name]}
-        keeps: list[Turns] = []
-        others: list[Turns] = []
+        held: list[NDArray[np.bool_]] = []
+        others: list[NDArray[np.float32]] = []
         self._places: dict[str, range] = {}
-        for name, (keep, better) in self._replacements.items():
+        for name, (of_others, better) in self._replacements.items():
             self._places[name] = range(len(others), len(others) + len(better))
-            keeps += [keep] * len(better)
+            held += [of_others] * len(better)
             others += [*better]
-        shape = len(others), len(self._ensemble.value)
-        self._keep = np.array(keeps, dtype=self._ensemble.word).reshape(shape)
-        self._others = np.array(others, dtype=self._ensemble.word).reshape(shape)
+        shape = len(others), len(self._contract.features)
+        self._held = np.array(held, dtype=np.bool_).reshape(shape)
+        self._others = np.array(others, dtype=np.float32).reshape(shape)
         self._alternatives: dict[Sequence[str], _Alternatives] = {}
 
     def lowering(
-        self, application: Application, turns: Turns, pd: float, groups: Iterable[Sequence[str]]
+        self, application: Application, features: NDArray[np.float32], pd: float, groups: Iterable[Sequence[str]]
     ) -> list[bool]:
         """Of each group of fields, whether some better value of one of them gets a PD below the application's own.
 
         Args:
             application: as the contract reads it.
-            turns: its own, shape (trees,).
+            features: its own, shape (k,), float32.
             pd: its own.
             groups: names of scored fields.
         """
-        (answer,) = self.lowering_each([Question(application, turns, pd, [*groups])])
+        (answer,) = self.lowering_each([Question(application, features, pd, [*groups])])
         return answer
 
     def lowering_each(self, questions: Sequence[Question]) -> list[list[bool]]:
         """The same of many applications, each by itself."""
         asked = [(q, self._of(group)) for q, question in enumerate(questions) for group in question.groups]
-        # Most groups have a field that moves alone, and turns are sooner replaced than found anew.
-        lower = self._lower_by_turns(questions, asked)
+        # Most groups have a field that moves alone, and its features are sooner replaced than all made anew.
+        lower = self._lower_directly(questions, asked)
         open_ = [(i, *each) for i, each in enumerate(asked) if each[1].moving and not lower[i]]
         for i in self._lower_anew(questions, open_):
             lower[i] = True
@@ -101,17 +101,16 @@ class Improvements:
             )
         return known
 
-    def _lower_by_turns(self, questions: Sequence[Question], asked: Sequence[tuple[int, _Alternatives]]) -> list[bool]:
-        """By the alternatives that only replace turns."""
-        places = [*chain.from_iterable([alternatives.places for _, alternatives in asked])]
-        if not places:
+    def _lower_directly(self, questions: Sequence[Question], asked: Sequence[tuple[int, _Alternatives]]) -> list[bool]:
+        """By the alternatives that only replace features."""
+        places = np.array([*chain.from_iterable([alternatives.places for _, alternatives in asked])], dtype=np.intp)
+        if not len(places):
             return [False] * len(asked)
-        owners = np.repeat([q for q, _ in asked], [len(alternatives.places) for _, alternatives in asked])
-        turns = np.array([question.turns for question in questions])[owners]
-        turns &= self._keep[places]
-        turns |= self._others[places]
-        own = np.array([question.pd for question in questions])[owners]
-        lower = iter((self._scorer.pds(turns) < own).tolist())
+        owners = [q for q, alternatives in asked for _ in alternatives.places]
+        own = np.array([question.features for question in questions]).take(owners, axis=0)
+        matrix = np.where(self._held.take(places, axis=0), own, self._others.take(places, axis=0))
+        pds = self._scorer.score_matrix(matrix).pd.tolist()
+        lower = iter([pd < questions[q].pd for q, pd in zip(owners, pds, strict=True)])
         return [any([*islice(lower, len(alternatives.places))]) for _, alternatives in asked]
 
     def _lower_anew(self, questions: Sequence[Question], asked: Iterable[tuple[int, int, _Alternatives]]) -> set[int]:
@@ -126,13 +125,15 @@ class Improvements:
         pds = self._scorer.score([other for _, _, other in others]).pd.tolist()
         return {i for (i, own_pd, _), pd in zip(others, pds, strict=True) if pd < own_pd}
 
-    def _replacement(self, field: AnyField) -> tuple[Turns, Turns]:
-        """The turns that don't read a field, and those that do for each of its better values, shape (values, trees)."""
+    def _replacement(self, field: AnyField) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """The features that a field doesn't make, and all of an example for each of its better values."""
+        schema = self._scorer.schema
         anyone = self._contract.parse(dict(self._contract.example))
         # A ratio is set by itself: through one of its two fields would be that field's improvement.
         others = [{**anyone, field.name: value} for value in best_values(field) or self._between(field, anyone)]
-        reads = self._ensemble.splits(self._scorer.schema.columns(field.name))
-        return ~reads, self._ensemble.turns(self._scorer.schema.matrix(others)) & reads
+        of_others = np.ones(len(self._contract.features), dtype=np.bool_)
+        of_others[schema.columns(field.name)] = False
+        return of_others, schema.matrix(others)
 
     def cuts(self, field: AnyField, application: Application) -> Iterator[float]:
         """Where the model begins to tell values of a scored number apart, all else held; in no order."""
@@ -160,8 +161,8 @@ class Improvements:
         columns = [i for i in self._scorer.schema.columns(field.name) if features[i].kind == "number"]
         return self._ensemble.thresholds(columns)
 
-    def replacement(self, field: str) -> tuple[Turns, Turns] | None:
-        """The turns that don't read a scored field, and those of its better values; None where it moves ratios."""
+    def replacement(self, field: str) -> tuple[NDArray[np.bool_], NDArray[np.float32]] | None:
+        """The features that a scored field doesn't make, and all for each better value; None where it moves ratios."""
         return self._replacements.get(field)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +12,19 @@ from preprocessing.application import Application, InvalidApplicationError
 from scoring.artifact import DISTRIBUTION, ENSEMBLE, GOLDEN, Artifact, IncoherentArtifactError
 from scoring.attribution import LeafIndex
 from scoring.directions import reversals
+from scoring.exits import Exits
 from scoring.logistic import logistic
 from scoring.ranges import KnownRanges
 from scoring.turns import Turns
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(NamedTuple):
     """What the model says of some applications.
 
     Attributes:
         matrix: features, shape (n, k), float32.
         tables: a row of each of the ensemble's tables, shape (n, tables); None where features are too many for tables.
-        turns: at all splits, shape (n, trees), for attributions.
+        turns: of some of the rows, at all splits, shape (rows, trees), for attributions.
         margin: the ensemble's own log-odds, shape (n,), equal to `decision_function(matrix)` bit for bit.
         log_odds: of default, calibrated, shape (n,).
         pd: probability of default, shape (n,).
@@ -32,7 +32,7 @@ class Scores:
 
     matrix: NDArray[np.float32]
     tables: NDArray[np.int64] | None
-    turns: Turns
+    turns: Callable[[NDArray[np.intp]], Turns]
     margin: NDArray[np.float64]
     log_odds: NDArray[np.float64]
     pd: NDArray[np.float64]
@@ -45,6 +45,7 @@ class Scorer:
         manifest: what the model is.
         schema: its features.
         leaves: its leaves, for attributions.
+        exits: from rows of its tables to margins; None where features are too many for tables.
         calibration: of its margins.
         ranges: of what it was trained on.
     """
@@ -61,6 +62,8 @@ class Scorer:
                 f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}; train again"
             ) from exc
         self.leaves = LeafIndex(artifact.trees, self.schema)
+        tables = self.leaves.ensemble.tables
+        self.exits = None if tables is None else Exits(self.leaves.ensemble, tables)
         self._check_directions()
         try:
             self.ranges = KnownRanges(artifact.contract, artifact.distribution)
@@ -88,16 +91,17 @@ class Scorer:
 
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
         """Score feature vectors, shape (n, k)."""
-        ensemble = self.leaves.ensemble
-        rows, turns = ensemble.look_up(matrix)
-        margin = ensemble.log_odds(turns)
+        if (exits := self.exits) is None:
+            turns = self.leaves.ensemble.turns(matrix)
+            margin = self.leaves.ensemble.log_odds(turns)
+            log_odds = self.calibration.apply(margin)
+            return Scores(matrix, None, lambda chosen: turns[chosen], margin, log_odds, logistic(log_odds))
+        rows = exits.tables.rows(matrix)
+        margin = exits.log_odds(rows)
         log_odds = self.calibration.apply(margin)
-        return Scores(matrix, rows, turns, margin, log_odds, logistic(log_odds))
-
-    def pds(self, turns: Turns) -> NDArray[np.float64]:
-        """The PDs of applications of which only the turns are known, shape (n, trees)."""
-        pds: NDArray[np.float64] = logistic(self.calibration.apply(self.leaves.ensemble.log_odds(turns)))
-        return pds
+        return Scores(
+            matrix, rows, lambda chosen: exits.tables.turns(rows[chosen]), margin, log_odds, logistic(log_odds)
+        )
 
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""

@@ -91,7 +91,8 @@ class TurnTables:
             features: which of them; all unless given.
         """
         intervals = self._keys.searchsorted(_ordered(matrix) + self._offsets[features])
-        rows: NDArray[np.int64] = intervals @ self._strides[features] - self._row_zero
+        rows: NDArray[np.int64] = intervals.dot(self._strides[features])
+        rows -= self._row_zero
         return rows
 
     def turns(self, rows: NDArray[np.int64]) -> Turns:
@@ -116,10 +117,14 @@ def _share_tables(intervals: Sequence[Intervals]) -> list[list[Intervals]]:
     return groups
 
 
+_ZERO = np.array(0, dtype=np.float32)  # arrays, which no operation has to make of numbers
+_BITS_BELOW_SIGN, _BELOW_SIGN = (np.array(each, dtype=np.int32) for each in (31, 0x7FFFFFFF))
+
+
 def _ordered(values: NDArray[np.float32]) -> NDArray[np.int32]:
     """Integers in the same order; -0.0 and 0.0 are one."""
-    bits = (values + np.float32(0)).view(np.int32)
-    ordered: NDArray[np.int32] = bits ^ (bits >> 31 & 0x7FFFFFFF)
+    bits = (values + _ZERO).view(np.int32)
+    ordered: NDArray[np.int32] = bits ^ (bits >> _BITS_BELOW_SIGN & _BELOW_SIGN)
     return ordered
 
 

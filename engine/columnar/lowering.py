@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columnar.columns import Columns, Mask, application, column_of, with_value
+from engine.columnar.matrix import Matrix
 from engine.columnar.model import ByTables, Model, Scored
 from preprocessing.base import Value
 from scoring.improvements import Improvements, best_values
@@ -41,6 +42,7 @@ class Lowering:
         self._model = model
         self._contract = scorer.schema.contract
         self._improvements = improvements
+        self._matrix = Matrix(scorer.schema)
         self._better = cache(self._better_values)
 
     def lower(self, columns: Columns, scored: Scored, questions: Sequence[Asked]) -> list[Mask]:
@@ -119,18 +121,24 @@ class Lowering:
         pd = scored.pd[rows]
         lower = np.zeros(len(rows), dtype=np.bool_)
         if (replacement := self._improvements.replacement(name)) is not None:
-            keep, others = replacement
-            turns = scored.turns(rows)
+            held, others = replacement
+            matrix = self._features(columns, rows)
             for other in others:
                 open_ = np.flatnonzero(~lower)
                 if len(open_):
-                    lower[open_] = self._scorer.pds(turns[open_] & keep | other) < pd[open_]
+                    lower[open_] = self._scorer.score_matrix(np.where(held, matrix[open_], other)).pd < pd[open_]
         elif values := best_values(self._contract.by_name[name]):
-            own = {field: columns[field].take(rows) for field in self._contract.scored}
+            own = self._taken(columns, rows)
             for value in values:
                 lower |= self._model.score(with_value(self._contract, own, name, value), len(rows)).pd < pd
         else:
-            turns = scored.turns(rows)
+            matrix = self._features(columns, rows)
             for i, row in enumerate(rows.tolist()):
-                (lower[i],) = self._improvements.lowering(application(columns, row), turns[i], float(pd[i]), [[name]])
+                (lower[i],) = self._improvements.lowering(application(columns, row), matrix[i], float(pd[i]), [[name]])
         return lower
+
+    def _features(self, columns: Columns, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        return self._matrix.of(self._taken(columns, rows), len(rows))
+
+    def _taken(self, columns: Columns, rows: NDArray[np.intp]) -> Columns:
+        return {field: columns[field].take(rows) for field in self._contract.scored}

@@ -13,7 +13,7 @@ from engine.columnar.matrix import Matrix, TableRows
 from scoring.exits import Exits
 from scoring.logistic import logistic
 from scoring.scorer import Scorer
-from scoring.turns import Turns, TurnTables
+from scoring.turns import Turns
 
 
 class Scored(NamedTuple):
@@ -41,8 +41,7 @@ class Model(Protocol):
 
 def model_of(scorer: Scorer) -> Model:
     """The quickest way to a model's PDs."""
-    tables = scorer.leaves.ensemble.tables
-    return _ByMatrix(scorer) if tables is None else ByTables(scorer, tables)
+    return _ByMatrix(scorer) if scorer.exits is None else ByTables(scorer, scorer.exits)
 
 
 class _ByMatrix:
@@ -54,23 +53,22 @@ class _ByMatrix:
 
     def score(self, columns: Columns, rows: int) -> Scored:
         scores = self._scorer.score_matrix(self._matrix.of(columns, rows))
-        return Scored(scores.margin, scores.pd, lambda chosen: scores.turns[chosen])
+        return Scored(scores.margin, scores.pd, scores.turns)
 
 
 class ByTables:
     """By the rows of the tables that turns are looked up in."""
 
-    def __init__(self, scorer: Scorer, tables: TurnTables) -> None:
-        self._tables = tables
-        self._rows = TableRows(Matrix(scorer.schema), tables)
-        self._exits = Exits(scorer.leaves.ensemble, tables)
+    def __init__(self, scorer: Scorer, exits: Exits) -> None:
+        self._rows = TableRows(Matrix(scorer.schema), exits.tables)
+        self._exits = exits
         self._calibration = scorer.calibration
 
     def score(self, columns: Columns, rows: int) -> Scored:
         """See `Model`."""
         found = self._rows.of(columns, rows)
         margin = self._exits.log_odds(found)
-        return Scored(margin, self._pds(margin), lambda chosen: self._tables.turns(found[chosen]), found)
+        return Scored(margin, self._pds(margin), lambda chosen: self._exits.tables.turns(found[chosen]), found)
 
     def pds(self, tables: NDArray[np.int64]) -> NDArray[np.float64]:
         """The PDs of applications of which only the rows of the tables are known, shape (n, tables)."""

@@ -103,8 +103,11 @@ async def answer(items: Sequence[Item], work: Work, chunk: int, answer_list: Ans
             continue
         part = items[start:end]
         applications = [item for item in part if not isinstance(item, Exception)]
-        assessed = iter(await _assess(applications, work))
-        results += [item if isinstance(item, Exception) else next(assessed) for item in part]
+        assessed = await _assess(applications, work)
+        if len(assessed) < len(part):
+            each = iter(assessed)
+            assessed = [item if isinstance(item, Exception) else next(each) for item in part]
+        results += assessed
     return results
 
 

@@ -94,7 +94,7 @@ def tried(small: Small, application: Application, name: str) -> bool:
 
 def lowering(small: Small, application: Application, *groups: Sequence[str]) -> list[bool]:
     scores = small.scorer.score([application])
-    return Improvements(small.scorer).lowering(application, scores.turns[0], float(scores.pd[0]), groups)
+    return Improvements(small.scorer).lowering(application, scores.matrix[0], float(scores.pd[0]), groups)
 
 
 class TestImprovements:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from preprocessing.contract import Contract
 from scoring import impacts as module
 from scoring.attribution import DENSE_FIELDS, Attributor
-from scoring.exits import ROWS_AT_ONCE, Exits
+from scoring.boosting import FEW_ROWS
+from scoring.exits import FEW_ROWS_AT_ONCE, ROWS_AT_ONCE, Exits
 from scoring.impacts import Impacts
 from tests.contracts import CURVED, Small, applications, contracts
 
@@ -20,7 +21,7 @@ SEEDS = st.integers(0, 10**6)
 @settings(max_examples=15)
 @given(contracts(), st.integers(1, 6), SEEDS)
 def test_exits_are_those_that_walks_come_to(contract: Contract, depth: int, seed: int) -> None:
-    """Log-odds bit for bit, for rows at every threshold too, and for more of them than are taken at once."""
+    """Log-odds bit for bit, for rows at every threshold too, for few and for more of them than are taken at once."""
     small = Small(contract, applications(contract, 120, seed), depth, seed)
     ensemble = small.scorer.leaves.ensemble
     assert ensemble.tables is not None
@@ -28,10 +29,12 @@ def test_exits_are_those_that_walks_come_to(contract: Contract, depth: int, seed
     rows = np.concatenate([small.matrix, edges, np.nextafter(edges, np.float32(np.inf))])
     rows = np.resize(rows, (2 * ROWS_AT_ONCE + 3, rows.shape[1]))
 
-    found = Exits(ensemble, ensemble.tables).log_odds(ensemble.tables.rows(rows))
+    exits, walked = Exits(ensemble, ensemble.tables), ensemble.log_odds(ensemble.turns(rows))
+    places = ensemble.tables.rows(rows)
 
-    assert np.array_equal(ensemble.log_odds(ensemble.turns(rows)), found)
-    assert len(Exits(ensemble, ensemble.tables).log_odds(ensemble.tables.rows(rows[:0]))) == 0
+    assert np.array_equal(walked, exits.log_odds(places))
+    for n in (0, 1, FEW_ROWS - 1, FEW_ROWS, FEW_ROWS_AT_ONCE, FEW_ROWS_AT_ONCE + 1):
+        assert np.array_equal(walked[-n or len(rows) :], exits.log_odds(places[-n or len(rows) :]))
 
 
 @pytest.mark.parametrize("states", [1 << 7, module.MOST_STATES])

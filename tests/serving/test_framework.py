@@ -7,10 +7,14 @@ import asyncio
 import inspect
 import logging
 import textwrap
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio.to_thread
 import bentoml
 import pytest
 import uvicorn.config
@@ -20,7 +24,7 @@ from _bentoml_sdk.io_models import IODescriptor, IORootModel
 from _bentoml_sdk.service.factory import Service
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
 from bentoml._internal.server.http.instruments import RunnerTrafficMetricsMiddleware
-from bentoml.exceptions import NotFound
+from bentoml.exceptions import NotFound, ServiceUnavailable
 from packaging.version import Version
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -132,6 +136,25 @@ class Input(IORootModel[list[int]]):
     """A list of numbers."""
 
 
+@dataclass(frozen=True)
+class Ask:
+    """Puts one item into a batch.
+
+    Attributes:
+        dispatcher: whose batches they are.
+    """
+
+    dispatcher: Any
+    call: Callable[[list[int]], Coroutine[Any, Any, list[int]]]
+
+    def __call__(self, item: list[int]) -> Coroutine[Any, Any, list[int]]:
+        return self.call(item)
+
+
+async def at_once(batches: list[list[int]]) -> list[list[int]]:
+    return list(batches)
+
+
 class TestWarmUp:
     @pytest.fixture
     def calls(self) -> list[list[int]]:
@@ -200,32 +223,162 @@ class TestWarmUp:
         assert 0 == dispatcher.optimizer.wait, CHANGED
         assert 0 < dispatcher.optimizer.o_a + dispatcher.optimizer.o_b, CHANGED
 
-    @pytest.mark.parametrize("turns", range(4))
+    @pytest.mark.parametrize("turns", range(6))
     def test_who_is_given_up_leaves_nobody_waiting(self, service: HostedService[Any], turns: int) -> None:
-        """The first of those that wait is given up before it has woken the dispatcher, and others are behind it."""
+        """The first of those that wait is given up before it has begun the batch or meanwhile, others are behind it."""
+
+        async def slowly(batches: list[list[int]]) -> list[list[int]]:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return list(batches)
+
+        async def asked(ask_for: Ask) -> tuple[list[list[int]], list[int]]:
+            first = asyncio.create_task(ask_for([1]))
+            behind = [asyncio.create_task(ask_for([n])) for n in (2, 3)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            first.cancel()
+            answers = await asyncio.gather(*behind), await ask_for([4])
+            await asyncio.wait([first])
+            return answers
+
+        assert ([[2], [3]], [4]) == self._with_dispatcher(service, slowly, asked), CHANGED
+
+    def test_what_a_batch_waits_for_may_fail(self, service: HostedService[Any]) -> None:
+        """Those whose batch it is are told, who began it and who was behind; the next are answered."""
+        outcomes = [ValueError("no"), None]
+
+        async def failing(batches: list[list[int]]) -> list[list[int]]:
+            waited_for = asyncio.get_running_loop().create_future()
+            failure = outcomes.pop(0)
+            asyncio.get_running_loop().call_soon(
+                lambda: waited_for.set_exception(failure) if failure else waited_for.set_result(None)
+            )
+            await waited_for
+            return list(batches)
+
+        async def asked(ask_for: Ask) -> list[Any]:
+            together = await asyncio.gather(ask_for([1]), ask_for([2]), return_exceptions=True)
+            return [*map(str, together), await ask_for([3])]
+
+        assert ["no", "no", [3]] == self._with_dispatcher(service, failing, asked), CHANGED
+
+    def test_who_begins_a_batch_keeps_its_own_context(self, service: HostedService[Any]) -> None:
+        """What the batch sets is the batch's, also where it goes on later."""
+        owner = ContextVar("owner", default="nobody")
+        seen = []
+
+        async def owned(batches: list[list[int]]) -> list[list[int]]:
+            owner.set("batch")
+            await asyncio.sleep(0)
+            seen.append(owner.get())
+            return list(batches)
+
+        async def asked(ask_for: Ask) -> str:
+            await ask_for([1])
+            return owner.get()
+
+        assert "nobody" == self._with_dispatcher(service, owned, asked), CHANGED
+        assert ["batch"] == seen
+
+    def test_one_batch_at_a_time(self, service: HostedService[Any]) -> None:
+        """What comes while one is worked off waits for its end, however many come one by one."""
+        sizes, at_work = [], []
+
+        async def slowly(batches: list[list[int]]) -> list[list[int]]:
+            at_work.append(len(at_work))
+            assert len(at_work) == 1
+            sizes.append(len(batches))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            at_work.clear()
+            return list(batches)
+
+        async def asked(ask_for: Ask) -> list[list[int]]:
+            tasks = []
+            for n in range(6):
+                tasks.append(asyncio.create_task(ask_for([n])))
+                await asyncio.sleep(0)
+            return await asyncio.gather(*tasks)
+
+        assert [[n] for n in range(6)] == self._with_dispatcher(service, slowly, asked), CHANGED
+        assert sum(sizes) == 6
+        assert len(sizes) < 6
+
+    def test_who_had_company_waits_for_it(self, service: HostedService[Any]) -> None:
+        """After a batch of many its first leaves others some turns to come along; after one alone, a single one."""
+        sizes = []
+
+        async def counted(batches: list[list[int]]) -> list[list[int]]:
+            sizes.append(len(batches))
+            return list(batches)
+
+        async def one_after_the_other(ask_for: Ask) -> None:
+            first = asyncio.create_task(ask_for([1]))
+            for _ in range(framework.TURNS_WITH_COMPANY - 1):
+                await asyncio.sleep(0)
+            await asyncio.gather(first, ask_for([2]))
+
+        async def asked(ask_for: Ask) -> None:
+            await one_after_the_other(ask_for)
+            await asyncio.gather(ask_for([1]), ask_for([2]))
+            await one_after_the_other(ask_for)
+
+        self._with_dispatcher(service, counted, asked)
+        assert [1, 1, 2, 2] == sizes
+
+    def test_what_would_take_too_long_is_shed(self, service: HostedService[Any]) -> None:
+        """Where batches are known to take longer than the objective, nobody begins one of two: the first is shed."""
+
+        async def asked(ask_for: Ask) -> list[Any]:
+            ask_for.dispatcher.optimizer.o_b = 2 * ask_for.dispatcher.max_latency
+            return await asyncio.gather(ask_for([1]), ask_for([2]), return_exceptions=True)
+
+        shed, answered = self._with_dispatcher(service, at_once, asked)
+        assert isinstance(shed, ServiceUnavailable), CHANGED
+        assert [2] == answered
+
+    def test_threads_are_waited_for_in_a_task_of_their_own(self, service: HostedService[Any]) -> None:
+        """A batch that leaves the event loop is begun in no request's task, so that none can take it along."""
+        service.inner.in_threads = frozenset({"echo"})
+        tasks = []
+
+        async def threaded(batches: list[list[int]]) -> list[list[int]]:
+            tasks.append(asyncio.current_task())
+            return await anyio.to_thread.run_sync(list, batches)
+
+        async def asked(ask_for: Ask) -> list[int]:
+            tasks.append(asyncio.current_task())
+            return await ask_for([1])
+
+        assert [1] == self._with_dispatcher(service, threaded, asked), CHANGED
+        assert len({*tasks}) == 2
+
+    def test_the_dispatcher_may_have_been_sooner(self, service: HostedService[Any]) -> None:
+        """Where it has taken what waited in the very turn that its first lets pass, there is nothing to begin."""
+
+        async def asked(ask_for: Ask) -> list[int]:
+            first = asyncio.create_task(ask_for([1]))
+            await asyncio.sleep(0)
+            ask_for.dispatcher._queue.popleft().future.set_result([2])
+            return await first
+
+        assert [2] == self._with_dispatcher(service, at_once, asked), CHANGED
+
+    def _with_dispatcher(self, service: HostedService[Any], infer: Any, asked: Callable[[Ask], Awaitable[Any]]) -> Any:
         service.inject_config()
         factory = framework.AppFactory(service, is_main=True)
         app = factory()
         (dispatcher,) = factory.dispatchers.values()
 
-        async def infer(batches: list[list[int]]) -> list[list[int]]:
-            return list(batches)
-
-        async def ask() -> tuple[list[list[int]], list[int]]:
+        async def run() -> Any:
             async with app.router.lifespan_context(app):
-                ask_for = dispatcher(infer)
+                ask_for = Ask(dispatcher, dispatcher(infer))
                 await asyncio.sleep(0.01)  # until it sleeps
-                first = asyncio.create_task(ask_for([1]))
-                behind = [asyncio.create_task(ask_for([n])) for n in (2, 3)]
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                first.cancel()
                 async with asyncio.timeout(10):
-                    answers = await asyncio.gather(*behind), await ask_for([4])
-                await asyncio.wait([first])
-                return answers
+                    return await asked(ask_for)
 
-        assert ([[2], [3]], [4]) == asyncio.run(ask()), CHANGED
+        return asyncio.run(run())
 
     async def _start(self, app: Starlette) -> None:
         async with app.router.lifespan_context(app):
