@@ -16,8 +16,8 @@ from scoring.boosting import Ensemble, add_in_order
 from scoring.turns import Turns, TurnTables
 
 FEW_ROWS_AT_ONCE = 32
-"""So many applications' rows of all tables are looked up at once: fewer steps, which more memory would cost more than.
-"""
+"""Up to so many applications are looked up in all tables at once: fewer steps. Of more, what they need meanwhile costs
+more than the steps do."""
 
 ROWS_AT_ONCE = 256
 """What they need meanwhile stays in a processor's own cache, whatever the number of trees."""
