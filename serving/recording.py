@@ -24,13 +24,13 @@ from records.replaying.answers import Said
 from records.shadow.answered import Answered
 from serving import SERVICE_VERSION
 from serving.challenging import Challenging
-from serving.http.yielding import give_way
 from serving.once import Once
 from serving.settings import Settings
 from serving.store import Served
 from serving.telemetry.exchange import Exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
+from serving.yielding import give_way
 
 if TYPE_CHECKING:
     from records.committer import Committer
