@@ -62,8 +62,7 @@ class Scorer:
                 f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}; train again"
             ) from exc
         self.leaves = LeafIndex(artifact.trees, self.schema)
-        tables = self.leaves.ensemble.tables
-        self.exits = None if tables is None else Exits(self.leaves.ensemble, tables)
+        self.exits = Exits.of(self.leaves.ensemble)
         self._check_directions()
         try:
             self.ranges = KnownRanges(artifact.contract, artifact.distribution)
