@@ -47,7 +47,7 @@ class ReasonImpacts:
 
         Args:
             scores: of all rows.
-            rows: places of those to be weighed.
+            rows: places of those to be weighed, one at least.
             bounds: one for each of them, in log-odds, not below 0.
         """
         chosen = np.array(rows)

@@ -5,7 +5,6 @@ Log-odds are those of scikit-learn bit for bit: turns follow its float64 thresho
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -47,9 +46,8 @@ class Ensemble:
         self._feature = trees.feature.astype(np.intp)
         self._threshold = trees.threshold
         # A walk that ends in slot i ends at number slots + i.
-        self._tables: TurnTables | Comparisons
         self._slots_from = np.arange(-1, len(self.value) - 1) * slots
-        self._workspace = _Workspace(len(self.value), self.word)
+        self._tables: TurnTables | Comparisons
         is_split = self._feature != NO_SPLIT
         if len(np.unique(self._feature[is_split])) > MOST_IN_TABLES:
             thresholds = np.where(is_split, self._threshold, np.inf)
@@ -91,21 +89,13 @@ class Ensemble:
         return log_odds
 
     def _log_odds(self, turns: Turns) -> NDArray[np.float64]:
-        number, right, place, terms, columns = self._workspace.of(len(turns))
         one = self.word.type(1)
-        np.right_shift(turns, one, out=number)
-        number &= one
-        number |= self.word.type(2)  # the split below the root
+        number = turns >> one & one | self.word.type(2)  # the split below the root
         for _ in range(self.depth - 1):
-            np.right_shift(turns, number, out=right)
-            right &= one
-            number <<= one
-            number |= right
-        np.copyto(place, number, casting="unsafe")  # which are fewer than twice the slots
-        place += self._slots_from
-        self.value.take(place, out=terms, mode="clip")  # the only mode that needs no copy; none is outside
+            number = number << one | turns >> number & one
+        terms = self.value.take(number.astype(np.intp) + self._slots_from)
         terms[:, 0] += self.prior
-        return add_in_order(terms, columns)
+        return add_in_order(terms)
 
     @property
     def split_columns(self) -> list[int]:
@@ -124,13 +114,6 @@ class Ensemble:
                 np.maximum(low, threshold, out=low, where=read & goes_right)
                 np.minimum(high, threshold, out=high, where=read & ~goes_right)
         return found
-
-    def splits(self, features: Sequence[int]) -> Turns:
-        """For each tree, the bits of its splits that read one of `features`; shape (trees,)."""
-        tree, number = np.nonzero(np.isin(self._feature, features))
-        bits = np.zeros(len(self.value), dtype=self.word)
-        np.bitwise_or.at(bits, tree, self._bit(number))
-        return bits
 
     def thresholds(self, features: Sequence[int]) -> list[float]:
         """Where splits that read one of `features` divide, rising, each once."""
@@ -167,22 +150,3 @@ def add_in_order(terms: NDArray[np.float64], columns: NDArray[np.float64] | None
     np.copyto(columns, terms.T)
     many: NDArray[np.float64] = np.add.reduce(columns, axis=0)
     return many
-
-
-class _Workspace(threading.local):
-    """One thread's arrays for what is only needed meanwhile.
-
-    Of 32 KiB and more, an array that is made has its memory mapped anew (see serving.bento.allocator), which costs more
-    than what is done with it.
-    """
-
-    def __init__(self, trees: int, word: np.dtype[np.unsignedinteger]) -> None:
-        self._trees = trees
-        self._number, self._right = (np.empty((ROWS_AT_ONCE, trees), dtype=word) for _ in range(2))
-        self._place = np.empty((ROWS_AT_ONCE, trees), dtype=np.intp)
-        self._terms, self._columns = (np.empty((ROWS_AT_ONCE, trees)) for _ in range(2))
-
-    def of(self, rows: int) -> tuple[Turns, Turns, NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        """The parts for so many rows, the last one with a column for each of them."""
-        columns = self._columns.reshape(-1)[: rows * self._trees].reshape(self._trees, rows)
-        return self._number[:rows], self._right[:rows], self._place[:rows], self._terms[:rows], columns

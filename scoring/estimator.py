@@ -29,6 +29,7 @@ from scoring.artifact import (
     check_libraries,
 )
 from scoring.boosting import Ensemble
+from scoring.exits import Exits
 from scoring.trees import MAX_DEPTH, MIN_DEPTH, NO_SPLIT, Trees
 
 PICKLE_LIBRARIES = ("scikit-learn", "scipy", "joblib")
@@ -133,13 +134,20 @@ def prove_arrays(artifact: Artifact) -> None:
         raise IncoherentArtifactError(f"{ENSEMBLE} is not what {MODEL} becomes as arrays; restore both, or train again")
     ensemble = Ensemble(artifact.trees)
     for name, rows in cases.items():
-        parts = (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
-        given = np.concatenate([ensemble.log_odds(ensemble.turns(part)) for part in parts])
+        given = _served_log_odds(ensemble, rows)
         if margins[name].tobytes() != given.tobytes():
             apart = float(np.abs(margins[name] - given).max())
             raise IncoherentArtifactError(
                 f"{ENSEMBLE}: its log-odds are {apart:.3g} off those of {MODEL} on {name}; train again"
             )
+
+
+def _served_log_odds(ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """As `Scorer.score_matrix` finds them."""
+    parts = (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
+    if (exits := Exits.of(ensemble)) is None:
+        return np.concatenate([ensemble.log_odds(ensemble.turns(part)) for part in parts])
+    return np.concatenate([exits.log_odds(exits.tables.rows(part)) for part in parts])
 
 
 def rows_at_thresholds(trees: Trees) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ turns are, and the first that is left is found by counting bits, where turns are
 from __future__ import annotations
 
 import threading
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from scoring.boosting import Ensemble, add_in_order
 from scoring.turns import Turns, TurnTables
 
 FEW_ROWS_AT_ONCE = 32
-"""So many applications' rows of all tables are looked up at once: fewer steps, which more memory would cost more than.
-"""
+"""Up to so many applications are looked up in all tables at once: fewer steps. Of more, what they need meanwhile costs
+more than the steps do."""
 
 ROWS_AT_ONCE = 256
 """What they need meanwhile stays in a processor's own cache, whatever the number of trees."""
@@ -46,6 +47,11 @@ class Exits:
         self._workspace = _Workspace(len(self._value), ensemble.word)
         # Of the leaves up to the first that is left there is one more than of those ruled out before it.
         self._first = np.arange(len(self._value)) * self._value.shape[1] - 1
+
+    @classmethod
+    def of(cls, ensemble: Ensemble) -> Self | None:
+        """An ensemble's; None where features are too many for tables."""
+        return None if ensemble.tables is None else cls(ensemble, ensemble.tables)
 
     def log_odds(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rows of the tables, shape (n, tables), to the ensemble's own log-odds, shape (n,)."""

@@ -126,14 +126,14 @@ class Improvements:
         return {i for (i, own_pd, _), pd in zip(others, pds, strict=True) if pd < own_pd}
 
     def _replacement(self, field: AnyField) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """The features that a field doesn't make, and all of an example for each of its better values."""
+        """As `replacement` has it."""
         schema = self._scorer.schema
         anyone = self._contract.parse(dict(self._contract.example))
         # A ratio is set by itself: through one of its two fields would be that field's improvement.
         others = [{**anyone, field.name: value} for value in best_values(field) or self._between(field, anyone)]
-        of_others = np.ones(len(self._contract.features), dtype=np.bool_)
-        of_others[schema.columns(field.name)] = False
-        return of_others, schema.matrix(others)
+        held = np.ones(len(self._contract.features), dtype=np.bool_)
+        held[schema.columns(field.name)] = False
+        return held, schema.matrix(others)
 
     def cuts(self, field: AnyField, application: Application) -> Iterator[float]:
         """Where the model begins to tell values of a scored number apart, all else held; in no order."""
@@ -162,7 +162,11 @@ class Improvements:
         return self._ensemble.thresholds(columns)
 
     def replacement(self, field: str) -> tuple[NDArray[np.bool_], NDArray[np.float32]] | None:
-        """The features that a scored field doesn't make, and all for each better value; None where it moves ratios."""
+        """What to hold and what to put in place of the rest, for a scored field; None where it moves ratios.
+
+        Returns:
+            Which features other fields make, shape (k,), and an example's for each better value, shape (values, k).
+        """
         return self._replacements.get(field)
 
 

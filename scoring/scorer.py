@@ -62,8 +62,7 @@ class Scorer:
                 f"{GOLDEN}: {'.'.join(map(str, error.loc))}: {error.msg}; train again"
             ) from exc
         self.leaves = LeafIndex(artifact.trees, self.schema)
-        tables = self.leaves.ensemble.tables
-        self.exits = None if tables is None else Exits(self.leaves.ensemble, tables)
+        self.exits = Exits.of(self.leaves.ensemble)
         self._check_directions()
         try:
             self.ranges = KnownRanges(artifact.contract, artifact.distribution)
@@ -93,15 +92,19 @@ class Scorer:
         """Score feature vectors, shape (n, k)."""
         if (exits := self.exits) is None:
             turns = self.leaves.ensemble.turns(matrix)
-            margin = self.leaves.ensemble.log_odds(turns)
-            log_odds = self.calibration.apply(margin)
-            return Scores(matrix, None, lambda chosen: turns[chosen], margin, log_odds, logistic(log_odds))
+            return self._scores(matrix, None, lambda chosen: turns[chosen], self.leaves.ensemble.log_odds(turns))
         rows = exits.tables.rows(matrix)
-        margin = exits.log_odds(rows)
+        return self._scores(matrix, rows, lambda chosen: exits.tables.turns(rows[chosen]), exits.log_odds(rows))
+
+    def _scores(
+        self,
+        matrix: NDArray[np.float32],
+        tables: NDArray[np.int64] | None,
+        turns: Callable[[NDArray[np.intp]], Turns],
+        margin: NDArray[np.float64],
+    ) -> Scores:
         log_odds = self.calibration.apply(margin)
-        return Scores(
-            matrix, rows, lambda chosen: exits.tables.turns(rows[chosen]), margin, log_odds, logistic(log_odds)
-        )
+        return Scores(matrix, tables, turns, margin, log_odds, logistic(log_odds))
 
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""

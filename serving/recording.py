@@ -1,4 +1,4 @@
-"""What is answered goes on record first: from an assessment to a record, and its id back."""
+"""What is answered goes on record first: from what was said of an application to a record, and its id back."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from records.replaying.answers import Said
 from records.shadow.answered import Answered
 from serving import SERVICE_VERSION
 from serving.challenging import Challenging
-from serving.http.yielding import give_way
 from serving.once import Once
 from serving.settings import Settings
 from serving.store import Served
 from serving.telemetry.exchange import Exchange
 from serving.telemetry.logs import service_log
 from serving.telemetry.telemetry import Telemetry
+from serving.yielding import give_way
 
 if TYPE_CHECKING:
     from records.committer import Committer
@@ -171,7 +171,7 @@ class Recording:
         Args:
             kind: of the route.
             rows: of the decisions; None for one that came alone.
-            say: what the engine has said of each, by what it decides by.
+            say: from what is decided by to what was said of each, in their order.
             exchange: the request.
             content: the answer by its decisions' ids, which is kept with them where the request has a key.
 

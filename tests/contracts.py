@@ -22,7 +22,7 @@ from decision.policy import OUTSIDE, Policy
 from preprocessing.application import Application, FieldError, InvalidApplicationError
 from preprocessing.contract import Contract
 from preprocessing.features import FeatureSchema
-from preprocessing.fields import AnyField, Category, Flag, Integer, Number, Ordered, Ratio, Reference
+from preprocessing.fields import MAX_NUMBER, AnyField, Category, Flag, Integer, Number, Ordered, Ratio, Reference
 from scoring.artifact import Artifact, GoldenApplications, Manifest
 from scoring.attribution import LeafIndex
 from scoring.calibration import Calibration
@@ -345,8 +345,13 @@ def _worse(draw: st.DrawFn, field: AnyField) -> Document:
     if states and draw(st.booleans()):
         return {"field": field.name, "op": "==", "value": draw(st.sampled_from(states))}
     op = draw(st.sampled_from([">", ">="] if field.direction == "rises" else ["<", "<="]))
+    return {"field": field.name, "op": op, "value": draw(_numbers(field))}
+
+
+def _numbers(field: AnyField) -> st.SearchStrategy[float]:
+    """What a field may be compared with: up to a number beyond its own, but no further than a rule may go."""
     low, high = getattr(field, "minimum", 0), getattr(field, "maximum", 1)
-    return {"field": field.name, "op": op, "value": draw(st.floats(low, high) | st.integers(int(low), int(high) + 1))}
+    return st.floats(low, high) | st.integers(int(low), min(int(high) + 1, int(MAX_NUMBER)))
 
 
 @st.composite
@@ -362,8 +367,7 @@ def _conditions(draw: st.DrawFn, field: AnyField) -> Document:
         op = op if op in ("==", "!=", "in") else "=="
         values = st.sampled_from(field.choices)
     else:
-        low, high = getattr(field, "minimum", 0), getattr(field, "maximum", 1)
-        numbers = st.floats(low, high) | st.integers(int(low), int(high) + 1) | st.sampled_from([0, 1, 50, 0.5])
+        numbers = _numbers(field) | st.sampled_from([0, 1, 50, 0.5])
         states = list(field.states)
         values = numbers | st.sampled_from(states) if states and op in ("==", "!=", "in") else numbers
     value = draw(st.lists(values, min_size=1, max_size=3)) if op == "in" else draw(values)

@@ -4,7 +4,7 @@
 - the application factory, whose dispatchers must be trained before the service is ready,
 - the dispatchers' optimizer, which would have a lone request wait for company long after a burst,
 - how often they look whether a batch is done,
-- their way in: their queue, and what wakes them,
+- their way in: their queue, what wakes them, and how they begin a batch,
 - the dispatchers themselves, for the scoring routes in `serving.http.direct`.
 """
 
@@ -51,7 +51,6 @@ Infer = Callable[[Sequence[list[Queued]]], Awaitable[list[list[Result]]]]
 
 WARM_UP_CALLS = 12
 """The dispatcher trains on its first 11 calls, some of which it delays on purpose. One more goes as others will."""
-
 
 TURNS_WITH_COMPANY = 3
 """Turns of the event loop that the first of a batch leaves to others where the batch before held more than one: with

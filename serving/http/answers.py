@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Documented(BaseModel):
-    """What only documents answers: its schema is made when it is asked for."""
+    """What documents the HTTP contract: compiled when it is first asked for, since at start nobody does."""
 
     model_config = ConfigDict(defer_build=True)
 

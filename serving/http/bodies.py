@@ -31,11 +31,11 @@ from serving.http.problems import (
 from serving.http.received import received
 from serving.http.refusals import invalid
 from serving.http.row_by_row import RowByRow
-from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
 from serving.once import Once
 from serving.settings import Settings
 from serving.telemetry.exchange import current_exchange
 from serving.telemetry.telemetry import Telemetry
+from serving.yielding import ROWS_BETWEEN_YIELDS, give_way
 
 MARKS = b",:[{"
 """What a parser makes something of: each value of a body but its first has one of these before it."""

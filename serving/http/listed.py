@@ -22,7 +22,7 @@ from records.basis import Basis
 from records.replaying.answers import Said, reasons_said, rules_said
 from scoring.distribution import FieldBins
 from serving.http.row_by_row import RowByRow
-from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
+from serving.yielding import ROWS_BETWEEN_YIELDS, give_way
 
 LONG = 40
 """Rows from which on columns are quicker."""

@@ -18,11 +18,11 @@ from serving.http.batches import SETTLED, Result
 from serving.http.listed import AnsweredList
 from serving.http.problems import KeyInUseError, NotRecordedError, error_document
 from serving.http.rows import Rows, digest
-from serving.http.yielding import ROWS_BETWEEN_YIELDS, give_way
 from serving.recording import Recording
 from serving.routes import PREDICT, PREDICT_BATCH, PREDICT_EXPLAIN, Route
 from serving.telemetry.exchange import current_exchange, request_id
 from serving.telemetry.telemetry import Telemetry
+from serving.yielding import ROWS_BETWEEN_YIELDS, give_way
 
 
 class JSONAnswer(Response):

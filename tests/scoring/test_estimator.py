@@ -15,7 +15,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 
-from scoring import estimator
+from scoring import boosting, estimator
 from scoring.artifact import (
     ENSEMBLE,
     MANIFEST,
@@ -27,6 +27,7 @@ from scoring.artifact import (
     read_artifact,
 )
 from scoring.estimator import PICKLE_LIBRARIES, load_estimator, prove_arrays, rows_at_thresholds, trees_of
+from scoring.exits import Exits
 from scoring.trees import Trees
 from tests.applications import parse_application, portfolio
 from tests.artifacts import MODEL_FOLDER, edit, refusal, replace_both, replace_model, sign, small_model
@@ -163,6 +164,18 @@ class TestProof:
         labels = np.random.default_rng(5).integers(0, 2, len(matrix))
         replace_both(folder, GradientBoostingClassifier(n_estimators=3, **parameters).fit(matrix, labels))
         assert f"off those of {MODEL} on the golden applications; train again" in proof_refusal(folder)
+
+    @pytest.mark.parametrize("way", ["_log_odds", "_log_odds_of_few"])
+    def test_a_fault_of_what_serves(self, folder: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is proven are the log-odds that serving finds, in one bit too, of few rows and of many."""
+        truthful = getattr(Exits, way)
+        monkeypatch.setattr(Exits, way, lambda exits, rows: np.nextafter(truthful(exits, rows), np.inf))
+        assert f"off those of {MODEL} on" in proof_refusal(folder)
+
+    def test_too_many_features_for_tables(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There serving walks, and so does the proof."""
+        monkeypatch.setattr(boosting, "MOST_IN_TABLES", -1)
+        prove_arrays(read_artifact(folder))
 
     def test_a_fault_of_the_conversion(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A conversion that is wrong in one threshold, though it agrees with itself, is found at that threshold."""

@@ -87,9 +87,7 @@ class Kept(Recording):
     def keeps(self) -> bool:
         return True
 
-    async def keep(  # as the method
-        self, kind: str, rows: Any, say: Any, exchange: Exchange | None, content: Any
-    ) -> list[str]:
+    async def keep(self, kind: str, rows: Any, say: Any, exchange: Exchange | None, content: Any) -> list[str]:
         assert kind == "batch"
         assert exchange is not None
         self.rows, self.say = rows, say

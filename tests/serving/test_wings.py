@@ -10,7 +10,7 @@ import pytest
 from tests.servers import ROOT, run_python
 
 FLOORS = (
-    ("serving", "serving.routes", "serving.vouching", "serving.entries"),
+    ("serving", "serving.routes", "serving.vouching", "serving.entries", "serving.yielding"),
     ("serving.setting_values", "serving.service_links"),
     ("serving.settings",),
     ("serving.telemetry", "serving.store"),

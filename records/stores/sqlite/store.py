@@ -43,7 +43,7 @@ _STATEMENTS = 128
 """Kept ready, one for each number of rows, as many as a connection keeps."""
 
 _MOST_INSERTED = 256
-"""By one statement. One of each length is kept ready, which may take half a kilobyte for each row."""
+"""By one statement. What is kept ready of it may take half a kilobyte for each row."""
 
 _STEP = 1000
 """Entries read in one go: who reads long holds up the log's checkpoints."""
