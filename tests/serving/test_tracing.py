@@ -261,9 +261,7 @@ class TestRequests:
         assert len(line["span_id"]) == 16
 
     @pytest.mark.parametrize("sampled", [True, False])
-    def test_records_carry_the_trace(
-        self, traced: Server, example: dict[str, Any], sampled: bool
-    ) -> None:  # a parameter
+    def test_records_carry_the_trace(self, traced: Server, example: dict[str, Any], *, sampled: bool) -> None:
         trace_id = uuid4().hex
         answer = httpx.post(f"{traced.url}/predict", json=example, headers=traceparent(trace_id, sampled=sampled))
         kept = httpx.get(f"{traced.url}/decisions/{answer.json()['decision_id']}")
