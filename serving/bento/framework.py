@@ -160,9 +160,13 @@ def _begin(work: Coroutine[Any, Any, None]) -> None:
     asyncio.get_running_loop().create_task(_go_on(work, awaited), context=context)
 
 
+async def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> None:
+    """The rest of some work, which waits for something; a coroutine proper, or Python 3.12 makes no task of it."""
+    await _rest(work, awaited)
+
+
 @coroutine
-def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """The rest of some work, which waits for something."""
+def _rest(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
     while True:
         try:
             yield awaited

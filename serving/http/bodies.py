@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any
 
+from opentelemetry.trace import SpanContext
 from pydantic_core import from_json
 from starlette.requests import Request
 
@@ -113,7 +114,8 @@ class Bodies:
         return document
 
     async def _queued(self, request: Request, read: Callable[[Request], Awaitable[list[Item]]]) -> list[Queued]:
-        span = self._tracing.current()
+        if (span := self._tracing.current()) is not None:
+            _note_span(span)
         items: list[Item]
         try:
             with self._tracing.span("validate"):
@@ -259,6 +261,12 @@ def _decode(body: bytes, content_type: str, most: int) -> Any:
 def too_large(limit: int) -> BodyTooLargeError:
     """What is said of a body over the limit."""
     return BodyTooLargeError(f"the body may hold {limit} bytes; send fewer applications a request")
+
+
+def _note_span(span: SpanContext) -> None:
+    exchange = current_exchange.get()
+    if exchange is not None:
+        exchange.span = span  # before its decisions are kept, which name its trace
 
 
 def _note_received(texts: Sequence[str]) -> None:

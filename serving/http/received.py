@@ -15,7 +15,8 @@ _FLAT = re.compile(rb'\{(?:[^{}"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
 def received(body: bytes, rows: Sequence[Any]) -> list[str]:
     """Each row of a JSON list as it stands in the body.
 
-    Where a row holds another object or is none, so that it can't be an application, the rows are written anew.
+    Where a row holds another object or is none, so that it can't be an application, the rows are written anew; also
+    where it held another object by a name that it has again, so that it can.
 
     Args:
         body: valid JSON, UTF-8.
@@ -25,7 +26,8 @@ def received(body: bytes, rows: Sequence[Any]) -> list[str]:
     if objects and body.count(b"{") == body.count(b"}") == len(rows):  # so that none stands in a text
         return [f"{{{text.partition('}')[0]}}}" for text in str(body, "utf-8").split("{")[1:]]
     texts = _FLAT.findall(body)
-    if not objects or len(texts) != len(rows) or not all(map(_is_flat, rows)):
+    within = sum([text.count(b"{") for text in texts])
+    if not objects or len(texts) != len(rows) or within != body.count(b"{") or not all(map(_is_flat, rows)):
         texts = [to_json(row) for row in rows]
     return [str(text, "utf-8") for text in texts]
 

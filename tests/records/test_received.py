@@ -37,6 +37,14 @@ def test_what_is_no_application_is_written_anew(rows: list[Any]) -> None:
     assert rows == [json.loads(text) for text in texts]
 
 
+@pytest.mark.parametrize("before", ["{}", '{"b": 1}', "[{}]", '[1, {"b": "}"}]'])
+def test_what_is_named_twice_is_no_row_of_its_own(before: str) -> None:
+    """The last value of a name counts, and what the name had before stands in the body all the same."""
+    body = f'[{{"c": "{{"}}, {{"a": {before}, "a": 2}}]'
+    texts = received(body.encode(), rows := json.loads(body))
+    assert rows == [json.loads(text) for text in texts] == [{"c": "{"}, {"a": 2}]
+
+
 def test_one_pass() -> None:
     """A body that is all quotes and braces is looked at once, not once for each of them."""
     row = {"a": '{"' * 100_000}

@@ -281,6 +281,22 @@ class TestWarmUp:
         assert "nobody" == self._with_dispatcher(service, owned, asked), CHANGED
         assert ["batch"] == seen
 
+    def test_what_a_batch_goes_on_in_is_a_coroutine(self, service: HostedService[Any]) -> None:
+        """Python 3.12 and later make no task of a generator, and the batch would hold its route for ever."""
+        goes_on_in = []
+
+        async def slowly(batches: list[list[int]]) -> list[list[int]]:
+            await asyncio.sleep(0)
+            task = asyncio.current_task()
+            goes_on_in.append(task and task.get_coro())
+            return list(batches)
+
+        async def asked(ask_for: Ask) -> list[int]:
+            return await ask_for([1])
+
+        assert [1] == self._with_dispatcher(service, slowly, asked), CHANGED
+        assert [True] == [inspect.iscoroutine(each) for each in goes_on_in]
+
     def test_one_batch_at_a_time(self, service: HostedService[Any]) -> None:
         """What comes while one is worked off waits for its end, however many come one by one."""
         sizes, at_work = [], []

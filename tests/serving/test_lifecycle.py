@@ -192,4 +192,4 @@ class TestShutdown:
 
     def test_polled_routes_are_logged_at_debug(self, limited: Server) -> None:
         """Who needs to see the probes finds them at DEBUG."""
-        assert limited.find(level="DEBUG", message="request", route="/readyz", status=200)
+        assert wait_for(lambda: limited.find(level="DEBUG", message="request", route="/readyz", status=200))

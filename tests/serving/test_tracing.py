@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import Decision, StaticSampler
 
+from records.keyring import add_key
 from serving.bento.configuration import tracing_configuration
 from serving.settings import SettingsError
 from serving.telemetry.tracing import Tracing, TracingSettings, tracing_settings
@@ -154,9 +155,13 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def traced(store: Path, tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Server]:
-    """A server that samples what the caller has sampled, and everything where the caller says nothing."""
+    """A server that samples what the caller has sampled, and everything where the caller says nothing; with records."""
+    home = tmp_path_factory.mktemp("traced")
+    add_key(home / "records-keys.json")
     with serving(
-        copy_store(store, tmp_path_factory.mktemp("traced")),
+        copy_store(store, home),
+        CREDIT_RISK_RECORDS=f"sqlite:{home / 'records'}",
+        CREDIT_RISK_RECORDS_KEY_FILE=str(home / "records-keys.json"),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
         OTEL_BSP_SCHEDULE_DELAY="100",
     ) as running:
@@ -254,6 +259,13 @@ class TestRequests:
         (decision,) = traced.find(logger="credit_risk.decision", request_id=trace_id)
         assert trace_id == line["trace_id"] == decision["trace_id"]
         assert len(line["span_id"]) == 16
+
+    @pytest.mark.parametrize("sampled", [True, False])
+    def test_records_carry_the_trace(self, traced: Server, example: dict[str, Any], *, sampled: bool) -> None:
+        trace_id = uuid4().hex
+        answer = httpx.post(f"{traced.url}/predict", json=example, headers=traceparent(trace_id, sampled=sampled))
+        kept = httpx.get(f"{traced.url}/decisions/{answer.json()['decision_id']}")
+        assert trace_id == kept.json()["trace_id"]
 
     def test_a_merged_batch_is_linked_to_every_request_in_it(
         self, traced: Server, collector: Collector, applications: list[dict[str, Any]]
