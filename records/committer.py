@@ -37,7 +37,7 @@ from records.stores.base import Writing
 MOST_ROWS = 2_000
 """Records in one transaction; what is left waits for the next one."""
 
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.001
 """Between two transactions while more than one request at a time comes: where the disk is fast, each would hold but a
 few records, and cost as much as one of many. A request that comes alone never waits for it."""
 
