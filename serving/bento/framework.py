@@ -193,8 +193,8 @@ def _way_in(dispatcher: Any, *, at_once: bool) -> Callable[[Any], Awaitable[Any]
 
     Args:
         dispatcher: trained.
-        at_once: whether the first may begin; else it only wakes the dispatcher. Threads can only be waited for in a
-            task that is nobody's request.
+        at_once: whether the first may begin; else it only wakes the dispatcher, in whose tasks whatever waits for
+            threads may do so, anyio too, which minds in which task it was begun.
     """
     had_company = False
 

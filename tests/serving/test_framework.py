@@ -142,6 +142,7 @@ class Ask:
 
     Attributes:
         dispatcher: whose batches they are.
+        call: its way in.
     """
 
     dispatcher: Any
