@@ -16,7 +16,8 @@ At 64 KiB the last part of a read of 256,000 bytes still came from the heap."""
 HEADROOM_BYTES = 1024 * 1024
 """What the heap's end is to have free whenever it grows or shrinks. What compresses a record takes 170 KB for some
 microseconds: where the end has less, that is mapped anew each time, which is 41 page faults; and whether it has less
-changes from minute to minute."""
+changes from minute to minute. It is taken at once, since the heap does not always grow of itself before it is needed:
+where other memory lies behind it, it goes on elsewhere, and neither shrinks nor grows for long."""
 
 _M_TOP_PAD, _M_MMAP_THRESHOLD = -2, -3
 
@@ -29,8 +30,11 @@ def give_memory_back() -> bool:
     """
     library = ctypes.CDLL(None)
     try:
-        fixed = bool(library.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES) and library.mallopt(_M_TOP_PAD, HEADROOM_BYTES))
+        library.malloc.argtypes, library.malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
+        library.free.argtypes = (ctypes.c_void_p,)
         library.malloc_trim(0)
+        padded = library.mallopt(_M_TOP_PAD, HEADROOM_BYTES) and library.mallopt(_M_MMAP_THRESHOLD, 2 * HEADROOM_BYTES)
+        library.free(library.malloc(HEADROOM_BYTES))
+        return bool(padded and library.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES))
     except AttributeError:
         return False
-    return fixed
