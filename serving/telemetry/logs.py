@@ -58,7 +58,7 @@ def _line(tracing: Tracing, created: float, event: bytes, data: dict[str, Any]) 
     if exchange is not None:
         beginning += b',"request_id":"%b"' % exchange.request_id.encode()  # of letters that JSON takes as they are
         if exchange.caller is not None:
-            beginning += b"," + _members({"caller": exchange.caller})
+            beginning += _caller(exchange.caller)
     span = tracing.current() or (exchange.span if exchange is not None else None)
     if span is not None:
         beginning += b',"trace_id":"%032x","span_id":"%016x"' % (span.trace_id, span.span_id)
@@ -68,6 +68,11 @@ def _line(tracing: Tracing, created: float, event: bytes, data: dict[str, Any]) 
 @lru_cache(maxsize=1)
 def _second(seconds: int) -> bytes:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode()
+
+
+@lru_cache(maxsize=128)
+def _caller(name: str) -> bytes:
+    return b"," + _members({"caller": name})
 
 
 def _event(level: str, logger: str, message: str) -> bytes:
