@@ -28,9 +28,9 @@ def _random() -> int:
     try:
         return _drawn.pop()
     except IndexError:
-        first, *others = struct.unpack(f"{_DRAWN_AT_ONCE}Q", os.urandom(8 * _DRAWN_AT_ONCE))
-        _drawn.extend(others)
-        return first  # whatever other threads take meanwhile
+        numbers: tuple[int, ...] = struct.unpack(f"{_DRAWN_AT_ONCE}Q", os.urandom(8 * _DRAWN_AT_ONCE))
+        _drawn.extend(numbers[1:])
+        return numbers[0]  # whatever other threads take of the others
 
 
 def as_text(identifier: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from uuid import UUID
 
@@ -65,6 +67,19 @@ class TestId:
 
     def test_is_unique(self) -> None:
         assert 10_000 == len({new_id() for _ in range(10_000)})
+
+    def test_is_another_one_in_a_forked_process(self) -> None:
+        """What was drawn for later isn't drawn for both."""
+        forking = """
+import os
+from records.identifiers import new_id
+new_id()
+if child := os.fork():
+    os.waitpid(child, 0)
+print(new_id().hex()[16:])
+"""
+        run = subprocess.run([sys.executable, "-c", forking], capture_output=True, text=True, check=True)
+        assert 2 == len(set(run.stdout.split()))
 
     @given(st.binary(min_size=16, max_size=16))
     def test_text_and_back(self, identifier: bytes) -> None:
