@@ -16,7 +16,8 @@ from bentoml._internal.marshal.dispatcher import CorkDispatcher
 from bentoml._internal.utils import alg
 
 from serving.bento.clock import go_by_a_steady_clock
-from serving.bento.framework import WARM_UP_CALLS, EagerOptimizer
+from serving.bento.dispatching import make_eager
+from serving.bento.framework import WARM_UP_CALLS
 from tests.crowd import run
 from tests.servers import ROOT, run_python
 
@@ -39,7 +40,7 @@ class WallClock:
 
 
 class Batcher:
-    """One of BentoML's, as `serving.bento.framework` has it; the clock is set while it is at work.
+    """One of BentoML's, as `serving.bento.dispatching` has it; the clock is set while it is at work.
 
     Attributes:
         batches: all that were worked off.
@@ -49,8 +50,7 @@ class Batcher:
         self.batches: list[list[str]] = []
         self._clock = clock
         batcher: CorkDispatcher[str, str] = CorkDispatcher(3000, 512, fallback=lambda: SHED, get_batch_size=lambda _: 1)
-        batcher.optimizer = EagerOptimizer(batcher.max_latency)
-        batcher.TICKET_INTERVAL = 0.0
+        make_eager(batcher, in_threads=False)
         self._queue = batcher._queue
         self._ask = batcher(self._work)
 

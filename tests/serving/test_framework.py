@@ -14,7 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import anyio.to_thread
 import bentoml
 import pytest
 import uvicorn.config
@@ -31,7 +30,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.access.access import Access
-from serving.bento import framework
+from serving.bento import dispatching, framework
 from serving.bento.hosting import HostedService
 from serving.bento.store_entry import StoreEntry
 from serving.bento.versions import TESTED
@@ -332,7 +331,7 @@ class TestWarmUp:
 
         async def one_after_the_other(ask_for: Ask) -> None:
             first = asyncio.create_task(ask_for([1]))
-            for _ in range(framework.TURNS_WITH_COMPANY - 1):
+            for _ in range(dispatching.TURNS_WITH_COMPANY - 1):
                 await asyncio.sleep(0)
             await asyncio.gather(first, ask_for([2]))
 
@@ -354,22 +353,6 @@ class TestWarmUp:
         shed, answered = self._with_dispatcher(service, at_once, asked)
         assert isinstance(shed, ServiceUnavailable), CHANGED
         assert [2] == answered
-
-    def test_threads_are_waited_for_in_a_task_of_their_own(self, service: HostedService[Any]) -> None:
-        """A batch that leaves the event loop is begun in no request's task, so that none can take it along."""
-        service.inner.in_threads = frozenset({"echo"})
-        tasks = []
-
-        async def threaded(batches: list[list[int]]) -> list[list[int]]:
-            tasks.append(asyncio.current_task())
-            return await anyio.to_thread.run_sync(list, batches)
-
-        async def asked(ask_for: Ask) -> list[int]:
-            tasks.append(asyncio.current_task())
-            return await ask_for([1])
-
-        assert [1] == self._with_dispatcher(service, threaded, asked), CHANGED
-        assert len({*tasks}) == 2
 
     def test_the_dispatcher_may_have_been_sooner(self, service: HostedService[Any]) -> None:
         """Where it has taken what waited in the very turn that its first lets pass, there is nothing to begin."""
