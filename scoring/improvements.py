@@ -38,9 +38,16 @@ class Question(NamedTuple):
 
 
 class _Alternatives(NamedTuple):
-    """What of a group's fields is tried: places among all the values that move by themselves, and fields that don't."""
+    """What of a group's fields is tried.
 
-    places: Sequence[int]
+    Attributes:
+        likely: among all the values that move by themselves, the place of the one with the least PD in an example.
+        others: places of the others.
+        moving: the fields that don't.
+    """
+
+    likely: Sequence[int]
+    others: Sequence[int]
     moving: Sequence[AnyField]
 
 
@@ -65,6 +72,7 @@ class Improvements:
         shape = len(others), len(self._contract.features)
         self._held = np.array(held, dtype=np.bool_).reshape(shape)
         self._others = np.array(others, dtype=np.float32).reshape(shape)
+        self._pds_of_example = scorer.score_matrix(self._others).pd
         self._alternatives: dict[Sequence[str], _Alternatives] = {}
 
     def lowering(
@@ -84,34 +92,33 @@ class Improvements:
     def lowering_each(self, questions: Sequence[Question]) -> list[list[bool]]:
         """The same of many applications, each by itself."""
         asked = [(q, self._of(group)) for q, question in enumerate(questions) for group in question.groups]
-        # Most groups have a field that moves alone, and its features are sooner replaced than all made anew.
-        lower = self._lower_directly(questions, asked)
-        open_ = [(i, *each) for i, each in enumerate(asked) if each[1].moving and not lower[i]]
-        for i in self._lower_anew(questions, open_):
-            lower[i] = True
-        answers = iter(lower)
+        # Most groups have a field that moves alone, and its features are sooner replaced than all made anew. Mostly the
+        # likely value lowers the PD, so that the others are tried where it doesn't.
+        lower = self._lower_directly(questions, [(i, q, at) for i, (q, each) in enumerate(asked) for at in each.likely])
+        open_ = [(i, q, each) for i, (q, each) in enumerate(asked) if i not in lower]
+        lower |= self._lower_directly(questions, [(i, q, at) for i, q, each in open_ for at in each.others])
+        lower |= self._lower_anew(questions, [each for each in open_ if each[0] not in lower])
+        answers = iter([i in lower for i in range(len(asked))])
         return [list(islice(answers, len(question.groups))) for question in questions]
 
     def _of(self, group: Sequence[str]) -> _Alternatives:
         key = tuple(group)
         if (known := self._alternatives.get(key)) is None:
-            known = self._alternatives[key] = _Alternatives(
-                [*chain.from_iterable(self._places.get(name, ()) for name in key)],
-                [self._contract.by_name[name] for name in key if self._moved[name]],
-            )
+            places = [*chain.from_iterable(self._places.get(name, ()) for name in key)]
+            places.sort(key=self._pds_of_example.__getitem__)
+            moving = [self._contract.by_name[name] for name in key if self._moved[name]]
+            known = self._alternatives[key] = _Alternatives(places[:1], places[1:], moving)
         return known
 
-    def _lower_directly(self, questions: Sequence[Question], asked: Sequence[tuple[int, _Alternatives]]) -> list[bool]:
-        """By the alternatives that only replace features."""
-        places = np.array([*chain.from_iterable([alternatives.places for _, alternatives in asked])], dtype=np.intp)
-        if not len(places):
-            return [False] * len(asked)
-        owners = [q for q, alternatives in asked for _ in alternatives.places]
-        own = np.array([question.features for question in questions]).take(owners, axis=0)
+    def _lower_directly(self, questions: Sequence[Question], tried: Sequence[tuple[int, int, int]]) -> set[int]:
+        """By alternatives that only replace features: each for a group, of a question, and at a place."""
+        if not tried:
+            return set()
+        places = np.array([place for _, _, place in tried])
+        own = np.array([questions[q].features for _, q, _ in tried])
         matrix = np.where(self._held.take(places, axis=0), own, self._others.take(places, axis=0))
         pds = self._scorer.score_matrix(matrix).pd.tolist()
-        lower = iter([pd < questions[q].pd for q, pd in zip(owners, pds, strict=True)])
-        return [any([*islice(lower, len(alternatives.places))]) for _, alternatives in asked]
+        return {i for (i, q, _), pd in zip(tried, pds, strict=True) if pd < questions[q].pd}
 
     def _lower_anew(self, questions: Sequence[Question], asked: Iterable[tuple[int, int, _Alternatives]]) -> set[int]:
         others = [
