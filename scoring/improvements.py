@@ -26,13 +26,13 @@ class Question(NamedTuple):
 
     Attributes:
         application: as the contract reads it.
-        features: its own, shape (k,), float32.
+        read: its own features, shape (k,), as `Scores.read` has them.
         pd: its own.
         groups: names of scored fields, to be answered one group each.
     """
 
     application: Application
-    features: NDArray[np.float32]
+    read: NDArray[Any]
     pd: float
     groups: Sequence[Sequence[str]]
 
@@ -71,8 +71,8 @@ class Improvements:
             others += [*better]
         shape = len(others), len(self._contract.features)
         self._held = np.array(held, dtype=np.bool_).reshape(shape)
-        self._others = np.array(others, dtype=np.float32).reshape(shape)
-        self._pds_of_example = scorer.score_matrix(self._others).pd
+        self._others = scorer.read(np.array(others, dtype=np.float32).reshape(shape))
+        self._pds_of_example = scorer.pds(self._others)
         self._alternatives: dict[Sequence[str], _Alternatives] = {}
 
     def lowering(
@@ -86,7 +86,8 @@ class Improvements:
             pd: its own.
             groups: names of scored fields.
         """
-        (answer,) = self.lowering_each([Question(application, features, pd, [*groups])])
+        (read,) = self._scorer.read(features[np.newaxis])
+        (answer,) = self.lowering_each([Question(application, read, pd, [*groups])])
         return answer
 
     def lowering_each(self, questions: Sequence[Question]) -> list[list[bool]]:
@@ -115,9 +116,9 @@ class Improvements:
         if not tried:
             return set()
         places = np.array([place for _, _, place in tried])
-        own = np.array([questions[q].features for _, q, _ in tried])
-        matrix = np.where(self._held.take(places, axis=0), own, self._others.take(places, axis=0))
-        pds = self._scorer.score_matrix(matrix).pd.tolist()
+        own = np.array([questions[q].read for _, q, _ in tried])
+        read = np.where(self._held.take(places, axis=0), own, self._others.take(places, axis=0))
+        pds = self._scorer.pds(read).tolist()
         return {i for (i, q, _), pd in zip(tried, pds, strict=True) if pd < questions[q].pd}
 
     def _lower_anew(self, questions: Sequence[Question], asked: Iterable[tuple[int, int, _Alternatives]]) -> set[int]:

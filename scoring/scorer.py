@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ class Scores(NamedTuple):
 
     Attributes:
         matrix: features, shape (n, k), float32.
+        read: the same as the model reads them; see `Scorer.read`.
         tables: a row of each of the ensemble's tables, shape (n, tables); None where features are too many for tables.
         turns: of some of the rows, at all splits, shape (rows, trees), for attributions.
         margin: the ensemble's own log-odds, shape (n,), equal to `decision_function(matrix)` bit for bit.
@@ -31,6 +32,7 @@ class Scores(NamedTuple):
     """
 
     matrix: NDArray[np.float32]
+    read: NDArray[Any]
     tables: NDArray[np.int64] | None
     turns: Callable[[NDArray[np.intp]], Turns]
     margin: NDArray[np.float64]
@@ -88,23 +90,40 @@ class Scorer:
         """Score applications, each by itself, in order."""
         return self.score_matrix(self.schema.matrix(applications))
 
+    def read(self, matrix: NDArray[np.float32]) -> NDArray[Any]:
+        """Features, shape (n, k), as the model reads them: the interval that each lies in, if it has tables.
+
+        Each by itself, so that of what is read of several applications another one can be put together.
+        """
+        return matrix if self.exits is None else self.exits.tables.intervals(matrix)
+
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
         """Score feature vectors, shape (n, k)."""
+        read = self.read(matrix)
         if (exits := self.exits) is None:
-            turns = self.leaves.ensemble.turns(matrix)
-            return self._scores(matrix, None, lambda chosen: turns[chosen], self.leaves.ensemble.log_odds(turns))
-        rows = exits.tables.rows(matrix)
-        return self._scores(matrix, rows, lambda chosen: exits.tables.turns(rows[chosen]), exits.log_odds(rows))
+            turns = self.leaves.ensemble.turns(read)
+            return self._scores(matrix, read, None, lambda chosen: turns[chosen], self.leaves.ensemble.log_odds(turns))
+        rows = exits.tables.rows_of(read)
+        return self._scores(matrix, read, rows, lambda chosen: exits.tables.turns(rows[chosen]), exits.log_odds(rows))
+
+    def pds(self, read: NDArray[Any]) -> NDArray[np.float64]:
+        """The PDs alone, shape (n,), of what `read` gives, shape (n, k)."""
+        if (exits := self.exits) is None:
+            margin = self.leaves.ensemble.log_odds(self.leaves.ensemble.turns(read))
+        else:
+            margin = exits.log_odds(exits.tables.rows_of(read))
+        return logistic(self.calibration.apply(margin))
 
     def _scores(
         self,
         matrix: NDArray[np.float32],
+        read: NDArray[Any],
         tables: NDArray[np.int64] | None,
         turns: Callable[[NDArray[np.intp]], Turns],
         margin: NDArray[np.float64],
     ) -> Scores:
         log_odds = self.calibration.apply(margin)
-        return Scores(matrix, tables, turns, margin, log_odds, logistic(log_odds))
+        return Scores(matrix, read, tables, turns, margin, log_odds, logistic(log_odds))
 
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""

@@ -26,6 +26,8 @@ JOINT_ROWS = 256
 ROWS_COMPARED_AT_ONCE = 32
 """Each row needs some eighty bytes for each tree of depth 4 on its way."""
 
+_ALL = slice(None)
+
 
 class Intervals(NamedTuple):
     """The turns that depend on one feature.
@@ -81,7 +83,7 @@ class TurnTables:
             self.tables.append(table)
         self._row_zero = starts @ self._strides
 
-    def rows(self, matrix: NDArray[np.float32], features: slice | NDArray[np.intp] = slice(None)) -> NDArray[np.int64]:
+    def rows(self, matrix: NDArray[np.float32], features: slice | NDArray[np.intp] = _ALL) -> NDArray[np.int64]:
         """Features, float32 without NaN, shape (n, k), to a row of each table, shape (n, tables).
 
         What each feature contributes adds up, so that of some features the rows lack what the others would add.
@@ -90,7 +92,14 @@ class TurnTables:
             matrix: of these features, shape (n, len(features)).
             features: which of them; all unless given.
         """
-        intervals = self._keys.searchsorted(_ordered(matrix) + self._offsets[features])
+        return self.rows_of(self.intervals(matrix, features), features)
+
+    def intervals(self, matrix: NDArray[np.float32], features: slice | NDArray[np.intp] = _ALL) -> NDArray[np.int64]:
+        """The interval that each feature lies in, numbered through those of all features; the same arguments."""
+        return self._keys.searchsorted(_ordered(matrix) + self._offsets[features])
+
+    def rows_of(self, intervals: NDArray[np.int64], features: slice | NDArray[np.intp] = _ALL) -> NDArray[np.int64]:
+        """The rows of what lies in these intervals, shape (n, len(features))."""
         rows: NDArray[np.int64] = intervals.dot(self._strides[features])
         rows -= self._row_zero
         return rows

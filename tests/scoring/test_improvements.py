@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,6 @@ from preprocessing.contract import Contract
 from preprocessing.fields import AnyField, Flag, Integer, Number, Ratio
 from scoring.attribution import Attributor
 from scoring.improvements import Improvements, Question, best_values, representatives
-from scoring.scorer import Scores
 from tests.applications import CONTRACT, examples
 from tests.books import Document, contract_of
 from tests.contracts import Small, applications, contracts, policy_of
@@ -49,18 +48,6 @@ class OnlyGood(Small):
         (column,) = [i for i, feature in enumerate(self.contract.features) if "d" in feature.values]
         labels = (self.matrix[:, column] == 0).astype(int)
         return GradientBoostingClassifier(n_estimators=4, max_depth=2, random_state=1).fit(self.matrix, labels)
-
-
-def watched(
-    score: Callable[[NDArray[np.float32]], Scores], tried: list[int]
-) -> Callable[[NDArray[np.float32]], Scores]:
-    """A scorer's method that notes of how many rows it is asked."""
-
-    def watching(matrix: NDArray[np.float32]) -> Scores:
-        tried.append(len(matrix))
-        return score(matrix)
-
-    return watching
 
 
 def improved(field: AnyField, application: Application, contract: Contract, every: Sequence[Any]) -> Iterator[Any]:
@@ -148,29 +135,32 @@ class TestImprovements:
         asked = applications(contract, 6, seed + 1)
         scores = small.scorer.score(asked)
         groups = [[[name] for name in contract.scored[i:]] for i in range(len(asked))]  # of the last ones maybe none
-        questions = map(Question, asked, scores.matrix, scores.pd.tolist(), groups)
+        questions = map(Question, asked, scores.read, scores.pd.tolist(), groups)
         expected = [lowering(small, application, *of_one) for application, of_one in zip(asked, groups, strict=True)]
         assert expected == Improvements(small.scorer).lowering_each([*questions])
 
     def test_of_what_the_likely_value_lowers_no_other_is_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is the one with the least PD in an example; here the others would not do."""
+        """It is the one with the least PD in an example; here no other would do."""
         kind: Document = {"name": "kind", "type": "category", "description": "d", "categories": [*"abcdef"],
                           "example": "a"}  # fmt: skip
         contract = contract_of(
             {"format": 1, "name": "b", "version": "1.0.0", "fields": [kind],
              "label": {"column": "bad", "defaulted": [1], "repaid": [0]}}
         )  # fmt: skip
-        small = OnlyGood(contract, applications(contract, 200, 3), 1, 3)
-        improvements = Improvements(small.scorer)
+        small = OnlyGood(contract, applications(contract, 200, 3), 2, 3)
+        improvements, pds = Improvements(small.scorer), small.scorer.pds
         tried: list[int] = []
-        monkeypatch.setattr(small.scorer, "score_matrix", watched(small.scorer.score_matrix, tried))
-        answers = []
-        for own in "ad":
+
+        def noting(read: NDArray[Any]) -> NDArray[np.float64]:
+            tried.append(len(read))
+            return pds(read)
+
+        monkeypatch.setattr(small.scorer, "pds", noting)
+        for own, expected in (("a", ([True], [1])), ("d", ([False], [1, 5]))):
             scores = small.scorer.score([contract.parse({"kind": own})])
             tried.clear()
-            answers += improvements.lowering({"kind": own}, scores.matrix[0], float(scores.pd[0]), [["kind"]])
-            answers.append(tried.copy())
-        assert answers == [True, [1], False, [1, 5]]
+            found = improvements.lowering({"kind": own}, scores.matrix[0], float(scores.pd[0]), [["kind"]])
+            assert expected == (found, tried)
 
     def test_a_number_without_a_direction_is_tried_where_its_ratio_crosses_a_threshold(self) -> None:
         """Neither end of its range helps, and no split reads it; between them lies the ratio of the least risk."""
