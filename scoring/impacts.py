@@ -32,6 +32,10 @@ UNSURE = 1e-9
 MOST_STATES = 2048
 """Rows of a group's table: as many as stay near the processor, and at least those of a subtree of four leaves."""
 
+FEW_ROWS_AT_ONCE = 16
+"""Up to so many are looked up in all tables at once: fewer steps. Of more, what they need meanwhile costs more than the
+steps do."""
+
 ROWS_AT_ONCE = 64
 """Each row needs some twenty KiB on its way with a hundred trees; twice as many at once take a twentieth less time."""
 
@@ -67,8 +71,10 @@ class Impacts:
             self.none[self.none] = ~grouped[:, self.none].any(axis=0)
             for part in of_tree:
                 part.sum_up(grouped, thresholds.subtrees[tree], next(sums), picked)
-        places = thresholds.places(parts, np.concatenate(tables.tables))
-        self._places = np.split(places, np.cumsum([len(table) for table in tables.tables])[:-1])
+        self._all = thresholds.places(parts, np.concatenate(tables.tables))
+        ends = np.cumsum([len(table) for table in tables.tables])
+        self._starts = ends - [len(table) for table in tables.tables]
+        self._places = np.split(self._all, ends[:-1])
         self._places[0] += first[:-1]
         self._workspace = _Workspace(len(states), self._width)
 
@@ -79,11 +85,7 @@ class Impacts:
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[start : start + ROWS_AT_ONCE]
             n = len(part)
-            places, other = workspace.places[:n], workspace.other[:n]
-            self._places[0].take(part[:, 0], axis=0, out=places, mode="clip")  # the only mode that needs no copy
-            for number, table in enumerate(self._places[1:], 1):
-                table.take(part[:, number], axis=0, out=other, mode="clip")
-                places += other
+            places = self._places_of(part)
             # Group by group, so that what is added up are long rows.
             by_part = workspace.by_part[: places.size]
             np.copyto(by_part.reshape(-1, n), places.T)
@@ -91,6 +93,18 @@ class Impacts:
             self._sums.take(by_part, axis=0, out=picked, mode="clip")
             picked.reshape(-1, n * self._width).sum(axis=0, out=found[start : start + n].reshape(-1))
         return found
+
+    def _places_of(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Where the sums of each part stand, shape (n, parts)."""
+        if len(rows) <= FEW_ROWS_AT_ONCE:
+            few: NDArray[np.intp] = np.add.reduce(self._all.take(rows + self._starts, axis=0), axis=1)
+            return few
+        places, other = self._workspace.places[: len(rows)], self._workspace.other[: len(rows)]
+        self._places[0].take(rows[:, 0], axis=0, out=places, mode="clip")  # the only mode that needs no copy
+        for number, table in enumerate(self._places[1:], 1):
+            table.take(rows[:, number], axis=0, out=other, mode="clip")
+            places += other
+        return places
 
 
 class _Workspace(threading.local):

@@ -54,7 +54,10 @@ def test_impacts_are_sums_of_attributions(states: int, contract: Contract, depth
         patch.setattr(module, "MOST_STATES", states)
         impacts = Impacts(ensemble, ensemble.tables, attributor, groups)
 
-    found = impacts.of(ensemble.tables.rows(small.matrix))
+    rows = ensemble.tables.rows(small.matrix)
+    found = impacts.of(rows)
+    for n in (1, module.FEW_ROWS_AT_ONCE, module.FEW_ROWS_AT_ONCE + 1):
+        assert np.array_equal(found[-n:], impacts.of(rows[-n:]))
 
     margins = small.scorer.score(small.applications).margin
     apart = np.abs(margins - attributor.base_margin) > 1e-6
