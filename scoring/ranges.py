@@ -6,6 +6,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from preprocessing.application import Application
+from preprocessing.base import Value
 from preprocessing.contract import Contract
 from preprocessing.fields import AnyField
 from scoring.distribution import FieldBins, TrainingDistribution
@@ -49,11 +50,16 @@ class KnownRanges:
     def outside(self, application: Application) -> Outside:
         """Which of its scored fields lie outside."""
         fields, worse = [], []
-        for name, known in self.known.items():
-            if (counts := known.outside(application[name])) is not None:
-                fields.append(name)
-                if counts:
-                    worse.append(name)
+        for name, known in self.known.items():  # asked of every application: no call for what lies within
+            value = application[name]
+            if value is None or value.__class__ is str:
+                if value not in known.unseen:
+                    continue
+            elif known.low <= value <= known.high:
+                continue
+            fields.append(name)
+            if known.counts(value):
+                worse.append(name)
         return Outside(tuple(fields), tuple(worse)) if fields else NOTHING
 
 
@@ -65,9 +71,10 @@ class Known:
         high: the greatest.
         above_is_worse: whether beyond that counts against the applicant.
         below_is_worse: whether below the least does.
+        unseen: names that the training data lacks, None among them, and whether each counts.
     """
 
-    __slots__ = ("_unseen", "above_is_worse", "below_is_worse", "high", "low")
+    __slots__ = ("above_is_worse", "below_is_worse", "high", "low", "unseen")
 
     def __init__(self, field: AnyField, bins: FieldBins, *, may_lack: bool) -> None:
         if bins.range is not None:
@@ -75,21 +82,19 @@ class Known:
         elif not field.choices:
             raise ValueError(f"{field.name} has no range")
         self.above_is_worse, self.below_is_worse = field.direction != "falls", field.direction != "rises"
-        self._unseen = _unseen(field, bins)
+        self.unseen = _unseen(field, bins)
         if may_lack and not bins.missing:
             # Never an improvement on a value: it counts as worst, or has a risk of its own.
-            self._unseen[None] = True
+            self.unseen[None] = True
 
-    def outside(self, value: float | str | None) -> bool | None:
-        """None within; outside, whether it counts against the applicant."""
+    def counts(self, value: Value) -> bool:
+        """Whether a value that lies outside counts against the applicant."""
         if value is None or isinstance(value, str):
-            return self._unseen.get(value)
-        if value > self.high:
-            return self.above_is_worse
-        return self.below_is_worse if value < self.low else None
+            return self.unseen[value]
+        return self.above_is_worse if value > self.high else self.below_is_worse
 
 
-def _unseen(field: AnyField, bins: FieldBins) -> dict[str | None, bool]:
+def _unseen(field: AnyField, bins: FieldBins) -> dict[Value, bool]:
     """Categories and states that the training data lacks, and whether each counts against the applicant."""
     unseen = [name for name in (*field.choices, *field.states) if name not in bins.seen]
     if field.choices and field.direction is not None:

@@ -56,5 +56,5 @@ class Ranges:
 
 def _of_names(contract: Contract, field: str, known: Known) -> tuple[Mask, Mask]:
     """For each name and then for a number, whether it lies outside, and whether that counts; numbers are compared."""
-    counts = [known.outside(name) for name in names_of(contract.by_name[field])]
+    counts = [known.unseen.get(name) for name in names_of(contract.by_name[field])]
     return np.array([*(c is not None for c in counts), False]), np.array([*(c is True for c in counts), False])
