@@ -167,7 +167,7 @@ def explaining(
         room = max(1, MAX_REASONS - len(told) - len(owed))
         for entry in (yield from _adverse(catalogue, impacts, least_impact)):
             reason = _reason(entry, fields, "score")
-            if same := next((rule for rule in owed if _repeats(reason, [rule])), None):
+            if owed and (same := next((rule for rule in owed if _repeats(reason, [rule])), None)):
                 owed.remove(same)
                 told.append(same)
             elif room and not _repeats(reason, told):
@@ -188,11 +188,18 @@ _Ranking = Generator[Sequence[Sequence[str]], Sequence[bool], list[CatalogueEntr
 
 def _adverse(catalogue: ReasonCatalogue, impacts: Sequence[float], least_impact: float) -> _Ranking:
     """Every reason that is true and material, most adverse first; where none is, the strongest of the true ones."""
-    by_impact = sorted(zip(impacts, catalogue.scored, strict=True), key=itemgetter(0), reverse=True)
-    ranked = [entry for _, entry in by_impact]  # stable, also in reverse: ties keep their order
-    material = [entry for impact, entry in by_impact if impact > 0 and impact >= least_impact]
+    weighed = list(zip(impacts, catalogue.scored, strict=True))
+    material = _ranked([(impact, entry) for impact, entry in weighed if impact > 0 and impact >= least_impact])
+    if true := (yield from _true(material)):
+        return true
     # Something is owed even if nothing is true, as where all values are the best: then what weighs most.
-    return (yield from _true(material)) or (yield from _true(ranked))[:1] or ranked[:1]
+    ranked = _ranked(weighed)
+    return (yield from _true(ranked))[:1] or ranked[:1]
+
+
+def _ranked(weighed: list[tuple[float, CatalogueEntry]]) -> list[CatalogueEntry]:
+    """Most adverse first; stable, also in reverse: ties keep the catalogue's order."""
+    return [entry for _, entry in sorted(weighed, key=itemgetter(0), reverse=True)]
 
 
 def _true(entries: list[CatalogueEntry]) -> _Ranking:
