@@ -11,8 +11,8 @@ import uvicorn.config
 from serving.bento.tls import BENTOML_CIPHERS
 
 CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
-"""As CPython builds it in (Modules/_ssl.c); a system's own Python may take OpenSSL's instead, as Debian's does, and with
-it CBC with SHA-1."""
+"""As CPython builds it in (Modules/_ssl.c); a system's own Python may take OpenSSL's instead, as Debian's does, and
+with it CBC with SHA-1."""
 
 
 def default_ciphers() -> None:
