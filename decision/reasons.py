@@ -167,7 +167,7 @@ def explaining(
         room = max(1, MAX_REASONS - len(told) - len(owed))
         for entry in (yield from _adverse(catalogue, impacts, least_impact)):
             reason = _reason(entry, fields, "score")
-            if owed and (same := next((rule for rule in owed if _repeats(reason, [rule])), None)):
+            if same := next((rule for rule in owed if _repeats(reason, [rule])), None):
                 owed.remove(same)
                 told.append(same)
             elif room and not _repeats(reason, told):

@@ -178,7 +178,7 @@ class Engine:
         return together(
             reasonings,
             lambda asked: self.improvements.lowering_each([
-                Question(applications[i], scores.read[i], pds[i], groups) for i, groups in asked
+                Question(applications[i], scores.encoded[i], pds[i], groups) for i, groups in asked
             ]),
         )  # fmt: skip
 

@@ -41,9 +41,7 @@ class Exits:
         self._value[:1] += ensemble.prior
         self._one = ensemble.word.type(1)
         self._all = np.concatenate([_ruled_out(turns, ensemble.depth) for turns in tables.tables])
-        ends = np.cumsum([len(turns) for turns in tables.tables])
-        self._ruled_out = np.split(self._all, ends[:-1])
-        self._starts = ends - [len(turns) for turns in tables.tables]
+        self._ruled_out = np.split(self._all, tables.first_rows[1:])
         self._workspace = _Workspace(len(self._value), ensemble.word)
         # Of the leaves up to the first that is left there is one more than of those ruled out before it.
         self._first = np.arange(len(self._value)) * self._value.shape[1] - 1
@@ -80,7 +78,7 @@ class Exits:
         return add_in_order(terms, workspace.columns[: n * terms.shape[1]].reshape(-1, n))
 
     def _log_odds_of_few(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        out = np.bitwise_or.reduce(self._all.take(rows + self._starts, axis=0), axis=1)
+        out = np.bitwise_or.reduce(self._all.take(rows + self.tables.first_rows, axis=0), axis=1)
         place = np.bitwise_count(out ^ (out + self._one)).astype(np.intp)
         place += self._first
         return add_in_order(self._value.take(place))

@@ -72,10 +72,9 @@ class Impacts:
             for part in of_tree:
                 part.sum_up(grouped, thresholds.subtrees[tree], next(sums), picked)
         self._all = thresholds.places(parts, np.concatenate(tables.tables))
-        ends = np.cumsum([len(table) for table in tables.tables])
-        self._starts = ends - [len(table) for table in tables.tables]
-        self._places = np.split(self._all, ends[:-1])
-        self._places[0] += first[:-1]
+        self._first_rows = tables.first_rows
+        self._places = np.split(self._all, self._first_rows[1:])
+        self._places[0] += first[:-1]  # a view: of `_all` too
         self._workspace = _Workspace(len(states), self._width)
 
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -97,7 +96,7 @@ class Impacts:
     def _places_of(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
         """Where the sums of each part stand, shape (n, parts)."""
         if len(rows) <= FEW_ROWS_AT_ONCE:
-            few: NDArray[np.intp] = np.add.reduce(self._all.take(rows + self._starts, axis=0), axis=1)
+            few: NDArray[np.intp] = np.add.reduce(self._all.take(rows + self._first_rows, axis=0), axis=1)
             return few
         places, other = self._workspace.places[: len(rows)], self._workspace.other[: len(rows)]
         self._places[0].take(rows[:, 0], axis=0, out=places, mode="clip")  # the only mode that needs no copy

@@ -26,13 +26,13 @@ class Question(NamedTuple):
 
     Attributes:
         application: as the contract reads it.
-        read: its own features, shape (k,), as `Scores.read` has them.
+        encoded: its own features, shape (k,), as `Scores.encoded` has them.
         pd: its own.
         groups: names of scored fields, to be answered one group each.
     """
 
     application: Application
-    read: NDArray[Any]
+    encoded: NDArray[Any]
     pd: float
     groups: Sequence[Sequence[str]]
 
@@ -43,7 +43,7 @@ class _Alternatives(NamedTuple):
     Attributes:
         likely: among all the values that move by themselves, the place of the one with the least PD in an example.
         others: places of the others.
-        moving: the fields that don't.
+        moving: the fields that move ratios.
     """
 
     likely: Sequence[int]
@@ -71,7 +71,7 @@ class Improvements:
             others += [*better]
         shape = len(others), len(self._contract.features)
         self._held = np.array(held, dtype=np.bool_).reshape(shape)
-        self._others = scorer.read(np.array(others, dtype=np.float32).reshape(shape))
+        self._others = scorer.encode(np.array(others, dtype=np.float32).reshape(shape))
         self._pds_of_example = scorer.pds(self._others)
         self._alternatives: dict[Sequence[str], _Alternatives] = {}
 
@@ -86,8 +86,8 @@ class Improvements:
             pd: its own.
             groups: names of scored fields.
         """
-        (read,) = self._scorer.read(features[np.newaxis])
-        (answer,) = self.lowering_each([Question(application, read, pd, [*groups])])
+        (encoded,) = self._scorer.encode(features[np.newaxis])
+        (answer,) = self.lowering_each([Question(application, encoded, pd, [*groups])])
         return answer
 
     def lowering_each(self, questions: Sequence[Question]) -> list[list[bool]]:
@@ -112,13 +112,18 @@ class Improvements:
         return known
 
     def _lower_directly(self, questions: Sequence[Question], tried: Sequence[tuple[int, int, int]]) -> set[int]:
-        """By alternatives that only replace features: each for a group, of a question, and at a place."""
+        """The groups that are lowered by alternatives which only replace features.
+
+        Args:
+            questions: all.
+            tried: of each alternative, the group's number, its question's, and the better value's place.
+        """
         if not tried:
             return set()
         places = np.array([place for _, _, place in tried])
-        own = np.array([questions[q].read for _, q, _ in tried])
-        read = np.where(self._held.take(places, axis=0), own, self._others.take(places, axis=0))
-        pds = self._scorer.pds(read).tolist()
+        own = np.array([questions[q].encoded for _, q, _ in tried])
+        encoded = np.where(self._held.take(places, axis=0), own, self._others.take(places, axis=0))
+        pds = self._scorer.pds(encoded).tolist()
         return {i for (i, q, _), pd in zip(tried, pds, strict=True) if pd < questions[q].pd}
 
     def _lower_anew(self, questions: Sequence[Question], asked: Iterable[tuple[int, int, _Alternatives]]) -> set[int]:

@@ -17,13 +17,16 @@ from scoring.logistic import logistic
 from scoring.ranges import KnownRanges
 from scoring.turns import Turns
 
+TurnsOf = Callable[[NDArray[np.intp]], Turns]
+"""From some of the rows to their turns."""
+
 
 class Scores(NamedTuple):
     """What the model says of some applications.
 
     Attributes:
         matrix: features, shape (n, k), float32.
-        read: the same as the model reads them; see `Scorer.read`.
+        encoded: the same as the model takes them, shape (n, k); see `Scorer.encode`.
         tables: a row of each of the ensemble's tables, shape (n, tables); None where features are too many for tables.
         turns: of some of the rows, at all splits, shape (rows, trees), for attributions.
         margin: the ensemble's own log-odds, shape (n,), equal to `decision_function(matrix)` bit for bit.
@@ -32,9 +35,9 @@ class Scores(NamedTuple):
     """
 
     matrix: NDArray[np.float32]
-    read: NDArray[Any]
+    encoded: NDArray[Any]
     tables: NDArray[np.int64] | None
-    turns: Callable[[NDArray[np.intp]], Turns]
+    turns: TurnsOf
     margin: NDArray[np.float64]
     log_odds: NDArray[np.float64]
     pd: NDArray[np.float64]
@@ -90,40 +93,32 @@ class Scorer:
         """Score applications, each by itself, in order."""
         return self.score_matrix(self.schema.matrix(applications))
 
-    def read(self, matrix: NDArray[np.float32]) -> NDArray[Any]:
-        """Features, shape (n, k), as the model reads them: the interval that each lies in, if it has tables.
+    def encode(self, matrix: NDArray[np.float32]) -> NDArray[Any]:
+        """Features, shape (n, k), as the model takes them: the interval that each lies in, int64, if it has tables.
 
-        Each by itself, so that of what is read of several applications another one can be put together.
+        Each by itself, so that of several applications' encoded features another one can be put together.
         """
         return matrix if self.exits is None else self.exits.tables.intervals(matrix)
 
     def score_matrix(self, matrix: NDArray[np.float32]) -> Scores:
         """Score feature vectors, shape (n, k)."""
-        read = self.read(matrix)
-        if (exits := self.exits) is None:
-            turns = self.leaves.ensemble.turns(read)
-            return self._scores(matrix, read, None, lambda chosen: turns[chosen], self.leaves.ensemble.log_odds(turns))
-        rows = exits.tables.rows_of(read)
-        return self._scores(matrix, read, rows, lambda chosen: exits.tables.turns(rows[chosen]), exits.log_odds(rows))
+        encoded = self.encode(matrix)
+        tables, turns, margin = self._walked(encoded)
+        log_odds = self.calibration.apply(margin)
+        return Scores(matrix, encoded, tables, turns, margin, log_odds, logistic(log_odds))
 
-    def pds(self, read: NDArray[Any]) -> NDArray[np.float64]:
-        """The PDs alone, shape (n,), of what `read` gives, shape (n, k)."""
-        if (exits := self.exits) is None:
-            margin = self.leaves.ensemble.log_odds(self.leaves.ensemble.turns(read))
-        else:
-            margin = exits.log_odds(exits.tables.rows_of(read))
+    def pds(self, encoded: NDArray[Any]) -> NDArray[np.float64]:
+        """The PDs alone, shape (n,), of encoded features, shape (n, k)."""
+        _, _, margin = self._walked(encoded)
         return logistic(self.calibration.apply(margin))
 
-    def _scores(
-        self,
-        matrix: NDArray[np.float32],
-        read: NDArray[Any],
-        tables: NDArray[np.int64] | None,
-        turns: Callable[[NDArray[np.intp]], Turns],
-        margin: NDArray[np.float64],
-    ) -> Scores:
-        log_odds = self.calibration.apply(margin)
-        return Scores(matrix, read, tables, turns, margin, log_odds, logistic(log_odds))
+    def _walked(self, encoded: NDArray[Any]) -> tuple[NDArray[np.int64] | None, TurnsOf, NDArray[np.float64]]:
+        """`Scores.tables`, `Scores.turns` and `Scores.margin` of encoded features."""
+        if (exits := self.exits) is None:
+            turns = self.leaves.ensemble.turns(encoded)
+            return None, lambda chosen: turns[chosen], self.leaves.ensemble.log_odds(turns)
+        rows = exits.tables.rows_of(encoded)
+        return rows, lambda chosen: exits.tables.turns(rows[chosen]), exits.log_odds(rows)
 
     def golden_deviation(self) -> float:
         """The largest absolute difference between a golden application's stored PD and this process's."""

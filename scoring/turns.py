@@ -55,6 +55,7 @@ class TurnTables:
 
     Attributes:
         tables: turns, shape (rows, trees) each; those of an application are one row of each, put together by OR.
+        first_rows: where each table begins if they stand one below the other, shape (tables,).
 
     Args:
         features: number of columns.
@@ -81,6 +82,7 @@ class TurnTables:
                 stride *= len(edges) + 1
                 table = (turns[:, np.newaxis] | table).reshape(stride, -1)
             self.tables.append(table)
+        self.first_rows = np.cumsum([0, *map(len, self.tables[:-1])])
         self._row_zero = starts @ self._strides
 
     def rows(self, matrix: NDArray[np.float32], features: slice | NDArray[np.intp] = _ALL) -> NDArray[np.int64]:
@@ -95,11 +97,11 @@ class TurnTables:
         return self.rows_of(self.intervals(matrix, features), features)
 
     def intervals(self, matrix: NDArray[np.float32], features: slice | NDArray[np.intp] = _ALL) -> NDArray[np.int64]:
-        """The interval that each feature lies in, numbered through those of all features; the same arguments."""
+        """The interval that each feature lies in, numbered through all of them, shape (n, k); else as `rows`."""
         return self._keys.searchsorted(_ordered(matrix) + self._offsets[features])
 
     def rows_of(self, intervals: NDArray[np.int64], features: slice | NDArray[np.intp] = _ALL) -> NDArray[np.int64]:
-        """The rows of what lies in these intervals, shape (n, len(features))."""
+        """A row of each table, shape (n, tables), for intervals, shape (n, len(features))."""
         rows: NDArray[np.int64] = intervals.dot(self._strides[features])
         rows -= self._row_zero
         return rows

@@ -23,7 +23,7 @@ _M_TOP_PAD, _M_MMAP_THRESHOLD = -2, -3
 
 
 def give_memory_back() -> bool:
-    """Fix the threshold and the headroom for this process, and give back what start-up has freed.
+    """Fix the threshold for this process, give back what start-up has freed, and take the headroom.
 
     Returns:
         Whether the C library is one that takes it: musl and macOS's do what they do.
@@ -33,6 +33,7 @@ def give_memory_back() -> bool:
         library.malloc.argtypes, library.malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
         library.free.argtypes = (ctypes.c_void_p,)
         library.malloc_trim(0)
+        # Meanwhile the threshold is above the headroom, which would be mapped by itself.
         padded = library.mallopt(_M_TOP_PAD, HEADROOM_BYTES) and library.mallopt(_M_MMAP_THRESHOLD, 2 * HEADROOM_BYTES)
         library.free(library.malloc(HEADROOM_BYTES))
         return bool(padded and library.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES))

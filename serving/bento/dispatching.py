@@ -75,7 +75,8 @@ def _letting_go(outbound_call: Callable[..., Awaitable[None]]) -> Callable[..., 
 def _begin(work: Coroutine[Any, Any, None]) -> None:
     """Take the first step of some work at once; what it isn't done with by then goes on in a task of its own.
 
-    Whoever begins it may be cancelled, and its context is its own.
+    Whoever begins it may be cancelled, and its context is its own. The first step runs in the beginner's task: the work
+    holds no scope that minds its task (`asyncio.timeout`, a task group, anyio's) beyond the first thing it waits for.
     """
     context = copy_context()
     try:

@@ -70,8 +70,9 @@ def _second(seconds: int) -> bytes:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode()
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=128)  # few ask most of the time
 def _caller(name: str) -> bytes:
+    """The member that names a caller, behind others."""
     return b"," + _members({"caller": name})
 
 

@@ -135,7 +135,7 @@ class TestImprovements:
         asked = applications(contract, 6, seed + 1)
         scores = small.scorer.score(asked)
         groups = [[[name] for name in contract.scored[i:]] for i in range(len(asked))]  # of the last ones maybe none
-        questions = map(Question, asked, scores.read, scores.pd.tolist(), groups)
+        questions = map(Question, asked, scores.encoded, scores.pd.tolist(), groups)
         expected = [lowering(small, application, *of_one) for application, of_one in zip(asked, groups, strict=True)]
         assert expected == Improvements(small.scorer).lowering_each([*questions])
 

@@ -37,7 +37,7 @@ assert mapped == end
 blocks = [library.malloc(4_000) for _ in range(230)]
 """
 """Has the heap go on elsewhere, in a piece of 1 MiB that is all but full: as it may by chance, since where a process's
-parts lie is drawn."""
+parts lie is random."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the heap's end is Linux's")

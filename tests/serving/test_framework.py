@@ -7,6 +7,7 @@ import asyncio
 import inspect
 import logging
 import textwrap
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -320,6 +321,32 @@ class TestWarmUp:
         assert [[n] for n in range(6)] == self._with_dispatcher(service, slowly, asked), CHANGED
         assert sum(sizes) == 6
         assert len(sizes) < 6
+
+    def test_what_is_worked_off_is_let_go_of(self, service: HostedService[Any]) -> None:
+        """Also by the dispatcher, which remembers its last batch until the next one."""
+
+        class Row:
+            """What a list can't be: the target of a weak reference."""
+
+        rows: list[weakref.ref[Row]] = []
+
+        async def slowly(batches: list[Any]) -> list[Any]:
+            await asyncio.sleep(0.01)
+            return [None] * len(batches)
+
+        async def asked(ask_for: Ask) -> None:
+            first = asyncio.create_task(ask_for.call([Row()]))
+            await asyncio.sleep(0.005)  # it is at work, so that the dispatcher takes what comes now
+            row = Row()
+            rows.append(weakref.ref(row))
+            behind = asyncio.create_task(ask_for.call([row]))
+            del row
+            await asyncio.gather(first, behind)
+            del first, behind
+            await asyncio.sleep(0.01)
+            assert rows[0]() is None
+
+        self._with_dispatcher(service, slowly, asked)
 
     def test_who_had_company_waits_for_it(self, service: HostedService[Any]) -> None:
         """After a batch of many its first leaves others some turns to come along; after one alone, a single one."""

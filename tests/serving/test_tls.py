@@ -24,6 +24,7 @@ from _bentoml_impl.worker.service import main as worker
 from bentoml._internal.configuration.containers import BentoMLContainer
 
 from serving.bento import health
+from serving.bento.ciphers import CIPHERS, default_ciphers
 from serving.bento.tls import BENTOML_CIPHERS, VARIABLES, check_tls, container_options
 from serving.settings import SettingsError
 from tests.certificates import Pair, authority, encrypted, signed
@@ -90,6 +91,19 @@ class TestOptions:
         source = inspect.getsource(uvicorn.config.Config.load)
         assert "self.ssl = create_ssl_context(" in source, "uvicorn has changed inside: see serving/bento/tls.py"
         assert BENTOML_CIPHERS == BentoMLContainer.ssl.ciphers.get(), "BentoML has changed: see serving/bento/tls.py"
+
+    @pytest.mark.parametrize(
+        ("named", "taken"), [(BENTOML_CIPHERS, CIPHERS), ("ECDHE+AESGCM", "ECDHE+AESGCM"), (None, None)]
+    )
+    def test_ciphers_where_nobody_has_named_any(
+        self, monkeypatch: pytest.MonkeyPatch, named: str | None, taken: str | None
+    ) -> None:
+        """They are named, since what is Python's own choice depends on who built it."""
+        made: list[dict[str, Any]] = []
+        monkeypatch.setattr(uvicorn.config, "create_ssl_context", lambda **options: made.append(options))
+        default_ciphers()
+        uvicorn.config.create_ssl_context(ciphers=named, certfile="server.pem")  # type: ignore[call-arg]  # a stand-in
+        assert [{"ciphers": taken, "certfile": "server.pem"}] == made
 
     def test_bentoml_has_them(self) -> None:
         """In the worker, and in the command that starts it."""
