@@ -10,7 +10,7 @@ from uuid import UUID
 _VARIANT, _RANDOM = 1 << 63, (1 << 62) - 1
 
 _DRAWN_AT_ONCE = 128
-"""Ids' random parts. The system takes as long for these as for one, which is most of what an id costs."""
+"""Ids' random parts. One asked for by itself takes the system .5 µs, of two that an id took; all of these 3.7."""
 
 _drawn: list[int] = []
 os.register_at_fork(after_in_child=_drawn.clear)  # or both would go on with the same ids

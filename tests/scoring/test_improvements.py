@@ -151,9 +151,9 @@ class TestImprovements:
         improvements, pds = Improvements(small.scorer), small.scorer.pds
         tried: list[int] = []
 
-        def noting(read: NDArray[Any]) -> NDArray[np.float64]:
-            tried.append(len(read))
-            return pds(read)
+        def noting(encoded: NDArray[Any]) -> NDArray[np.float64]:
+            tried.append(len(encoded))
+            return pds(encoded)
 
         monkeypatch.setattr(small.scorer, "pds", noting)
         for own, expected in (("a", ([True], [1])), ("d", ([False], [1, 5]))):
